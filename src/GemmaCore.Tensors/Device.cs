@@ -1,0 +1,38 @@
+namespace GemmaCore.Tensors;
+
+/// <summary>
+/// Where tensors live. A closed set (CPU now, CUDA next): operations branch on the concrete type once, in their contract file.
+/// </summary>
+public abstract class Device : IDisposable
+{
+    /// <summary>Short name for messages and reports, e.g. <c>cpu</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Bytes currently allocated on this device.</summary>
+    public abstract long AllocatedBytes { get; }
+
+    /// <summary>Largest value that <see cref="AllocatedBytes"/> has had.</summary>
+    public abstract long PeakAllocatedBytes { get; }
+
+    /// <summary>Allocates <paramref name="bytes"/> uninitialised bytes, aligned for the device's widest loads.</summary>
+    /// <exception cref="OutOfMemoryException">The device cannot provide them.</exception>
+    internal abstract nint Allocate(long bytes);
+
+    /// <summary>Gives back what <see cref="Allocate"/> returned.</summary>
+    internal abstract void Free(nint pointer, long bytes);
+
+    /// <summary>Copies host bytes into device memory.</summary>
+    public abstract void CopyFromHost(ReadOnlySpan<byte> source, TensorView destination);
+
+    /// <summary>Copies device memory into host bytes, after all earlier work on it has finished.</summary>
+    public abstract void CopyToHost(TensorView source, Span<byte> destination);
+
+    /// <summary>Sets every byte of the view to zero.</summary>
+    public abstract void Clear(TensorView view);
+
+    /// <summary>Copies one view onto another of the same size on this device.</summary>
+    public abstract void Copy(TensorView source, TensorView destination);
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}
