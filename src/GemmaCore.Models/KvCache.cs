@@ -1,0 +1,87 @@
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Models;
+
+/// <summary>
+/// Keys and values of one sequence, layer by layer. A layer with a sliding window keeps only its window, in a ring: slot s of the
+/// sequence stands in row s mod capacity.
+/// </summary>
+public sealed class KvCache : IDisposable
+{
+    private readonly DeviceBuffer[] _keys, _values;
+    private readonly int[] _windows;
+
+    /// <summary>An empty cache.</summary>
+    /// <param name="device">Where it lives.</param>
+    /// <param name="windows">Per layer: tokens a query sees (the sliding window), or 0 for all.</param>
+    /// <param name="capacity">Most tokens the sequence will have.</param>
+    /// <param name="kvHeads">K.</param>
+    /// <param name="headDim">H.</param>
+    public KvCache(Device device, IReadOnlyList<int> windows, int capacity, int kvHeads, int headDim)
+    {
+        ArgumentNullException.ThrowIfNull(windows);
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        Capacity = capacity;
+        _windows = [.. windows];
+        _keys = new DeviceBuffer[windows.Count];
+        _values = new DeviceBuffer[windows.Count];
+        for (int layer = 0; layer < windows.Count; layer++)
+        {
+            int rows = windows[layer] == 0 ? capacity : Math.Min(windows[layer], capacity);
+            var shape = new Shape(rows, kvHeads, headDim);
+            _keys[layer] = new DeviceBuffer(device, shape, DType.F32);
+            _values[layer] = new DeviceBuffer(device, shape, DType.F32);
+        }
+    }
+
+    /// <summary>Most tokens the sequence can have.</summary>
+    public int Capacity { get; }
+
+    /// <summary>Tokens seen so far; also the position of the next one.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Declares tokens whose keys and values every layer has stored.</summary>
+    public void Advance(int tokens) => Length += tokens;
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear() => Length = 0;
+
+    /// <summary>What attention of one layer reads: the packed rows of this sequence and its stored past.</summary>
+    public AttentionSequence Past(int layer, int firstRow, int rowCount)
+    {
+        // A query sees window − 1 tokens behind itself; the ring may hold one more.
+        int kept = _windows[layer] == 0 ? Length : Math.Min(Length, _windows[layer] - 1);
+        return new AttentionSequence(firstRow, rowCount, _keys[layer].View, _values[layer].View, Length - kept, kept);
+    }
+
+    /// <summary>Stores the keys and values of new tokens; of a chunk longer than the ring only the tail is kept.</summary>
+    /// <param name="layer">Layer index.</param>
+    /// <param name="keys">[rows, K, H], after RoPE.</param>
+    /// <param name="values">[rows, K, H].</param>
+    public void Append(int layer, TensorView keys, TensorView values)
+    {
+        Store(_keys[layer].View, keys);
+        Store(_values[layer].View, values);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (DeviceBuffer buffer in _keys) buffer.Dispose();
+        foreach (DeviceBuffer buffer in _values) buffer.Dispose();
+    }
+
+    private void Store(TensorView ring, TensorView rows)
+    {
+        int capacity = ring.Shape[0], count = rows.Shape[0];
+        int skipped = Math.Max(0, count - capacity);
+        while (skipped < count)
+        {
+            int row = (Length + skipped) % capacity;
+            int run = Math.Min(count - skipped, capacity - row);
+            ring.Device.Copy(rows.Slice(skipped, run), ring.Slice(row, run));
+            skipped += run;
+        }
+    }
+}

@@ -1,0 +1,105 @@
+using GemmaCore.Models.Decoder;
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Models;
+
+/// <summary>
+/// A decoder-only language model: packed tokens in, hidden states and logits out. The same <see cref="Forward"/> serves prefill, decode,
+/// scoring and training. One pass at a time: an instance is not thread-safe.
+/// </summary>
+public abstract class LanguageModel : IDisposable
+{
+    private readonly DecoderStep _step;
+    private readonly TensorView _embeddings;
+    private readonly float _embeddingScale;
+    private readonly int[] _windows;
+
+    /// <summary>Describes the parts that all families share.</summary>
+    private protected LanguageModel(DecoderLayout layout, TensorView embeddings, TensorView head, float embeddingScale)
+    {
+        Layout = layout;
+        _embeddings = embeddings;
+        Head = head;
+        _embeddingScale = embeddingScale;
+        _windows = [.. layout.Windows];
+        _step = new DecoderStep(layout.Windows, layout.Frequencies);
+    }
+
+    /// <summary>Where the model computes.</summary>
+    public abstract Device Device { get; }
+
+    /// <summary>Sizes and layer kinds.</summary>
+    public DecoderLayout Layout { get; }
+
+    /// <summary>[V, D]: the output head (the embedding table when tied).</summary>
+    public TensorView Head { get; private protected set; }
+
+    /// <summary>Id at which image features go; −1 when the model has no vision tower.</summary>
+    public virtual int ImageTokenId => -1;
+
+    /// <summary>Features per image; 0 when the model has no vision tower.</summary>
+    public virtual int TokensPerImage => 0;
+
+    /// <summary>Side of the square pictures the vision tower takes, in pixels; 0 when there is none.</summary>
+    public virtual int ImageSize => 0;
+
+    /// <summary>Every adaptable linear layer, text first, in forward order.</summary>
+    public abstract IReadOnlyList<Linear> Linears { get; }
+
+    /// <summary>An empty cache for one sequence of up to <paramref name="capacity"/> tokens.</summary>
+    public KvCache CreateCache(int capacity) => new(Device, _windows, capacity, Layout.KvHeadCount, Layout.HeadDim);
+
+    /// <summary>Hidden states after the last norm.</summary>
+    /// <param name="batch">Packed tokens; the caches of its sequences grow by them.</param>
+    /// <param name="arena">Memory of this pass; the result lives in it.</param>
+    /// <param name="tape">Null in inference.</param>
+    /// <param name="recompute">With a tape: save only each block's input and compute the block again in the backward pass.</param>
+    /// <returns>[T, D].</returns>
+    public TensorView Forward(TokenBatch batch, Arena arena, Tape? tape, bool recompute = false)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(arena);
+        var shape = new Shape(batch.TokenCount, Layout.HiddenSize);
+        TensorView x = arena.Take(shape); // [T, D]: the residual stream
+        Embedding.Forward(batch.UploadIds(arena), _embeddings, _embeddingScale, x);
+        if (!batch.ImageFeatures.IsEmpty)
+        {
+            if (batch.ImageFeatures.Shape[0] != batch.ImageRows.Length)
+                throw new ShapeException($"LanguageModel.Forward: {batch.ImageFeatures.Shape[0]} image features for {batch.ImageRows.Length} image tokens");
+            ScatterRows.Forward(batch.ImageFeatures, batch.UploadImageRows(arena), x, tape);
+        }
+
+        _step.Begin(batch, arena);
+        TensorView last = ForwardBlocks(x, _step, tape, recompute);
+        _step.Finish();
+        return last;
+    }
+
+    /// <summary>Logits of chosen rows.</summary>
+    /// <param name="hidden">[R, D] rows of what <see cref="Forward"/> returned.</param>
+    /// <param name="logits">[R, V].</param>
+    public void Logits(TensorView hidden, TensorView logits) => Matmul.Forward(hidden, Head, default, logits, null);
+
+    /// <summary>Image features, ready to take the places of image tokens.</summary>
+    /// <param name="pixels">[images, 3, size, size] f32, normalised.</param>
+    /// <param name="arena">Memory of this pass; the result lives in it.</param>
+    /// <param name="tape">Null in inference and when the tower is frozen.</param>
+    /// <param name="recompute">As in <see cref="Forward"/>.</param>
+    /// <returns>[images · tokens per image, D].</returns>
+    public virtual TensorView EncodeImages(TensorView pixels, Arena arena, Tape? tape, bool recompute = false) =>
+        throw new NotSupportedException($"{GetType().Name} has no vision tower: it cannot take images");
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Runs all blocks and the final norm on the residual stream.</summary>
+    private protected abstract TensorView ForwardBlocks(TensorView x, DecoderStep step, Tape? tape, bool recompute);
+
+    /// <summary>Frees weights that the model owns.</summary>
+    protected abstract void Dispose(bool disposing);
+}

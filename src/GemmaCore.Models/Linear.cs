@@ -1,0 +1,81 @@
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Models;
+
+/// <summary>
+/// A frozen matrix multiplication y = x·Wᵀ + b with any number of low-rank adapters on top. Blocks call it and never ask how the
+/// weight is stored or whether it is adapted.
+/// </summary>
+public sealed class Linear
+{
+    private readonly List<LinearAdapter> _adapters = [];
+
+    /// <summary>A linear layer over borrowed weights.</summary>
+    /// <param name="path">Module path in the second-generation spelling, e.g. <c>model.language_model.layers.0.self_attn.q_proj</c>.</param>
+    /// <param name="weight">[out, in], f32, bf16 or f16.</param>
+    /// <param name="bias">[out] f32, or default.</param>
+    public Linear(string path, TensorView weight, TensorView bias)
+    {
+        Path = path;
+        Weight = weight;
+        Bias = bias;
+    }
+
+    /// <summary>Module path: how adapters name this layer.</summary>
+    public string Path { get; }
+
+    /// <summary>[out, in].</summary>
+    public TensorView Weight { get; private set; }
+
+    /// <summary>[out] f32, or default.</summary>
+    public TensorView Bias { get; }
+
+    /// <summary>Columns of x.</summary>
+    public int InputSize => Weight.Shape[1];
+
+    /// <summary>Columns of y.</summary>
+    public int OutputSize => Weight.Shape[0];
+
+    /// <summary>Adapters that take part in <see cref="Forward"/>.</summary>
+    public IReadOnlyList<LinearAdapter> Adapters => _adapters;
+
+    /// <summary>y = x·Wᵀ + b + Σ adapters.</summary>
+    /// <param name="x">[T, in] f32.</param>
+    /// <param name="y">[T, out] f32.</param>
+    /// <param name="arena">Scratch memory.</param>
+    /// <param name="tape">Null in inference.</param>
+    public void Forward(TensorView x, TensorView y, Arena arena, Tape? tape)
+    {
+        LinearAdapter? scaled = _adapters.Count == 1 && !_adapters[0].ColumnScale.IsEmpty ? _adapters[0] : null;
+        Matmul.Forward(x, Weight, scaled is null ? Bias : default, y, tape);
+        foreach (LinearAdapter adapter in _adapters) Lora.Forward(x, adapter.Weights, y, arena, tape);
+        if (scaled is null) return;
+        if (tape is not null) throw new NotSupportedException($"{Path}: DoRA adapters can be used for inference, not for training");
+        ScaleColumns.Forward(y, scaled.ColumnScale, Bias);
+    }
+
+    /// <summary>Adds an adapter; its views must outlive the layer or its <see cref="Detach"/>.</summary>
+    /// <exception cref="InvalidOperationException">A column-scaled (DoRA) adapter would share the layer with another one.</exception>
+    public void Attach(LinearAdapter adapter)
+    {
+        ArgumentNullException.ThrowIfNull(adapter);
+        bool scaled = !adapter.ColumnScale.IsEmpty || _adapters.Exists(a => !a.ColumnScale.IsEmpty);
+        if (scaled && _adapters.Count > 0)
+            throw new InvalidOperationException($"{Path}: a DoRA adapter cannot be combined with another adapter; merge one of them first");
+        _adapters.Add(adapter);
+    }
+
+    /// <summary>Removes an adapter.</summary>
+    public void Detach(LinearAdapter adapter) => _adapters.Remove(adapter);
+
+    /// <summary>Replaces the weight (a trained copy from an adapter's modules_to_save, or a merged one).</summary>
+    public void ReplaceWeight(TensorView weight) => Weight = weight.Shape == Weight.Shape
+        ? weight
+        : throw new ShapeException($"{Path}: the replacement weight must be {Weight.Shape}, got {weight}");
+}
+
+/// <summary>A low-rank branch of a <see cref="Linear"/>, and for DoRA the factor m/n of every output column (arXiv:2402.09353).</summary>
+/// <param name="Weights">A, B and the scale.</param>
+/// <param name="ColumnScale">[out] f32, or default for plain LoRA.</param>
+public sealed record LinearAdapter(LoraWeights Weights, TensorView ColumnScale);

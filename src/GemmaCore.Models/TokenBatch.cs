@@ -1,0 +1,113 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Models;
+
+/// <summary>
+/// Tokens of one or more sequences, packed one after the other without padding, with everything a forward pass needs to know about
+/// them: positions, which keys each token sees, and where image features go. Built once per step, read by every block.
+/// </summary>
+public sealed class TokenBatch
+{
+    private readonly List<int> _ids = [];
+    private readonly List<int> _positions = [];
+    private readonly List<int> _spanStart = [];
+    private readonly List<int> _spanEnd = [];
+    private readonly List<int> _imageRows = [];
+    private readonly List<Sequence> _sequences = [];
+
+    /// <summary>One sequence's part of the batch.</summary>
+    /// <param name="FirstRow">Its first packed row.</param>
+    /// <param name="RowCount">Its new tokens.</param>
+    /// <param name="Cache">Its past; null when there is none (training, scoring).</param>
+    public readonly record struct Sequence(int FirstRow, int RowCount, KvCache? Cache);
+
+    /// <summary>Number of packed tokens, T.</summary>
+    public int TokenCount => _ids.Count;
+
+    /// <summary>Token ids in packed order.</summary>
+    public ReadOnlySpan<int> Ids => CollectionsMarshal.AsSpan(_ids);
+
+    /// <summary>Sequences in packed order.</summary>
+    public ReadOnlySpan<Sequence> Sequences => CollectionsMarshal.AsSpan(_sequences);
+
+    /// <summary>Rows whose embeddings are replaced by image features, in the order of the features.</summary>
+    public ReadOnlySpan<int> ImageRows => CollectionsMarshal.AsSpan(_imageRows);
+
+    /// <summary>[image tokens, D] features for <see cref="ImageRows"/>; default when the batch has no images.</summary>
+    public TensorView ImageFeatures { get; set; }
+
+    /// <summary>Forgets the tokens, so that the batch can be filled again without allocating.</summary>
+    public void Clear()
+    {
+        _ids.Clear();
+        _positions.Clear();
+        _spanStart.Clear();
+        _spanEnd.Clear();
+        _imageRows.Clear();
+        _sequences.Clear();
+        ImageFeatures = default;
+    }
+
+    /// <summary>Adds the next tokens of a sequence; positions go on from the cache's length.</summary>
+    /// <param name="ids">Token ids.</param>
+    /// <param name="imageTokenId">Id at which image features go (and see each other both ways), or −1 for text-only models.</param>
+    /// <param name="cache">The sequence's past, or null.</param>
+    public void Add(ReadOnlySpan<int> ids, int imageTokenId, KvCache? cache)
+    {
+        int firstRow = _ids.Count, past = cache?.Length ?? 0;
+        for (int i = 0; i < ids.Length; i++)
+        {
+            _ids.Add(ids[i]);
+            _positions.Add(past + i);
+            bool image = ids[i] == imageTokenId;
+            bool continues = image && i > 0 && ids[i - 1] == imageTokenId;
+            _spanStart.Add(continues ? _spanStart[^1] : past + i);
+            _spanEnd.Add(past + i + 1);
+            if (!image) continue;
+            _imageRows.Add(firstRow + i);
+            for (int row = firstRow + i - 1; continues && row >= firstRow && _spanStart[row] == _spanStart[^1]; row--) _spanEnd[row] = past + i + 1;
+        }
+
+        _sequences.Add(new Sequence(firstRow, ids.Length, cache));
+    }
+
+    /// <summary>Uploads ids.</summary>
+    public TensorView UploadIds(Arena arena) => arena.TakeInts(CollectionsMarshal.AsSpan(_ids));
+
+    /// <summary>Uploads positions.</summary>
+    public TensorView UploadPositions(Arena arena) => arena.TakeInts(CollectionsMarshal.AsSpan(_positions));
+
+    /// <summary>Uploads the rows that take image features.</summary>
+    public TensorView UploadImageRows(Arena arena) => arena.TakeInts(CollectionsMarshal.AsSpan(_imageRows));
+
+    /// <summary>
+    /// The key interval each token sees, in slots of its sequence. A text token sees itself and what is before it, an image token its
+    /// whole image too; a window cuts the start, never inside the token's own image (spec: gemma3.md §5.1, kernels.md §1.0).
+    /// </summary>
+    /// <param name="arena">Memory for the two arrays.</param>
+    /// <param name="window">Tokens a query sees, itself included; 0 for all.</param>
+    public KeyIntervals UploadIntervals(Arena arena, int window)
+    {
+        TensorView start = arena.Take(new Shape(TokenCount), DType.I32), end = arena.Take(new Shape(TokenCount), DType.I32);
+        int[] lows = ArrayPool<int>.Shared.Rent(TokenCount);
+        Span<int> low = lows.AsSpan(0, TokenCount);
+        for (int row = 0; row < low.Length; row++)
+        {
+            int first = window == 0 ? 0 : Math.Max(0, _positions[row] - window + 1);
+            low[row] = Math.Min(first, _spanStart[row]);
+        }
+
+        arena.Device.CopyFromHost(MemoryMarshal.AsBytes(low), start);
+        arena.Device.CopyFromHost(
+            MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_spanEnd)), end);
+        ArrayPool<int>.Shared.Return(lows);
+        return new KeyIntervals(start, end);
+    }
+}
+
+/// <summary>Per packed row, the keys it sees: [Start, End) in slots of its own sequence.</summary>
+/// <param name="Start">[T] i32.</param>
+/// <param name="End">[T] i32.</param>
+public readonly record struct KeyIntervals(TensorView Start, TensorView End);

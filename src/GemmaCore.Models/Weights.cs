@@ -1,0 +1,63 @@
+using GemmaCore.Checkpoints;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Models;
+
+/// <summary>
+/// Takes a model's weights out of a checkpoint: matrices as views of the mapped file, small vectors (gains, biases) widened to f32 in memory
+/// that the model owns.
+/// </summary>
+internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDisposable
+{
+    private readonly List<DeviceBuffer> _owned = [];
+
+    /// <summary>Layers made so far, in order.</summary>
+    public List<Linear> Linears { get; } = [];
+
+    /// <summary>A matrix in its storage type.</summary>
+    public TensorView Matrix(string name, params ReadOnlySpan<int> sizes) => checkpoint.Require(name, ShapeOf(sizes));
+
+    /// <summary>A vector or table widened to f32.</summary>
+    public TensorView Floats(string name, params ReadOnlySpan<int> sizes)
+    {
+        Shape shape = ShapeOf(sizes);
+        return Own(shape, checkpoint.ReadFloats(name, shape));
+    }
+
+    /// <summary>A linear layer <paramref name="path"/><c>.weight</c> [out, in] with an optional <c>.bias</c>.</summary>
+    public Linear Linear(string path, int inputSize, int outputSize, bool bias = false)
+    {
+        var linear = new Linear(path, Matrix(path + ".weight", outputSize, inputSize), bias ? Floats(path + ".bias", outputSize) : default);
+        Linears.Add(linear);
+        return linear;
+    }
+
+    /// <summary>A LayerNorm's gain and bias.</summary>
+    public (TensorView Weight, TensorView Bias) LayerNorm(string path, int size) => (Floats(path + ".weight", size), Floats(path + ".bias", size));
+
+    /// <summary>Whether the checkpoint holds a tensor.</summary>
+    public bool Has(string name) => checkpoint.TryGet(name, out _);
+
+    /// <summary>Memory that lives as long as the model.</summary>
+    public TensorView Own(Shape shape, ReadOnlySpan<float> values)
+    {
+        DeviceBuffer buffer = DeviceBuffer.Of(device, shape, values);
+        _owned.Add(buffer);
+        return buffer.View;
+    }
+
+    public void Dispose()
+    {
+        foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
+        _owned.Clear();
+        checkpoint.Dispose();
+    }
+
+    private static Shape ShapeOf(ReadOnlySpan<int> sizes) => sizes.Length switch
+    {
+        1 => new Shape(sizes[0]),
+        2 => new Shape(sizes[0], sizes[1]),
+        3 => new Shape(sizes[0], sizes[1], sizes[2]),
+        _ => new Shape(sizes[0], sizes[1], sizes[2], sizes[3]),
+    };
+}
