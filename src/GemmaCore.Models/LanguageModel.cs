@@ -44,6 +44,9 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Side of the square pictures the vision tower takes, in pixels; 0 when there is none.</summary>
     public virtual int ImageSize => 0;
 
+    /// <summary>Patches the vision tower cuts a picture into; 0 when there is none.</summary>
+    public virtual int PatchesPerImage => 0;
+
     /// <summary>Every adaptable linear layer, text first, in forward order.</summary>
     public abstract IReadOnlyList<Linear> Linears { get; }
 

@@ -50,6 +50,9 @@ public sealed class Gemma3Model : LanguageModel
     public override int ImageSize => Config.VisionConfig?.ImageSize ?? 0;
 
     /// <inheritdoc/>
+    public override int PatchesPerImage => Config.VisionConfig is { } vision ? vision.PatchesPerSide * vision.PatchesPerSide : 0;
+
+    /// <inheritdoc/>
     public override IReadOnlyList<Linear> Linears => _weights.Linears;
 
     /// <summary>Takes a model's weights from an open checkpoint, which it owns from then on.</summary>

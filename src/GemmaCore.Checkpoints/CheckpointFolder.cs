@@ -1,0 +1,163 @@
+using System.Text.Json;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Checkpoints;
+
+/// <summary>
+/// The weights in a Hugging Face folder, one file or many, under canonical names (see <see cref="WeightNames"/>). Views borrow the mapped files:
+/// keep the folder open while they are used.
+/// </summary>
+public sealed class CheckpointFolder : IDisposable
+{
+    private const string IndexName = "model.safetensors.index.json";
+
+    private readonly List<SafetensorsFile> _files = [];
+    private readonly Dictionary<string, (SafetensorsFile File, string StoredName)> _tensors = new(StringComparer.Ordinal);
+
+    private CheckpointFolder(string folder) => Folder = folder;
+
+    /// <summary>The folder.</summary>
+    public string Folder { get; }
+
+    /// <summary>Canonical names of all tensors.</summary>
+    public IReadOnlyCollection<string> Names => _tensors.Keys;
+
+    /// <summary>The mapped files.</summary>
+    public IReadOnlyList<SafetensorsFile> Files => _files;
+
+    /// <summary>Bytes of all tensors.</summary>
+    public long TotalBytes => _files.Sum(file => file.Header.Tensors.Values.Sum(tensor => tensor.End - tensor.Begin));
+
+    /// <summary>Opens a folder with an index and its shards, or with one safetensors file.</summary>
+    /// <exception cref="CheckpointException">A file is missing or unsound, or the index and the shards disagree.</exception>
+    public static CheckpointFolder Open(string folder, Device device)
+    {
+        var checkpoint = new CheckpointFolder(folder);
+        try
+        {
+            string index = Path.Combine(folder, IndexName), single = Path.Combine(folder, "model.safetensors");
+            if (File.Exists(index)) checkpoint.AddShards(index, device);
+            else if (File.Exists(single)) checkpoint.AddFile(single, device);
+            else checkpoint.AddOnlyFile(device);
+            return checkpoint;
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tensor, if the checkpoint holds it.</summary>
+    public bool TryGet(string canonicalName, out TensorView view)
+    {
+        bool found = _tensors.TryGetValue(canonicalName, out (SafetensorsFile File, string StoredName) entry);
+        view = found ? entry.File.View(entry.StoredName) : default;
+        return found;
+    }
+
+    /// <summary>A floating-point tensor of the expected shape, where it lies in the file.</summary>
+    /// <exception cref="CheckpointException">It is missing (the nearest names are listed), of another shape, or not floating point.</exception>
+    public TensorView Require(string canonicalName, Shape expected)
+    {
+        if (!TryGet(canonicalName, out TensorView view)) throw new CheckpointException($"{Folder}: tensor '{canonicalName}' is missing{Nearest(canonicalName)}");
+        string file = _tensors[canonicalName].File.Path;
+        if (view.Shape != expected) throw new CheckpointException($"{file}: tensor '{canonicalName}' is {view.Shape}, expected {expected}");
+        return view.DType.IsFloat()
+            ? view
+            : throw new CheckpointException($"{file}: tensor '{canonicalName}' is {view.DType}, expected F32, F16 or BF16");
+    }
+
+    /// <summary>A small floating-point tensor widened to f32; NaN and infinity are refused.</summary>
+    public float[] ReadFloats(string canonicalName, Shape expected)
+    {
+        float[] values = Require(canonicalName, expected).ToFloats();
+        int bad = Array.FindIndex(values, value => !float.IsFinite(value));
+        return bad < 0
+            ? values
+            : throw new CheckpointException($"{_tensors[canonicalName].File.Path}: tensor '{canonicalName}' holds {values[bad]} at element {bad}");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in _files) file.Dispose();
+        _files.Clear();
+        _tensors.Clear();
+    }
+
+    private void AddShards(string index, Device device)
+    {
+        Dictionary<string, string> map = ReadIndex(index);
+        foreach (string name in map.Values.Distinct(StringComparer.Ordinal))
+        {
+            // A shard's name comes from a file; it may not lead out of the folder.
+            if (name != Path.GetFileName(name)) throw new CheckpointException($"{index}: '{name}' is not a plain file name");
+            string path = Path.Combine(Folder, name);
+            if (!File.Exists(path)) throw new CheckpointException($"{path}: not found, but {IndexName} lists tensors in it; download the checkpoint again");
+            AddFile(path, device);
+        }
+
+        foreach ((string tensor, string name) in map)
+        {
+            SafetensorsFile shard = _files.First(file => Path.GetFileName(file.Path) == name);
+            if (!shard.Header.Tensors.ContainsKey(tensor)) throw new CheckpointException($"{shard.Path}: tensor '{tensor}' is missing, but {IndexName} says it is there");
+        }
+    }
+
+    private static Dictionary<string, string> ReadIndex(string index)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(index));
+            if (document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("weight_map", out JsonElement map) && map.ValueKind == JsonValueKind.Object)
+            {
+                var result = new Dictionary<string, string>(StringComparer.Ordinal);
+                foreach (JsonProperty entry in map.EnumerateObject())
+                    result[entry.Name] = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : throw new CheckpointException($"{index}: weight_map.{entry.Name} is not a string");
+                if (result.Count > 0) return result;
+            }
+        }
+        catch (JsonException error)
+        {
+            throw new CheckpointException($"{index}: not valid JSON: {error.Message}", error);
+        }
+
+        throw new CheckpointException($"{index}: there is no weight_map of tensor names to files");
+    }
+
+    private void AddOnlyFile(Device device)
+    {
+        string[] files = Directory.Exists(Folder) ? Directory.GetFiles(Folder, "*.safetensors") : throw new CheckpointException($"{Folder}: not found");
+        if (files.Length == 1) AddFile(files[0], device);
+        else throw new CheckpointException($"{Folder}: expected model.safetensors or {IndexName}, found {files.Length} safetensors files and neither of them");
+    }
+
+    private void AddFile(string path, Device device)
+    {
+        SafetensorsFile file = SafetensorsFile.Open(path, device);
+        _files.Add(file);
+        foreach (string stored in file.Header.Tensors.Keys)
+        {
+            if (WeightNames.Canonical(stored) is not { } canonical) continue;
+            if (_tensors.TryGetValue(canonical, out (SafetensorsFile File, string StoredName) other))
+                throw new CheckpointException($"{path}: '{stored}' and '{other.StoredName}' ({Path.GetFileName(other.File.Path)}) are the same tensor under two names");
+            _tensors.Add(canonical, (file, stored));
+        }
+    }
+
+    private string Nearest(string name)
+    {
+        IEnumerable<string> near = _tensors.Keys.OrderByDescending(other => CommonEnds(name, other)).Take(3);
+        return _tensors.Count == 0 ? "" : "; nearest: " + string.Join(", ", near);
+    }
+
+    private static int CommonEnds(string a, string b)
+    {
+        int start = 0, end = 0, shorter = Math.Min(a.Length, b.Length);
+        while (start < shorter && a[start] == b[start]) start++;
+        while (end < shorter - start && a[^(end + 1)] == b[^(end + 1)]) end++;
+        return start + end;
+    }
+}

@@ -1,0 +1,80 @@
+using System.IO.MemoryMappedFiles;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Checkpoints;
+
+/// <summary>A safetensors file mapped into memory. Views borrow the mapping: keep the file open while they are used.</summary>
+public sealed unsafe class SafetensorsFile : IDisposable
+{
+    private readonly MemoryMappedFile _mapping;
+    private readonly MemoryMappedViewAccessor _accessor;
+    private readonly Device _device;
+    private readonly byte* _start;
+
+    private SafetensorsFile(string path, MemoryMappedFile mapping, Device device)
+    {
+        Path = path;
+        _mapping = mapping;
+        _device = device;
+        _accessor = mapping.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        _accessor.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
+        _start += _accessor.PointerOffset;
+    }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>What the file holds.</summary>
+    public SafetensorsHeader Header { get; private set; } = null!;
+
+    /// <summary>Opens and checks a file; no tensor data is read yet.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="device">Device of the views; only the CPU can look into a mapped file.</param>
+    /// <exception cref="CheckpointException">It is missing, or not a sound safetensors file.</exception>
+    public static SafetensorsFile Open(string path, Device device)
+    {
+        if (!File.Exists(path)) throw new CheckpointException($"{path}: not found");
+        long length = new FileInfo(path).Length;
+        if (length < 8) throw new CheckpointException($"{path}: {length} bytes are too few for a safetensors file");
+        var file = new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read), device);
+        try
+        {
+            int headerLength = SafetensorsHeader.HeaderLength(new ReadOnlySpan<byte>(file._start, 8), length, path);
+            file.Header = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(file._start + 8, headerLength).ToArray(), length, path);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A tensor's bytes where they lie in the file, without a copy.</summary>
+    /// <exception cref="CheckpointException">There is no such tensor, or its type cannot be viewed.</exception>
+    public TensorView View(string name)
+    {
+        if (!Header.Tensors.TryGetValue(name, out StoredTensor? tensor)) throw new CheckpointException($"{Path}: there is no tensor '{name}'");
+        if (tensor.DType is not { } dtype)
+            throw new CheckpointException($"{Path}: tensor '{name}' has type {tensor.StoredType}, which GemmaCore does not read");
+        Shape shape;
+        try
+        {
+            shape = Shape.From([.. tensor.Sizes]);
+        }
+        catch (ShapeException error)
+        {
+            throw new CheckpointException($"{Path}: tensor '{name}': {error.Message}", error);
+        }
+
+        return new TensorView((nint)(_start + Header.DataStart + tensor.Begin), shape, dtype, _device);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _accessor.SafeMemoryMappedViewHandle.ReleasePointer();
+        _accessor.Dispose();
+        _mapping.Dispose();
+    }
+}

@@ -1,0 +1,141 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using GemmaCore.Inputs;
+using GemmaCore.Models;
+using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Generation;
+
+/// <summary>
+/// A model folder, ready to answer: weights, tokenizer, chat template, picture preparation and generation defaults. This is the library's front
+/// door; one answer (or batch) at a time, calls from several threads take turns.
+/// </summary>
+public sealed class GemmaModel : IDisposable
+{
+    private readonly SemaphoreSlim _turn = new(1);
+    private readonly Device _device;
+    private readonly Generator _generator;
+    private readonly List<LoraAdapter> _adapters = [];
+
+    private GemmaModel(string folder, Device device)
+    {
+        _device = device;
+        Prompts = PromptEncoder.Load(folder);
+        Defaults = GenerationDefaults.Load(folder, Prompts.Tokenizer);
+        Model = ModelFolder.Load(folder, device);
+        _generator = new Generator(Model, Prompts.Tokenizer, [.. Defaults.StopIds]);
+    }
+
+    /// <summary>The network.</summary>
+    public LanguageModel Model { get; }
+
+    /// <summary>Tokenizer, template and picture preparation.</summary>
+    public PromptEncoder Prompts { get; }
+
+    /// <summary>What the folder's <c>generation_config.json</c> says.</summary>
+    public GenerationDefaults Defaults { get; }
+
+    /// <summary>Adapters loaded so far.</summary>
+    public IReadOnlyList<LoraAdapter> Adapters => _adapters;
+
+    /// <summary>Loads a Hugging Face model folder onto the CPU.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="threadCount">Threads to compute on; 0 for one per processor.</param>
+    /// <exception cref="Checkpoints.CheckpointException">The weights or the configuration are not usable.</exception>
+    /// <exception cref="InputException">Tokenizer, template or preprocessing files are not usable.</exception>
+    public static GemmaModel Load(string path, int threadCount = 0)
+    {
+        var device = new CpuDevice(threadCount);
+        try
+        {
+            return new GemmaModel(path, device);
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Puts a PEFT adapter on the model, on top of those already there.</summary>
+    public LoraAdapter LoadAdapter(string folder)
+    {
+        LoraAdapter adapter = LoraAdapter.Load(folder, Model);
+        _adapters.Add(adapter);
+        return adapter;
+    }
+
+    /// <summary>Takes an adapter off the model.</summary>
+    public void RemoveAdapter(LoraAdapter adapter)
+    {
+        ArgumentNullException.ThrowIfNull(adapter);
+        if (_adapters.Remove(adapter)) adapter.Dispose();
+    }
+
+    /// <summary>The folder's own defaults as sampling parameters; greedy where it does not say to sample.</summary>
+    public SamplingParams DefaultSampling() => new()
+    {
+        Temperature = Defaults.DoSample ? (float)Defaults.Temperature : 0,
+        TopK = Defaults.DoSample ? Defaults.TopK : 0,
+        TopP = Defaults.DoSample ? (float)Defaults.TopP : 1,
+        MinP = Defaults.DoSample ? (float)Defaults.MinP : 0,
+        RepetitionPenalty = (float)Defaults.RepetitionPenalty,
+        MaxTokens = Defaults.MaxNewTokens ?? 256,
+    };
+
+    /// <summary>Answers one conversation, token by token.</summary>
+    /// <param name="messages">The conversation, ending with the user's turn.</param>
+    /// <param name="parameters">How to answer; null for the folder's defaults.</param>
+    /// <param name="cancellation">Ends the answer.</param>
+    public async IAsyncEnumerable<GeneratedToken> GenerateAsync(
+        IReadOnlyList<ChatMessage> messages, SamplingParams? parameters = null, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        Prompt prompt = Prompts.Encode(messages, addGenerationPrompt: true);
+        var tokens = Channel.CreateUnbounded<GeneratedToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        Task run = Task.Run(
+            () =>
+            {
+                try
+                {
+                    Generate([(prompt, parameters ?? DefaultSampling())], (_, token) => tokens.Writer.TryWrite(token), cancellation);
+                    tokens.Writer.Complete();
+                }
+                catch (Exception error)
+                {
+                    tokens.Writer.Complete(error); // reaches the reader of the stream
+                }
+            },
+            CancellationToken.None);
+        await foreach (GeneratedToken token in tokens.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false)) yield return token;
+        await run.ConfigureAwait(false);
+        cancellation.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Answers a batch of prompts; see <see cref="Generator.Generate"/>.</summary>
+    public IReadOnlyList<GenerationResult> Generate(
+        IReadOnlyList<(Prompt Prompt, SamplingParams Parameters)> prompts,
+        Action<int, GeneratedToken>? onToken = null,
+        CancellationToken cancellation = default)
+    {
+        _turn.Wait(cancellation);
+        try
+        {
+            return _generator.Generate(prompts, onToken, cancellation);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _generator.Dispose();
+        foreach (LoraAdapter adapter in _adapters) adapter.Dispose();
+        Model.Dispose();
+        _device.Dispose();
+        _turn.Dispose();
+    }
+}

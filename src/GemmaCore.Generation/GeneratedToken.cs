@@ -1,0 +1,43 @@
+namespace GemmaCore.Generation;
+
+/// <summary>Why an answer ended.</summary>
+public enum FinishReason
+{
+    /// <summary>A stop id or stop string.</summary>
+    Stop,
+
+    /// <summary>The token limit, or the end of the model's positions.</summary>
+    Length,
+
+    /// <summary>The caller cancelled.</summary>
+    Cancelled,
+}
+
+/// <summary>A token and its natural log-probability under the model's raw logits.</summary>
+/// <param name="Id">Token id.</param>
+/// <param name="Logprob">ln p.</param>
+public readonly record struct TokenLogprob(int Id, float Logprob);
+
+/// <summary>One step of an answer.</summary>
+/// <param name="Id">Token id.</param>
+/// <param name="Text">Text that became final with this token; often empty, never part of a character, never part of a stop string.</param>
+/// <param name="Logprob">ln p of the token; NaN when no log-probabilities were asked for.</param>
+/// <param name="Top">The most likely tokens, best first; empty when none were asked for.</param>
+public sealed record GeneratedToken(int Id, string Text, float Logprob, IReadOnlyList<TokenLogprob> Top);
+
+/// <summary>A whole answer.</summary>
+/// <param name="Text">The text, without stop tokens and stop strings.</param>
+/// <param name="Tokens">Every generated token, the stop token included.</param>
+/// <param name="FinishReason">Why it ended.</param>
+/// <param name="PromptTokenCount">Tokens of the prompt, image tokens included.</param>
+/// <param name="ImageTokenCount">Image tokens of the prompt.</param>
+/// <param name="PrefillSeconds">From the start to the first token's logits.</param>
+/// <param name="DecodeSeconds">From there to the end.</param>
+public sealed record GenerationResult(
+    string Text,
+    IReadOnlyList<GeneratedToken> Tokens,
+    FinishReason FinishReason,
+    int PromptTokenCount,
+    int ImageTokenCount,
+    double PrefillSeconds,
+    double DecodeSeconds);
