@@ -18,15 +18,13 @@ public sealed unsafe class WorkerPool : IDisposable
     // A waiting worker spins this often (some tens of microseconds: the gap between two operations) before it sleeps.
     private const int SpinLimit = 4000;
 
-    private readonly Thread[] _threads;
-    private readonly SemaphoreSlim _wake = new(0);
+    private readonly Worker[] _workers;
     private readonly Lock _runLock = new();
     private delegate*<void*, int, void> _invoke;
     private void* _work;
     private int _partCount;
     private int _nextPart;
     private int _running;
-    private int _sleeping;
     private volatile int _generation;
     private volatile bool _stop;
     private volatile Exception? _failure;
@@ -36,11 +34,13 @@ public sealed unsafe class WorkerPool : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threadCount, 1);
         ThreadCount = threadCount;
-        _threads = new Thread[threadCount - 1];
-        for (int i = 0; i < _threads.Length; i++)
+        _workers = new Worker[threadCount - 1];
+        for (int i = 0; i < _workers.Length; i++)
         {
-            _threads[i] = new Thread(Loop) { IsBackground = true, Name = $"gemmacore-worker-{i + 1}" };
-            _threads[i].Start();
+            var worker = new Worker();
+            worker.Thread = new Thread(() => Loop(worker)) { IsBackground = true, Name = $"gemmacore-worker-{i + 1}" };
+            _workers[i] = worker;
+            worker.Thread.Start();
         }
     }
 
@@ -52,7 +52,7 @@ public sealed unsafe class WorkerPool : IDisposable
     public void Run<TWork>(ref TWork work, int partCount) where TWork : struct, IWork
     {
         if (partCount <= 0) return;
-        if (partCount == 1 || _threads.Length == 0)
+        if (partCount == 1 || _workers.Length == 0)
         {
             for (int i = 0; i < partCount; i++) work.Execute(i);
             return;
@@ -65,11 +65,9 @@ public sealed unsafe class WorkerPool : IDisposable
             _invoke = &Invoke<TWork>;
             _partCount = partCount;
             _failure = null;
-            Volatile.Write(ref _running, _threads.Length);
+            Volatile.Write(ref _running, _workers.Length);
             Volatile.Write(ref _nextPart, 0);
-            Interlocked.Increment(ref _generation);
-            int sleeping = Volatile.Read(ref _sleeping);
-            if (sleeping > 0) _wake.Release(sleeping);
+            Announce();
             TakeParts();
             var spin = new SpinWait();
             while (Volatile.Read(ref _running) > 0) spin.SpinOnce(sleep1Threshold: -1);
@@ -83,10 +81,12 @@ public sealed unsafe class WorkerPool : IDisposable
     {
         if (_stop) return;
         _stop = true;
-        Interlocked.Increment(ref _generation);
-        _wake.Release(_threads.Length + 1);
-        foreach (Thread thread in _threads) thread.Join();
-        _wake.Dispose();
+        Announce();
+        foreach (Worker worker in _workers)
+        {
+            worker.Thread!.Join();
+            worker.Dispose();
+        }
     }
 
     private static void Invoke<TWork>(void* work, int index) where TWork : struct, IWork => Unsafe.AsRef<TWork>(work).Execute(index);
@@ -107,7 +107,15 @@ public sealed unsafe class WorkerPool : IDisposable
         }
     }
 
-    private void Loop()
+    // Every worker has a flag and a semaphore of its own: with a shared one, a quick worker could take a slow one's permit.
+    private void Announce()
+    {
+        Interlocked.Increment(ref _generation);
+        foreach (Worker worker in _workers)
+            if (Interlocked.Exchange(ref worker.Asleep, 0) == 1) worker.Wake.Release();
+    }
+
+    private void Loop(Worker self)
     {
         int seen = 0;
         while (true)
@@ -115,10 +123,10 @@ public sealed unsafe class WorkerPool : IDisposable
             for (int spin = 0; _generation == seen && spin < SpinLimit; spin++) Thread.SpinWait(8);
             if (_generation == seen)
             {
-                Interlocked.Increment(ref _sleeping);
-                // A generation published between the check and the increment is seen here; a surplus permit only costs a spurious wake-up.
-                while (_generation == seen) _wake.Wait();
-                Interlocked.Decrement(ref _sleeping);
+                Interlocked.Exchange(ref self.Asleep, 1);
+                // Work announced meanwhile: take the flag back, or, if the announcer has it already, take the permit it is about to give.
+                bool withdrawn = _generation != seen && Interlocked.Exchange(ref self.Asleep, 0) == 1;
+                if (!withdrawn) self.Wake.Wait();
             }
 
             if (_stop) return;
@@ -126,5 +134,14 @@ public sealed unsafe class WorkerPool : IDisposable
             TakeParts();
             Interlocked.Decrement(ref _running);
         }
+    }
+
+    private sealed class Worker : IDisposable
+    {
+        public readonly SemaphoreSlim Wake = new(0);
+        public Thread? Thread;
+        public int Asleep;
+
+        public void Dispose() => Wake.Dispose();
     }
 }

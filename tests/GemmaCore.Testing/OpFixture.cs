@@ -1,0 +1,72 @@
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Testing;
+
+/// <summary>A device, an arena and a gradient pool for one test of one operation; frees everything at the end.</summary>
+public sealed class OpFixture : IDisposable
+{
+    private readonly List<DeviceBuffer> _buffers = [];
+    private readonly Dictionary<nint, float[]> _captured = [];
+
+    public OpFixture(int threadCount = 2)
+    {
+        Device = new CpuDevice(threadCount);
+        Arena = new Arena(Device, 1 << 20);
+        Gradients = new GradientPool(Device);
+        Tape = new Tape(Arena, Gradients, seed: 1);
+    }
+
+    public CpuDevice Device { get; }
+
+    public Arena Arena { get; }
+
+    public GradientPool Gradients { get; }
+
+    public Tape Tape { get; }
+
+    public TensorView Of(Shape shape, float[] values) => Keep(DeviceBuffer.Of(Device, shape, values));
+
+    /// <summary>Uninitialised on purpose (filled with NaN), so that an element nobody writes is seen.</summary>
+    public TensorView Empty(Shape shape)
+    {
+        TensorView view = Keep(new DeviceBuffer(Device, shape, DType.F32));
+        view.AsSpan<float>().Fill(float.NaN);
+        return view;
+    }
+
+    public TensorView Ints(params int[] values)
+    {
+        TensorView view = Keep(new DeviceBuffer(Device, new Shape(values.Length), DType.I32));
+        values.CopyTo(view.AsSpan<int>());
+        return view;
+    }
+
+    /// <summary>Runs a recorded operation's backward pass with the given dY and returns dX of every listed input.</summary>
+    public float[][] Backward(TensorView y, float[] dY, params TensorView[] inputs)
+    {
+        Tape.GradientFor(y, out _).CopyFrom(dY);
+        Tape.Backward();
+        return Array.ConvertAll(inputs, input => _captured[input.Pointer]);
+    }
+
+    /// <summary>
+    /// Marks a view as an input whose gradient the test wants; call it before the operation runs. The entry stands first on the tape, so it
+    /// is replayed last and sees the finished gradient.
+    /// </summary>
+    public void Want(TensorView input) => Tape.Record("test_input", input, () => _captured[input.Pointer] = Tape.GradientOf(input).ToFloats());
+
+    public void Dispose()
+    {
+        foreach (DeviceBuffer buffer in _buffers) buffer.Dispose();
+        Gradients.Dispose();
+        Arena.Dispose();
+        Device.Dispose();
+    }
+
+    private TensorView Keep(DeviceBuffer buffer)
+    {
+        _buffers.Add(buffer);
+        return buffer.View;
+    }
+}

@@ -1,0 +1,28 @@
+namespace GemmaCore.Testing;
+
+/// <summary>The one table of tolerances, and the one measure: largest |ours − reference| over the reference's largest magnitude.</summary>
+public static class Tolerance
+{
+    /// <summary>Tolerance of an fp32 result whose longest sum has <paramref name="reduction"/> terms: 8 ulp, growing with the square root.</summary>
+    public static double Float32(int reduction) => 8 * Math.ScaleB(1, -24) * Math.Sqrt(Math.Max(1, reduction));
+
+    /// <summary>Largest error relative to the reference's largest magnitude (1e-30 stands in for an all-zero reference).</summary>
+    public static double RelativeError(ReadOnlySpan<float> ours, ReadOnlySpan<double> reference)
+    {
+        if (ours.Length != reference.Length) throw new ArgumentException($"{ours.Length} values against {reference.Length}");
+        double scale = 1e-30, error = 0;
+        foreach (double value in reference) scale = Math.Max(scale, Math.Abs(value));
+        for (int i = 0; i < ours.Length; i++)
+        {
+            double difference = Math.Abs(ours[i] - reference[i]);
+            // A NaN must fail, and every comparison with it is false.
+            if (!(difference <= error)) error = double.IsNaN(difference) ? double.PositiveInfinity : difference;
+        }
+
+        return error / scale;
+    }
+
+    /// <summary>The same against fp32 golden values.</summary>
+    public static double RelativeError(ReadOnlySpan<float> ours, ReadOnlySpan<float> reference) =>
+        RelativeError(ours, Sample.Widen(reference.ToArray()));
+}
