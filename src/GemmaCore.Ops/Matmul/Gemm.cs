@@ -14,17 +14,13 @@ internal static unsafe class Gemm
     public static void NT(
         WorkerPool workers, float* a, void* b, DType bType, float* c, int m, int n, int k, bool accumulate, float* bias = null)
     {
-        if (RowDots.Suits(m))
-        {
-            RowDots.Run(workers, a, b, bType, c, m, n, k, accumulate, bias);
-            return;
-        }
-
-        Run(workers, bType, new GemmSizes
+        var sizes = new GemmSizes
         {
             Left = a, LeftStride = k, Right = b, RightStride = k, RightByColumn = true,
             C = c, Rows = m, Columns = n, Depth = k, Accumulate = accumulate, Bias = bias,
-        });
+        };
+        if (RowDots.Suits(m)) RowDots.Run(workers, bType, sizes);
+        else Run(workers, bType, sizes);
     }
 
     /// <summary>C[M,K] = (or +=) A[M,N]·B[N,K].</summary>
