@@ -4,9 +4,9 @@ namespace GemmaCore.Inputs;
 
 /// <summary>
 /// The way in: conversations or raw text with pictures to token ids and pixel values, with one model folder's tokenizer, chat template
-/// and image settings. Safe to use from several threads.
+/// and image settings. Safe to use from several threads; other image settings come with <c>encoder with { … }</c>.
 /// </summary>
-public sealed class PromptEncoder
+public sealed record PromptEncoder
 {
     private readonly ChatTemplate? _template;
     private readonly string _templateComplaint;
@@ -62,15 +62,6 @@ public sealed class PromptEncoder
             return new PromptEncoder(tokenizer, null, exception.Message, vision, preprocessor);
         }
     }
-
-    /// <summary>The same encoder with pan-and-scan, orientation or size limit set otherwise.</summary>
-    public PromptEncoder With(PanAndScan? panAndScan = null, bool applyOrientation = false, long maxImagePixels = ImageDecoder.DefaultMaxPixels) =>
-        new(Tokenizer, _template, _templateComplaint, _vision, _preprocessor)
-        {
-            PanAndScan = panAndScan,
-            ApplyOrientation = applyOrientation,
-            MaxImagePixels = maxImagePixels,
-        };
 
     /// <summary>A conversation through the chat template.</summary>
     /// <param name="messages">System first if at all, then user and assistant in turn.</param>
