@@ -184,10 +184,12 @@ public sealed record PromptEncoder
     private static List<ImageSource> ImagesOf(IReadOnlyList<ChatMessage> messages) =>
         [.. messages.SelectMany(message => message.Content).OfType<ImagePart>().Select(part => part.Image)];
 
+    // Three generations of Hugging Face folders keep it in three places.
     private static string? TemplateTextIn(string folder)
     {
-        string path = Path.Combine(folder, "chat_template.jinja");
-        return File.Exists(path) ? Encoding.UTF8.GetString(JsonInput.ReadFile(path))
+        string jinja = Path.Combine(folder, "chat_template.jinja"), json = Path.Combine(folder, "chat_template.json");
+        if (File.Exists(jinja)) return Encoding.UTF8.GetString(JsonInput.ReadFile(jinja));
+        return File.Exists(json) ? JsonInput.FromFile(json).Required("chat_template").Text()
             : TokenizerSettings.Beside(Path.Combine(folder, "tokenizer.model")).ChatTemplate;
     }
 

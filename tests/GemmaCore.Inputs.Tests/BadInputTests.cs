@@ -148,6 +148,38 @@ public sealed class BadInputTests : IDisposable
         ChatTemplate.Zephyr.Render([ChatMessage.FromText(ChatRole.System, "Be kind."), ChatMessage.FromText(ChatRole.User, "Hi")], addGenerationPrompt: true));
 
     [Theory]
+    [InlineData("chat_template.jinja", "{{ '<start_of_turn>' }}", "<bos><start_of_turn>user\nHi<end_of_turn>\n")]
+    [InlineData("chat_template.json", "{\"chat_template\": \"<|user|>\"}", "<s><|user|>\nHi</s>\n")]
+    [InlineData("chat_template.jinja", "{{ '[INST]' }}", null)]
+    public void The_template_is_chosen_by_the_folders_template_text(string name, string text, string? rendered)
+    {
+        CopyModelFiles();
+        File.Delete(Path.Combine(_folder, "chat_template.jinja"));
+        Write(name, Encoding.UTF8.GetBytes(text));
+        PromptEncoder encoder = PromptEncoder.Load(_folder);
+        ChatMessage[] messages = [ChatMessage.FromText(ChatRole.User, "Hi")];
+
+        if (rendered is null) AssertSays("raw prompt", () => encoder.Encode(messages, addGenerationPrompt: false));
+        else Assert.Equal(encoder.Tokenizer.Encode(rendered, addBos: false), encoder.Encode(messages, addGenerationPrompt: false).Ids);
+    }
+
+    [Fact]
+    public void Clip_settings_scale_the_shorter_side_and_crop_the_centre()
+    {
+        Write("preprocessor_config.json", Encoding.UTF8.GetBytes("""
+            {"do_center_crop": true, "crop_size": {"height": 224, "width": 224}, "size": {"shortest_edge": 224}, "resample": 3,
+             "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
+            """));
+        RgbImage image = ImageDecoder.Decode(ImageSource.FromFile(Goldens.Path("images/photo_200x150.jpg")));
+        ImagePixels pixels = ImagePreprocessor.Load(_folder).Process(image);
+
+        RgbImage cropped = PillowResize.Resize(image, 298, 224, ResampleFilter.Bicubic).Crop(37, 0, 224, 224);
+        Assert.Equal((224, 224), (pixels.Height, pixels.Width));
+        Assert.Equal(((float)(cropped.Pixels[1] * (1 / 255.0)) - 0.4578275f) / 0.26130258f, pixels.Values[224 * 224]);
+        Assert.Equal(((float)(cropped.Pixels[^1] * (1 / 255.0)) - 0.40821073f) / 0.27577711f, pixels.Values[^1]);
+    }
+
+    [Theory]
     [InlineData("mm_tokens_per_image", "128", "cannot be pooled")]
     [InlineData("mm_tokens_per_image", "64", "image_seq_length")]
     [InlineData("image_token_index", "9999", "image_token_index")]
