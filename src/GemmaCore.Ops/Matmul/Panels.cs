@@ -10,7 +10,7 @@ namespace GemmaCore.Ops;
 /// </summary>
 internal static unsafe class Panels
 {
-    // Rows of a right matrix lie pages apart, where the processor does not fetch ahead by itself.
+    // A block takes short pieces of rows that lie far apart, where the processor does not fetch ahead by itself.
     private const int RowsAhead = 8;
 
     /// <summary>Rows [0, rows) of a row-major left matrix into [packedRows, <see cref="PanelScratch.LeftStride"/>].</summary>
@@ -113,6 +113,8 @@ internal static unsafe class Panels
         for (; k <= depth - 8; k += 8, panel += 8 * width)
         {
             byte* at = source + (long)k * TElements.Size;
+            if (k * TElements.Size % 64 == 0)
+                for (int row = RowsAhead; row < 2 * RowsAhead; row++) Sse.Prefetch0(at + row * step);
             Vector256<float> r0 = TElements.Load8(at), r1 = TElements.Load8(at + step);
             Vector256<float> r2 = TElements.Load8(at + 2 * step), r3 = TElements.Load8(at + 3 * step);
             at += 4 * step;

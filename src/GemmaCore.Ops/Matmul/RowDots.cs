@@ -7,13 +7,16 @@ namespace GemmaCore.Ops;
 
 /// <summary>
 /// C[M,N] = (or +=) A[M,K]·B[N,K]ᵀ for a few rows of A, as in decoding: B is read once, straight from where it lies, and widened in registers.
-/// An element's sum runs over K in four chains of vectors, which are added at the end, then the tail: the same whatever M is.
-/// One row of B at a time, so that all of a part is one stream to the prefetcher.
+/// One or two rows of A take B row by row, so that a part is one stream, which the processor's prefetching needs to reach memory speed; a
+/// long K would drive A out of the first-level cache that way, and more rows of A would repeat the widening: they take four rows of B at once.
 /// </summary>
 internal static unsafe class RowDots
 {
     // With more rows than this, packing B pays.
     private const int MaxRows = 8;
+
+    // A row of A of 16 KiB: half of a first-level cache.
+    private const int DepthInCache = 4096;
 
     // Some 5 µs of one core's share of memory bandwidth.
     private const int BytesPerPart = 128 << 10;
@@ -55,12 +58,21 @@ internal static unsafe class RowDots
 
         public readonly void Execute(int index)
         {
-            int end = Math.Min(Sizes.Columns, (index + 1) * Step);
-            for (int n = index * Step; n < end; n++)
+            int n = index * Step, end = Math.Min(Sizes.Columns, n + Step);
+            bool singly = Sizes.Rows <= 2 && Sizes.Depth <= DepthInCache;
+            if (!singly)
+                for (; n <= end - 4; n += 4)
+                {
+                    int m = 0;
+                    for (; m <= Sizes.Rows - 2; m += 2) Dot2x4(m, n);
+                    if (m < Sizes.Rows) Dot1x4(m, n);
+                }
+
+            for (; n < end; n++)
             {
                 int m = 0;
-                for (; m <= Sizes.Rows - 2; m += 2) Dot2(m, n);
-                if (m < Sizes.Rows) Dot1(m, n);
+                for (; m <= Sizes.Rows - 2; m += 2) Dot2x1(m, n);
+                if (m < Sizes.Rows) Dot1x1(m, n);
             }
         }
 
@@ -74,7 +86,7 @@ internal static unsafe class RowDots
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static TVector W(byte* source) => TUnit.Load<TElements>(source);
 
-        private readonly void Dot1(int m, int n)
+        private readonly void Dot1x1(int m, int n)
         {
             TVector s0 = default, s1 = default, s2 = default, s3 = default;
             float* a = LeftRow(m);
@@ -92,7 +104,7 @@ internal static unsafe class RowDots
             Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
         }
 
-        private readonly void Dot2(int m, int n)
+        private readonly void Dot2x1(int m, int n)
         {
             TVector s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
             float* a = LeftRow(m), c = LeftRow(m + 1);
@@ -119,6 +131,74 @@ internal static unsafe class RowDots
 
             Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
             Put(m + 1, n, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
+        }
+
+        private readonly void Dot1x4(int m, int n)
+        {
+            TVector s0 = default, s1 = default, s2 = default, s3 = default;
+            float* a = LeftRow(m);
+            byte* b0 = RightRow(n), b1 = RightRow(n + 1), b2 = RightRow(n + 2), b3 = RightRow(n + 3);
+            int k = 0;
+            for (; k <= Sizes.Depth - TUnit.Lanes; k += TUnit.Lanes)
+            {
+                TVector x = X(a + k);
+                int at = k * TElements.Size;
+                FetchNext(b0 + at, b1 + at, b2 + at, b3 + at, k);
+                s0 = TUnit.MultiplyAdd(x, W(b0 + at), s0);
+                s1 = TUnit.MultiplyAdd(x, W(b1 + at), s1);
+                s2 = TUnit.MultiplyAdd(x, W(b2 + at), s2);
+                s3 = TUnit.MultiplyAdd(x, W(b3 + at), s3);
+            }
+
+            Put(m, n, k, s0);
+            Put(m, n + 1, k, s1);
+            Put(m, n + 2, k, s2);
+            Put(m, n + 3, k, s3);
+        }
+
+        private readonly void Dot2x4(int m, int n)
+        {
+            TVector s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
+            float* a = LeftRow(m), c = LeftRow(m + 1);
+            byte* b0 = RightRow(n), b1 = RightRow(n + 1), b2 = RightRow(n + 2), b3 = RightRow(n + 3);
+            int k = 0;
+            for (; k <= Sizes.Depth - TUnit.Lanes; k += TUnit.Lanes)
+            {
+                TVector x = X(a + k), y = X(c + k);
+                int at = k * TElements.Size;
+                FetchNext(b0 + at, b1 + at, b2 + at, b3 + at, k);
+                TVector w0 = W(b0 + at), w1 = W(b1 + at);
+                s0 = TUnit.MultiplyAdd(x, w0, s0);
+                t0 = TUnit.MultiplyAdd(y, w0, t0);
+                s1 = TUnit.MultiplyAdd(x, w1, s1);
+                t1 = TUnit.MultiplyAdd(y, w1, t1);
+                TVector w2 = W(b2 + at), w3 = W(b3 + at);
+                s2 = TUnit.MultiplyAdd(x, w2, s2);
+                t2 = TUnit.MultiplyAdd(y, w2, t2);
+                s3 = TUnit.MultiplyAdd(x, w3, s3);
+                t3 = TUnit.MultiplyAdd(y, w3, t3);
+            }
+
+            Put(m, n, k, s0);
+            Put(m, n + 1, k, s1);
+            Put(m, n + 2, k, s2);
+            Put(m, n + 3, k, s3);
+            Put(m + 1, n, k, t0);
+            Put(m + 1, n + 1, k, t1);
+            Put(m + 1, n + 2, k, t2);
+            Put(m + 1, n + 3, k, t3);
+        }
+
+        // The next four rows of B, a cache line of each at a time: four short streams are too many for the processor to foresee.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private readonly void FetchNext(byte* b0, byte* b1, byte* b2, byte* b3, int k)
+        {
+            if (!Sse.IsSupported || k * TElements.Size % 64 != 0) return;
+            long ahead = 4L * Sizes.RightStride * TElements.Size;
+            Sse.Prefetch0(b0 + ahead);
+            Sse.Prefetch0(b1 + ahead);
+            Sse.Prefetch0(b2 + ahead);
+            Sse.Prefetch0(b3 + ahead);
         }
 
         // Adds the lanes, the steps from k on that fill no vector, and the bias.
