@@ -11,7 +11,7 @@ namespace GemmaCore.Models;
 public abstract class LanguageModel : IDisposable
 {
     private readonly DecoderStep _step;
-    private readonly TensorView _embeddings;
+    private TensorView _embeddings;
     private readonly float _embeddingScale;
     private readonly int[] _windows;
 
@@ -92,6 +92,22 @@ public abstract class LanguageModel : IDisposable
     /// <returns>[images · tokens per image, D].</returns>
     public virtual TensorView EncodeImages(TensorView pixels, Arena arena, Tape? tape, bool recompute = false) =>
         throw new NotSupportedException($"{GetType().Name} has no vision tower: it cannot take images");
+
+    /// <summary>
+    /// Replaces the embedding table or the head by a trained copy (an adapter's modules_to_save). The two are independent from then on, even if
+    /// the base ties them.
+    /// </summary>
+    /// <returns>False when the model has no tensor of that canonical name.</returns>
+    internal bool TryReplace(string name, TensorView weight)
+    {
+        if (weight.Shape != Head.Shape || !weight.DType.IsFloat()) return false;
+        switch (name)
+        {
+            case "lm_head.weight": Head = weight; return true;
+            case "model.language_model.embed_tokens.weight": _embeddings = weight; return true;
+            default: return false;
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()

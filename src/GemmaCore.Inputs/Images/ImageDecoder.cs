@@ -1,0 +1,84 @@
+using SkiaSharp;
+
+namespace GemmaCore.Inputs;
+
+/// <summary>
+/// PNG, JPEG, WebP, BMP and GIF (first frame) to RGB bytes, as Pillow's <c>convert("RGB")</c> gives them: grey is replicated, palettes
+/// are looked up, alpha is dropped without blending, colour profiles are ignored, 16-bit channels keep their upper 8 bits.
+/// </summary>
+public static class ImageDecoder
+{
+    /// <summary>Pictures with more pixels are refused before they are decoded, unless the caller allows more.</summary>
+    public const long DefaultMaxPixels = 64_000_000;
+
+    private static readonly SKEncodedImageFormat[] Formats =
+        [SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Webp, SKEncodedImageFormat.Bmp, SKEncodedImageFormat.Gif];
+
+    /// <summary>Decodes a picture from its file or its bytes.</summary>
+    /// <param name="source">The encoded picture.</param>
+    /// <param name="applyOrientation">Turn the picture as its EXIF orientation says; off for parity with the Python stack, which does not.</param>
+    /// <param name="maxPixels">Refuse larger pictures; read from the header, so a bomb costs nothing.</param>
+    /// <exception cref="InputException">Unreadable file, no picture, too large, or cut off.</exception>
+    public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels)
+    {
+        string name = source.Path ?? "image";
+        byte[] file = source.Bytes is { } bytes ? bytes.ToArray()
+            : JsonInput.ReadFile(source.Path ?? throw new InputException("an image has neither a path nor bytes"));
+        using SKData data = SKData.CreateCopy(file);
+        using SKCodec? codec = file.Length == 0 ? null : SKCodec.Create(data);
+        if (codec is null || !Formats.Contains(codec.EncodedFormat))
+            throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP or GIF picture ({file.Length} bytes)");
+        int width = codec.Info.Width, height = codec.Info.Height;
+        if ((long)width * height > maxPixels)
+            throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
+
+        using var bitmap = new SKBitmap();
+        if (!bitmap.TryAllocPixels(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul)))
+            throw new InputException($"{name}: no memory for {width} x {height} pixels");
+        SKCodecResult result = codec.GetPixels(bitmap.Info, bitmap.GetPixels());
+        if (result != SKCodecResult.Success)
+            throw new InputException($"{name}: the picture is damaged or cut off ({result})");
+        RgbImage image = DropAlpha(bitmap, width, height);
+        return applyOrientation ? Orient(image, codec.EncodedOrigin) : image;
+    }
+
+    private static RgbImage DropAlpha(SKBitmap bitmap, int width, int height)
+    {
+        ReadOnlySpan<byte> rgba = bitmap.GetPixelSpan();
+        var pixels = new byte[width * height * 3];
+        for (int row = 0; row < height; row++)
+        {
+            ReadOnlySpan<byte> from = rgba.Slice(row * bitmap.RowBytes, width * 4);
+            Span<byte> to = pixels.AsSpan(row * width * 3, width * 3);
+            for (int column = 0; column < width; column++)
+            {
+                to[3 * column] = from[4 * column];
+                to[3 * column + 1] = from[4 * column + 1];
+                to[3 * column + 2] = from[4 * column + 2];
+            }
+        }
+        return new RgbImage(width, height, pixels);
+    }
+
+    // The eight EXIF orientations: where the stored picture's first row and first column belong.
+    private static RgbImage Orient(RgbImage image, SKEncodedOrigin origin)
+    {
+        if (origin is SKEncodedOrigin.TopLeft) return image;
+        bool transposed = origin is SKEncodedOrigin.LeftTop or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;
+        bool mirrored = origin is SKEncodedOrigin.TopRight or SKEncodedOrigin.BottomRight or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom;
+        bool flipped = origin is SKEncodedOrigin.BottomRight or SKEncodedOrigin.BottomLeft or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;
+        int width = transposed ? image.Height : image.Width, height = transposed ? image.Width : image.Height;
+        var pixels = new byte[image.Pixels.Length];
+        for (int row = 0; row < image.Height; row++)
+        {
+            for (int column = 0; column < image.Width; column++)
+            {
+                int x = transposed ? row : column, y = transposed ? column : row;
+                if (mirrored) x = width - 1 - x;
+                if (flipped) y = height - 1 - y;
+                image.Pixels.AsSpan((row * image.Width + column) * 3, 3).CopyTo(pixels.AsSpan((y * width + x) * 3));
+            }
+        }
+        return new RgbImage(width, height, pixels);
+    }
+}

@@ -1,0 +1,203 @@
+using GemmaCore.Checkpoints;
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Models.Lora;
+
+/// <summary>
+/// Low-rank adapters attached to a model's linear layers (arXiv:2106.09685): read from a PEFT folder for inference, or created for training.
+/// Disposing it takes the adapters off the model again.
+/// </summary>
+public sealed class LoraAdapter : IDisposable
+{
+    private readonly List<(Linear Layer, LinearAdapter Adapter)> _attached = [];
+    private readonly List<(Linear Layer, TensorView Original)> _replaced = [];
+    private readonly List<DeviceBuffer> _owned = [];
+    private readonly List<LoraParameter> _parameters = [];
+    private readonly Device _device;
+    private AdapterFile? _file;
+
+    private LoraAdapter(AdapterConfig config, Device device) => (Config, _device) = (config, device);
+
+    /// <summary>The PEFT configuration.</summary>
+    public AdapterConfig Config { get; }
+
+    /// <summary>Trainable matrices in forward order, A before B; empty for an adapter loaded for inference.</summary>
+    public IReadOnlyList<LoraParameter> Parameters => _parameters;
+
+    /// <summary>Tensors of the file that found their layer: "applied k of n" with k = n, or loading fails.</summary>
+    public int AppliedTensorCount { get; private set; }
+
+    /// <summary>Number of adapted layers.</summary>
+    public int LayerCount => _attached.Count;
+
+    /// <summary>True when an adapted layer belongs to the vision tower, so that image features depend on the adapter.</summary>
+    public bool AdaptsVision => _attached.Exists(pair => pair.Layer.Path.StartsWith("model.vision_tower.", StringComparison.Ordinal));
+
+    /// <summary>Loads a PEFT folder and attaches it for inference.</summary>
+    /// <exception cref="CheckpointException">The folder is unsound, or some of its tensors fit no layer of the model.</exception>
+    public static LoraAdapter Load(string folder, LanguageModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        AdapterFile file = AdapterFile.Load(folder, model.Device);
+        var adapter = new LoraAdapter(file.Config, model.Device) { _file = file };
+        try
+        {
+            adapter.AttachFile(folder, file, model, trainable: false, dropout: 0);
+            return adapter;
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Loads a PEFT folder and attaches it for further training.</summary>
+    public static LoraAdapter LoadTrainable(string folder, LanguageModel model, float dropout)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        using AdapterFile file = AdapterFile.Load(folder, model.Device);
+        var adapter = new LoraAdapter(file.Config, model.Device);
+        if (file.Config.UseDora || file.SavedModules.Count > 0)
+            throw new CheckpointException($"{folder}: adapters with DoRA or modules_to_save can be used for inference, not for training");
+        try
+        {
+            adapter.AttachFile(folder, file, model, trainable: true, dropout);
+            return adapter;
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Creates adapters on every layer the configuration targets: A uniform in ±1/√in, B zero (PEFT's default).</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="config">Rank, alpha, targets.</param>
+    /// <param name="seed">Seed of A; every layer draws from its own stream, named by its path.</param>
+    /// <exception cref="CheckpointException">No layer matches the targets.</exception>
+    public static LoraAdapter Create(LanguageModel model, AdapterConfig config, ulong seed)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(config);
+        var adapter = new LoraAdapter(config, model.Device);
+        foreach (Linear layer in model.Linears.Where(layer => config.Targets(layer.Path)))
+        {
+            int rank = config.RankFor(layer.Path);
+            var a = new float[rank * layer.InputSize];
+            ReproducibleWeights.Fill(layer.Path + ".lora_A.weight", seed, 1 / Math.Sqrt(layer.InputSize), 0, 0, a);
+            adapter.AttachTrainable(layer, a, new float[layer.OutputSize * rank], rank, (float)config.ScaleFor(layer.Path), (float)config.LoraDropout);
+        }
+
+        return adapter._attached.Count > 0
+            ? adapter
+            : throw new CheckpointException($"target_modules match none of the model's {model.Linears.Count} linear layers, e.g. {model.Linears[0].Path}");
+    }
+
+    /// <summary>Writes a PEFT folder.</summary>
+    /// <param name="folder">Created if needed.</param>
+    /// <param name="layout">Spelling of module paths.</param>
+    public void Save(string folder, NameGeneration layout = NameGeneration.Second)
+    {
+        IEnumerable<AdapterTensor> tensors = _attached.Select(pair => new AdapterTensor(pair.Layer.Path, pair.Adapter.Weights.A, pair.Adapter.Weights.B));
+        AdapterFile.Save(folder, Config, [.. tensors], layout);
+    }
+
+    /// <summary>The change of a layer's weight: scale · B·A, [out, in]; null for a layer without adapter.</summary>
+    internal (LoraWeights Weights, float[]? ColumnScale)? Of(Linear layer)
+    {
+        int index = _attached.FindIndex(pair => pair.Layer == layer);
+        if (index < 0) return null;
+        LinearAdapter adapter = _attached[index].Adapter;
+        return (adapter.Weights, adapter.ColumnScale.IsEmpty ? null : adapter.ColumnScale.ToFloats());
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach ((Linear layer, LinearAdapter adapter) in _attached) layer.Detach(adapter);
+        foreach ((Linear layer, TensorView original) in _replaced) layer.ReplaceWeight(original);
+        foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
+        _attached.Clear();
+        _replaced.Clear();
+        _owned.Clear();
+        _file?.Dispose();
+        _file = null;
+    }
+
+    private void AttachFile(string folder, AdapterFile file, LanguageModel model, bool trainable, float dropout)
+    {
+        var missing = new List<string>(file.Pairs.Keys.Concat(file.SavedModules.Keys));
+        foreach (Linear layer in model.Linears)
+        {
+            if (file.SavedModules.TryGetValue(layer.Path + ".weight", out TensorView weight) && missing.Remove(layer.Path + ".weight"))
+            {
+                _replaced.Add((layer, layer.Weight));
+                layer.ReplaceWeight(weight);
+                AppliedTensorCount++;
+            }
+
+            if (!file.Pairs.TryGetValue(layer.Path, out AdapterPair? pair)) continue;
+            missing.Remove(layer.Path);
+            CheckShapes(folder, layer, pair);
+            float scale = (float)Config.ScaleFor(layer.Path);
+            if (trainable) AttachTrainable(layer, pair.A.ToFloats(), pair.B.ToFloats(), pair.A.Shape[0], scale, dropout);
+            else AttachFrozen(layer, pair, scale);
+            AppliedTensorCount += pair.Magnitude.IsEmpty ? 2 : 3;
+        }
+
+        foreach (string name in missing.Where(name => file.SavedModules.ContainsKey(name)).ToList())
+        {
+            if (!model.TryReplace(name, file.SavedModules[name])) continue;
+            missing.Remove(name);
+            AppliedTensorCount++;
+        }
+
+        if (missing.Count == 0) return;
+        string rest = string.Join(", ", missing.Take(8)) + (missing.Count > 8 ? $" and {missing.Count - 8} more" : "");
+        throw new CheckpointException(
+            $"{folder}: applied {AppliedTensorCount} of {file.TensorCount} tensors; these fit no layer of the model: {rest}; is the adapter for another base model?");
+    }
+
+    private static void CheckShapes(string folder, Linear layer, AdapterPair pair)
+    {
+        if (pair.A.Shape.Rank == 2 && pair.B.Shape.Rank == 2 && pair.A.Shape[1] == layer.InputSize && pair.B.Shape[0] == layer.OutputSize) return;
+        throw new CheckpointException(
+            $"{folder}: {layer.Path}: lora_A {pair.A.Shape} and lora_B {pair.B.Shape} do not fit the layer [{layer.OutputSize}, {layer.InputSize}]; "
+            + "is the adapter for another base model?");
+    }
+
+    private void AttachFrozen(Linear layer, AdapterPair pair, float scale)
+    {
+        TensorView a = Own(pair.A.Shape, pair.A.ToFloats()), b = Own(pair.B.Shape, pair.B.ToFloats());
+        var weights = new LoraWeights(a, b, default, default, scale, 0, 0);
+        TensorView columns = pair.Magnitude.IsEmpty
+            ? default
+            : Own(new Shape(layer.OutputSize), DoraColumns.Scale(layer.Weight.ToFloats(), weights, pair.Magnitude.ToFloats()));
+        Attach(layer, new LinearAdapter(weights, columns));
+    }
+
+    private void AttachTrainable(Linear layer, float[] a, float[] b, int rank, float scale, float dropout)
+    {
+        TensorView viewA = Own(new Shape(rank, layer.InputSize), a), viewB = Own(new Shape(layer.OutputSize, rank), b);
+        TensorView gradientA = Own(viewA.Shape, new float[a.Length]), gradientB = Own(viewB.Shape, new float[b.Length]);
+        Attach(layer, new LinearAdapter(new LoraWeights(viewA, viewB, gradientA, gradientB, scale, dropout, _attached.Count), default));
+        _parameters.Add(new LoraParameter(layer.Path + ".lora_A.weight", viewA, gradientA));
+        _parameters.Add(new LoraParameter(layer.Path + ".lora_B.weight", viewB, gradientB));
+    }
+
+    private void Attach(Linear layer, LinearAdapter adapter)
+    {
+        layer.Attach(adapter);
+        _attached.Add((layer, adapter));
+    }
+
+    private TensorView Own(Shape shape, ReadOnlySpan<float> values)
+    {
+        DeviceBuffer buffer = DeviceBuffer.Of(_device, shape, values);
+        _owned.Add(buffer);
+        return buffer.View;
+    }
+}

@@ -1,0 +1,79 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>
+/// Matrix products on raw row-major memory, for the operations of this assembly. Letters in the BLAS sense; the widest vector unit the
+/// processor offers is chosen at run time. Every sum is cut and ordered by the shape alone.
+/// </summary>
+internal static unsafe class Gemm
+{
+    /// <summary>C[M,N] = (or +=) A[M,K]·B[N,K]ᵀ (+ bias[N]).</summary>
+    public static void NT(
+        WorkerPool workers, float* a, void* b, DType bType, float* c, int m, int n, int k, bool accumulate, float* bias = null)
+    {
+        var sizes = new GemmSizes
+        {
+            Left = a, LeftStride = k, Right = b, RightStride = k, RightByColumn = true,
+            C = c, Rows = m, Columns = n, Depth = k, Accumulate = accumulate, Bias = bias,
+        };
+        if (RowDots.Suits(m)) RowDots.Run(workers, bType, sizes);
+        else Run(workers, bType, sizes);
+    }
+
+    /// <summary>C[M,K] = (or +=) A[M,N]·B[N,K].</summary>
+    public static void NN(WorkerPool workers, float* a, void* b, DType bType, float* c, int m, int n, int k, bool accumulate) =>
+        Run(workers, bType, new GemmSizes
+        {
+            Left = a, LeftStride = n, Right = b, RightStride = k,
+            C = c, Rows = m, Columns = k, Depth = n, Accumulate = accumulate,
+        });
+
+    /// <summary>C[R,K] += A[M,R]ᵀ·B[M,K].</summary>
+    public static void TN(WorkerPool workers, float* a, float* b, float* c, int m, int r, int k) =>
+        Run(workers, DType.F32, new GemmSizes
+        {
+            Left = a, LeftStride = r, LeftTransposed = true, Right = b, RightStride = k,
+            C = c, Rows = r, Columns = k, Depth = m, Accumulate = true,
+        });
+
+    private static void Run(WorkerPool workers, DType type, GemmSizes sizes)
+    {
+        if (sizes.Rows == 0 || sizes.Columns == 0) return;
+        switch (type)
+        {
+            case DType.F32: Run<F32Elements>(workers, sizes); break;
+            case DType.BF16: Run<BF16Elements>(workers, sizes); break;
+            case DType.F16: Run<F16Elements>(workers, sizes); break;
+            default: throw new ShapeException($"Gemm: the right matrix must be f32, bf16 or f16, got {type}");
+        }
+    }
+
+    private static void Run<TElements>(WorkerPool workers, in GemmSizes sizes) where TElements : struct, IElements
+    {
+        if (Vector512.IsHardwareAccelerated) PackedGemm<Tile512, TElements>.Run(workers, sizes);
+        else if (Fma.IsSupported && Avx2.IsSupported) PackedGemm<Tile256, TElements>.Run(workers, sizes);
+        else PackedGemm<TileScalar, TElements>.Run(workers, sizes);
+    }
+}
+
+/// <summary>Operands of one product C[Rows, Columns] = Left[Rows, Depth]·Right[Depth, Columns], however they are stored.</summary>
+internal unsafe struct GemmSizes
+{
+    /// <summary>Row-major [Rows, Depth], or [Depth, Rows] when <see cref="LeftTransposed"/>; rows <see cref="LeftStride"/> floats apart.</summary>
+    public float* Left;
+
+    /// <summary>Row-major [Depth, Columns], or [Columns, Depth] when <see cref="RightByColumn"/>; rows <see cref="RightStride"/> elements apart.</summary>
+    public void* Right;
+
+    /// <summary>Row-major [Rows, Columns].</summary>
+    public float* C;
+
+    /// <summary>[Columns] added to every row, or null.</summary>
+    public float* Bias;
+
+    public int Rows, Columns, Depth, LeftStride, RightStride;
+    public bool LeftTransposed, RightByColumn, Accumulate;
+}

@@ -1,0 +1,83 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>
+/// Product of activations and a frozen weight matrix, y = x·wᵀ + b: fp32 arithmetic, weights widened from bf16 or f16 as they are read.
+/// </summary>
+/// <remarks>
+/// Costs 2·T·O·K operations; moves the weight once. Weights may lie anywhere in mapped memory, aligned or not. Sums over K run in an order
+/// fixed by the shape alone, so results do not depend on the number of threads. The weights are frozen: only dX is computed.
+/// </remarks>
+public static unsafe class Matmul
+{
+    /// <summary>Multiplies by a matrix stored [out, in]: y = x·wᵀ + b.</summary>
+    /// <param name="x">[…, K] f32; the outer dimensions count as T rows. Not needed for backward.</param>
+    /// <param name="w">[O, K] f32, bf16 or f16.</param>
+    /// <param name="bias">[O] f32, or default for none.</param>
+    /// <param name="y">[…, O] f32 of T rows; overwritten; must not overlap x.</param>
+    /// <param name="tape">Null in inference.</param>
+    /// <exception cref="ShapeException">Sizes or element types do not fit together.</exception>
+    public static void Forward(TensorView x, TensorView w, TensorView bias, TensorView y, Tape? tape)
+    {
+        const string operation = "Matmul.Forward";
+        Require.Floats(operation, "x", x);
+        int rows = x.Shape.Rows, inputs = x.Shape.Columns;
+        Require.That(IsMatrix(w) && w.Shape[1] == inputs, operation, $"w must be a float matrix [O, {inputs}] for x {x}, got {w}");
+        int outputs = w.Shape[0];
+        if (!bias.IsEmpty) Require.Shape(operation, "bias", bias, new Shape(outputs));
+        RequireResult(operation, y, rows, outputs);
+        if (x.Device is CpuDevice cpu)
+            Gemm.NT(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, outputs, inputs, false, bias.IsEmpty ? null : bias.Floats);
+        else throw Require.NoSuchDevice(operation, x.Device);
+        if (tape is not null && tape.Tracks(x)) tape.Record("matmul", y, () => Backward(x, w, y, tape));
+    }
+
+    // dX = dY·W
+    private static void Backward(TensorView x, TensorView w, TensorView y, Tape tape)
+    {
+        TensorView dY = tape.GradientOf(y);
+        TensorView dX = tape.GradientFor(x, out bool accumulate);
+        if (x.Device is CpuDevice cpu)
+            Gemm.NN(cpu.Workers, dY.Floats, (void*)w.Pointer, w.DType, dX.Floats, x.Shape.Rows, w.Shape[0], w.Shape[1], accumulate);
+        else throw Require.NoSuchDevice("Matmul.Backward", x.Device);
+    }
+
+    /// <summary>Multiplies by a matrix stored [in, out]: y = x·w.</summary>
+    /// <param name="x">[…, K] f32; the outer dimensions count as T rows. Not needed for backward.</param>
+    /// <param name="w">[K, O] f32, bf16 or f16.</param>
+    /// <param name="y">[…, O] f32 of T rows; overwritten; must not overlap x.</param>
+    /// <param name="tape">Null in inference.</param>
+    /// <exception cref="ShapeException">Sizes or element types do not fit together.</exception>
+    public static void ForwardInOut(TensorView x, TensorView w, TensorView y, Tape? tape)
+    {
+        const string operation = "Matmul.ForwardInOut";
+        Require.Floats(operation, "x", x);
+        int rows = x.Shape.Rows, inputs = x.Shape.Columns;
+        Require.That(IsMatrix(w) && w.Shape[0] == inputs, operation, $"w must be a float matrix [{inputs}, O] for x {x}, got {w}");
+        int outputs = w.Shape[1];
+        RequireResult(operation, y, rows, outputs);
+        if (x.Device is CpuDevice cpu)
+            Gemm.NN(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, inputs, outputs, false);
+        else throw Require.NoSuchDevice(operation, x.Device);
+        if (tape is not null && tape.Tracks(x)) tape.Record("matmul_in_out", y, () => BackwardInOut(x, w, y, tape));
+    }
+
+    // dX = dY·Wᵀ
+    private static void BackwardInOut(TensorView x, TensorView w, TensorView y, Tape tape)
+    {
+        TensorView dY = tape.GradientOf(y);
+        TensorView dX = tape.GradientFor(x, out bool accumulate);
+        if (x.Device is CpuDevice cpu)
+            Gemm.NT(cpu.Workers, dY.Floats, (void*)w.Pointer, w.DType, dX.Floats, x.Shape.Rows, w.Shape[0], w.Shape[1], accumulate);
+        else throw Require.NoSuchDevice("Matmul.BackwardInOut", x.Device);
+    }
+
+    private static bool IsMatrix(TensorView w) => !w.IsEmpty && w.DType.IsFloat() && w.Shape.Rank == 2;
+
+    private static void RequireResult(string operation, TensorView y, int rows, int outputs)
+    {
+        Require.Floats(operation, "y", y);
+        Require.That(y.Shape.Rows == rows && y.Shape.Columns == outputs, operation, $"y must have {rows} rows of {outputs}, got {y}");
+    }
+}

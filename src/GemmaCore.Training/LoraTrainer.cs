@@ -1,0 +1,170 @@
+using GemmaCore.Models;
+using GemmaCore.Models.Lora;
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Training;
+
+/// <summary>What one optimiser step did.</summary>
+/// <param name="Loss">Mean loss under the reduction, nats per token.</param>
+/// <param name="GradientNorm">L2 norm of all gradients before clipping.</param>
+/// <param name="TokenCount">Tokens that went through the model.</param>
+/// <param name="TargetCount">Tokens that counted in the loss.</param>
+/// <param name="MicroBatchLosses">Mean loss of each micro-batch.</param>
+public sealed record StepResult(double Loss, double GradientNorm, int TokenCount, int TargetCount, IReadOnlyList<double> MicroBatchLosses);
+
+/// <summary>
+/// Trains an attached adapter: forward, loss, backward per micro-batch, then clip and update. It knows nothing of files, epochs or schedules
+/// (see <see cref="TrainingRun"/>); use it directly to train inside an application.
+/// </summary>
+public sealed class LoraTrainer : IDisposable
+{
+    private readonly LanguageModel _model;
+    private readonly LoraAdapter _adapter;
+    private readonly Arena _arena;
+    private readonly GradientPool _gradients;
+    private readonly ImageFeatureCache? _features;
+    private readonly TokenBatch _batch = new();
+    private readonly ulong _seed;
+
+    /// <summary>A trainer for an adapter made by <see cref="LoraAdapter.Create"/> or <see cref="LoraAdapter.LoadTrainable"/>.</summary>
+    /// <param name="model">The model the adapter is attached to.</param>
+    /// <param name="adapter">The adapter.</param>
+    /// <param name="optimizer">Its optimiser.</param>
+    /// <param name="seed">Seed of dropout.</param>
+    /// <param name="featureCacheBytes">Memory for cached image features when the vision tower is frozen; 0 for none.</param>
+    public LoraTrainer(LanguageModel model, LoraAdapter adapter, AdamW optimizer, ulong seed, long featureCacheBytes = 1L << 30)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(adapter);
+        if (adapter.Parameters.Count == 0) throw new ArgumentException("the adapter was loaded for inference; it has nothing to train", nameof(adapter));
+        _model = model;
+        _adapter = adapter;
+        Optimizer = optimizer;
+        _seed = seed;
+        _arena = new Arena(model.Device);
+        _gradients = new GradientPool(model.Device);
+        if (!adapter.AdaptsVision) _features = new ImageFeatureCache(model, featureCacheBytes);
+    }
+
+    /// <summary>The optimiser.</summary>
+    public AdamW Optimizer { get; }
+
+    /// <summary>Recompute blocks in the backward pass: less memory, a third more time.</summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>Gradients are scaled down to this L2 norm; 0 for no clipping.</summary>
+    public float MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>How micro-batches are weighted.</summary>
+    public LossReduction Reduction { get; init; } = LossReduction.MeanOfMeans;
+
+    /// <summary>One optimiser step over its micro-batches.</summary>
+    /// <exception cref="InvalidOperationException">No token of the step counts in the loss, or the loss is not a number.</exception>
+    public StepResult Step(IReadOnlyList<IReadOnlyList<EncodedExample>> microBatches, float learningRate)
+    {
+        (StepResult result, double scale) = Accumulate(microBatches);
+        Optimizer.Step(learningRate, (float)scale);
+        return result;
+    }
+
+    /// <summary>The first half of <see cref="Step"/>: gradients are in the parameters afterwards, not yet clipped.</summary>
+    /// <returns>What happened, and the factor that clipping asks for.</returns>
+    public (StepResult Result, double ClipScale) Accumulate(IReadOnlyList<IReadOnlyList<EncodedExample>> microBatches)
+    {
+        ArgumentNullException.ThrowIfNull(microBatches);
+        int[] targets = [.. microBatches.Select(batch => batch.Sum(example => example.TargetCount))];
+        int total = targets.Sum(), counted = targets.Count(count => count > 0);
+        if (total == 0) throw new InvalidOperationException("no token of this step counts in the loss; every answer is empty or cut off by max_length");
+        var means = new List<double>();
+        double loss = 0;
+        int tokens = 0;
+        for (int i = 0; i < microBatches.Count; i++)
+        {
+            // A micro-batch without targets has no mean; Hugging Face divides 0 by 0 there, we leave it out.
+            if (targets[i] == 0) continue;
+            double weight = Reduction == LossReduction.TokenWeighted ? 1.0 / total : 1.0 / (targets[i] * (double)counted);
+            double sum = MicroBatch(microBatches[i], weight, (ulong)i, train: true);
+            means.Add(sum / targets[i]);
+            loss += sum * weight;
+            tokens += microBatches[i].Sum(example => example.Ids.Length);
+        }
+
+        double norm = Math.Sqrt(_adapter.Parameters.Sum(parameter => SumOfSquares.Of(parameter.Gradient)));
+        if (!double.IsFinite(loss) || !double.IsFinite(norm))
+            throw new InvalidOperationException($"loss {loss}, gradient norm {norm}: training has diverged; lower learning_rate or max_grad_norm");
+        double clip = MaxGradientNorm > 0 ? Math.Min(1, MaxGradientNorm / (norm + 1e-6)) : 1;
+        return (new StepResult(loss, norm, tokens, total, means), clip);
+    }
+
+    /// <summary>Mean loss per target token, without training.</summary>
+    public double Evaluate(IEnumerable<IReadOnlyList<EncodedExample>> batches)
+    {
+        double sum = 0;
+        long count = 0;
+        foreach (IReadOnlyList<EncodedExample> batch in batches)
+        {
+            sum += MicroBatch(batch, 0, 0, train: false);
+            count += batch.Sum(example => example.TargetCount);
+        }
+
+        return count == 0 ? double.NaN : sum / count;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _features?.Dispose();
+        _gradients.Dispose();
+        _arena.Dispose();
+        Optimizer.Dispose();
+    }
+
+    // Sum of losses over the targets of one packed micro-batch; with train, gradients of weight · loss are added to the parameters.
+    private double MicroBatch(IReadOnlyList<EncodedExample> examples, double weight, ulong index, bool train)
+    {
+        _arena.Reset();
+        Tape? tape = train ? new Tape(_arena, _gradients, DropoutSeed(index)) : null;
+        TensorView features = _features is not null ? _features.Take(examples, _arena) : EncodeImages(examples, tape);
+        _batch.Clear();
+        foreach (EncodedExample example in examples) _batch.Add(example.Ids, _model.ImageTokenId, null);
+        if (!features.IsEmpty) _batch.ImageFeatures = features;
+        TensorView hidden = _model.Forward(_batch, _arena, tape, GradientCheckpointing);
+        (int[] rows, int[] ids) = Targets(examples);
+        double loss = rows.Length == 0 ? 0 : LinearCrossEntropy.Forward(hidden, _model.Head, rows, ids, weight, _arena, tape);
+        tape?.Backward();
+        return loss;
+    }
+
+    private TensorView EncodeImages(IReadOnlyList<EncodedExample> examples, Tape? tape)
+    {
+        List<float[]> pixels = [.. examples.SelectMany(example => example.Images).Select(image => image.Values)];
+        if (pixels.Count == 0) return default;
+        if (tape is null) return ImageEncoding.Encode(_model, pixels, _arena);
+        return _model.EncodeImages(ImageEncoding.Upload(pixels, 0, pixels.Count, _model.ImageSize, _arena), _arena, tape, GradientCheckpointing);
+    }
+
+    // The hidden state of row t predicts token t + 1 of the same sample.
+    private static (int[] Rows, int[] Ids) Targets(IReadOnlyList<EncodedExample> examples)
+    {
+        var rows = new List<int>();
+        var ids = new List<int>();
+        int first = 0;
+        foreach (EncodedExample example in examples)
+        {
+            for (int t = 1; t < example.Ids.Length; t++)
+            {
+                if (!example.IsTarget[t]) continue;
+                rows.Add(first + t - 1);
+                ids.Add(example.Ids[t]);
+            }
+
+            first += example.Ids.Length;
+        }
+
+        return ([.. rows], [.. ids]);
+    }
+
+    // One stream of masks per micro-batch of the whole run, so that a resumed run draws what the unbroken one would have drawn.
+    private ulong DropoutSeed(ulong microBatch) => _seed * 0x9E3779B97F4A7C15 + (ulong)Optimizer.StepCount * 4096 + microBatch;
+}

@@ -1,0 +1,96 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Inputs.Tests;
+
+public sealed class ImageGoldenTests
+{
+    private static readonly Dictionary<string, GoldenTensor> Arrays = GoldenTensors.Load(Goldens.Path("images/preprocess.safetensors"));
+
+    public static TheoryData<string> Files()
+    {
+        var files = new TheoryData<string>();
+        foreach (JsonElement row in Rows()) files.Add(row.GetProperty("file").GetString()!);
+        return files;
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void Decoding_gives_Pillows_pixels(string file)
+    {
+        GoldenTensor golden = Array(file, "decoded");
+        RgbImage image = ImageDecoder.Decode(ImageSource.FromFile(Goldens.Path(file)));
+
+        Assert.Equal((golden.Shape[0], golden.Shape[1]), (image.Height, image.Width));
+        // The manifest allows JPEG decoders two levels; every other format is exact.
+        int allowed = file.EndsWith(".jpg", StringComparison.Ordinal) ? 2 : 0;
+        int worst = golden.Bytes.Zip(image.Pixels, (theirs, ours) => Math.Abs(theirs - ours)).Max();
+        Assert.InRange(worst, 0, allowed);
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void Resizing_gives_Pillows_bytes(string file)
+    {
+        JsonElement row = Rows().Single(candidate => candidate.GetProperty("file").GetString() == file);
+        RgbImage image = Decoded(file);
+
+        Assert.Equal(Array(file, "resized112").Bytes, PillowResize.Resize(image, 112, 112, ResampleFilter.Bilinear).Pixels);
+        Assert.Equal(row.GetProperty("sha256_resized896_hwc").GetString(), Sha256(PillowResize.Resize(image, 896, 896, ResampleFilter.Bilinear)));
+        Assert.Equal(row.GetProperty("sha256_bicubic224_hwc").GetString(), Sha256(PillowResize.Resize(image, 224, 224, ResampleFilter.Bicubic)));
+    }
+
+    [Theory]
+    [InlineData("images/exact_112x112.png")]
+    [InlineData("images/rgb_37x53.png")]
+    public void Preprocessing_gives_the_golden_pixel_values_bit_for_bit(string file)
+    {
+        ImagePixels pixels = ImagePreprocessor.Load(Goldens.DemoPath("model")).Process(Decoded(file));
+
+        Assert.Equal((112, 112), (pixels.Height, pixels.Width));
+        Assert.Equal(Array(file, "pixel_values112").Floats, pixels.Values);
+    }
+
+    [Fact]
+    public void Pan_and_scan_cuts_as_often_as_the_golden_processor()
+    {
+        using var golden = JsonDocument.Parse(File.ReadAllBytes(Goldens.Path("images/pan_and_scan.json")));
+        foreach (JsonElement row in golden.RootElement.EnumerateArray())
+        {
+            int width = row.GetProperty("width").GetInt32(), height = row.GetProperty("height").GetInt32();
+            IReadOnlyList<PanAndScan.Box> crops = new PanAndScan().Crops(width, height);
+
+            Assert.Equal(row.GetProperty("num_crops").GetInt32(), crops.Count);
+            Assert.Equal(row.GetProperty("images").GetInt32(), crops.Count + 1);
+            // The golden sizes were taken by handing a rows-columns-channels array to the slicing for channels-rows-columns: its crop
+            // rows [top, top + height) cut the columns, its crop columns cut the three channels, and the rows stay whole. What they say of
+            // our boxes is therefore this much, and it must hold exactly.
+            int step = crops.Count > 0 ? crops[0].Height : 0;
+            IEnumerable<(int, int)> asRecorded = crops.Select(crop => (Math.Clamp(width - crop.Top, 0, step), height));
+            Assert.Equal(row.GetProperty("crop_sizes_wh").EnumerateArray().Select(size => (size[0].GetInt32(), size[1].GetInt32())), asRecorded);
+        }
+    }
+
+    [Theory]
+    [InlineData(511, 400, "0,0,256,400 256,0,255,400")]
+    [InlineData(300, 900, "0,0,300,300 0,300,300,300 0,600,300,300")]
+    [InlineData(257, 1030, "0,0,257,258 0,258,257,258 0,516,257,258 0,774,257,256")]
+    [InlineData(1000, 834, "")]
+    [InlineData(480, 380, "")]
+    public void Pan_and_scan_covers_the_picture_in_reading_order(int width, int height, string boxes) =>
+        Assert.Equal(boxes, string.Join(' ', new PanAndScan().Crops(width, height).Select(box => $"{box.Left},{box.Top},{box.Width},{box.Height}")));
+
+    private static JsonElement[] Rows() =>
+        [.. JsonDocument.Parse(File.ReadAllBytes(Goldens.Path("images/preprocess.json"))).RootElement.EnumerateArray()];
+
+    private static GoldenTensor Array(string file, string what) => Arrays[$"{Path.GetFileName(file)}.{what}"];
+
+    private static RgbImage Decoded(string file)
+    {
+        GoldenTensor golden = Array(file, "decoded");
+        return new RgbImage((int)golden.Shape[1], (int)golden.Shape[0], golden.Bytes);
+    }
+
+    private static string Sha256(RgbImage image) => Convert.ToHexStringLower(SHA256.HashData(image.Pixels));
+}
