@@ -1,1 +1,17 @@
-Console.WriteLine("gemmacore");
+using System.CommandLine;
+using GemmaCore.Cli;
+using GemmaCore.Cli.Commands;
+
+var root = new RootCommand("GemmaCore: answer questions about images with MedGemma, and fine-tune it, without Python.")
+{
+    DemoCommand.Create(),
+    DoctorCommand.Create(),
+    InitCommand.Create(),
+    InfoCommand.Create(),
+    GenerateCommand.Create(),
+    ChatCommand.Create(),
+    TrainCommand.Create(),
+    PredictCommand.Create(),
+    MergeCommand.Create(),
+};
+return Edge.Run(root, args);

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
 
 namespace GemmaCore.Inputs;
@@ -129,7 +131,7 @@ internal readonly struct JsonInput
     /// <summary>The complaint about this value: file, key, expected, found.</summary>
     public InputException Wrong(string expected)
     {
-        string found = IsNull ? "nothing" : _element.GetRawText();
+        string found = IsNull ? "nothing" : Encoding.UTF8.GetString(JsonMarshal.GetRawUtf8Value(_element));
         return new InputException($"{_file}: '{_key}' should be {expected} but is {(found.Length > 60 ? found[..60] + "…" : found).ReplaceLineEndings(" ")}");
     }
 

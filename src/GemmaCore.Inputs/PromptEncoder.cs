@@ -4,9 +4,9 @@ namespace GemmaCore.Inputs;
 
 /// <summary>
 /// The way in: conversations or raw text with pictures to token ids and pixel values, with one model folder's tokenizer, chat template
-/// and image settings. Safe to use from several threads.
+/// and image settings. Safe to use from several threads; other image settings come with <c>encoder with { … }</c>.
 /// </summary>
-public sealed class PromptEncoder
+public sealed record PromptEncoder
 {
     private readonly ChatTemplate? _template;
     private readonly string _templateComplaint;
@@ -62,15 +62,6 @@ public sealed class PromptEncoder
             return new PromptEncoder(tokenizer, null, exception.Message, vision, preprocessor);
         }
     }
-
-    /// <summary>The same encoder with pan-and-scan, orientation or size limit set otherwise.</summary>
-    public PromptEncoder With(PanAndScan? panAndScan = null, bool applyOrientation = false, long maxImagePixels = ImageDecoder.DefaultMaxPixels) =>
-        new(Tokenizer, _template, _templateComplaint, _vision, _preprocessor)
-        {
-            PanAndScan = panAndScan,
-            ApplyOrientation = applyOrientation,
-            MaxImagePixels = maxImagePixels,
-        };
 
     /// <summary>A conversation through the chat template.</summary>
     /// <param name="messages">System first if at all, then user and assistant in turn.</param>
@@ -193,10 +184,12 @@ public sealed class PromptEncoder
     private static List<ImageSource> ImagesOf(IReadOnlyList<ChatMessage> messages) =>
         [.. messages.SelectMany(message => message.Content).OfType<ImagePart>().Select(part => part.Image)];
 
+    // Three generations of Hugging Face folders keep it in three places.
     private static string? TemplateTextIn(string folder)
     {
-        string path = Path.Combine(folder, "chat_template.jinja");
-        return File.Exists(path) ? Encoding.UTF8.GetString(JsonInput.ReadFile(path))
+        string jinja = Path.Combine(folder, "chat_template.jinja"), json = Path.Combine(folder, "chat_template.json");
+        if (File.Exists(jinja)) return Encoding.UTF8.GetString(JsonInput.ReadFile(jinja));
+        return File.Exists(json) ? JsonInput.FromFile(json).Required("chat_template").Text()
             : TokenizerSettings.Beside(Path.Combine(folder, "tokenizer.model")).ChatTemplate;
     }
 

@@ -26,6 +26,7 @@ public sealed class ImageGoldenTests
         // The manifest allows JPEG decoders two levels; every other format is exact.
         int allowed = file.EndsWith(".jpg", StringComparison.Ordinal) ? 2 : 0;
         int worst = golden.Bytes.Zip(image.Pixels, (theirs, ours) => Math.Abs(theirs - ours)).Max();
+        TestContext.Current.TestOutputHelper!.WriteLine($"largest difference: {worst} levels");
         Assert.InRange(worst, 0, allowed);
     }
 

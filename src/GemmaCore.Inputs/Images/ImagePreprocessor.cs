@@ -18,13 +18,14 @@ public sealed class ImagePreprocessor
 
     private readonly ResampleFilter? _filter;
     private readonly int? _shortestEdge;
+    private readonly (int Height, int Width) _resizeTarget;
     private readonly (int Height, int Width)? _cropSize;
     private readonly float[][] _valueOfByte;
 
-    private ImagePreprocessor(ResampleFilter? filter, int? shortestEdge, (int, int) size, (int, int)? cropSize, float[][] valueOfByte)
+    private ImagePreprocessor(ResampleFilter? filter, int? shortestEdge, (int, int) resizeTarget, (int, int)? cropSize, float[][] valueOfByte)
     {
-        (_filter, _shortestEdge, _cropSize, _valueOfByte) = (filter, shortestEdge, cropSize, valueOfByte);
-        (Height, Width) = size;
+        (_filter, _shortestEdge, _resizeTarget, _cropSize, _valueOfByte) = (filter, shortestEdge, resizeTarget, cropSize, valueOfByte);
+        (Height, Width) = cropSize ?? resizeTarget;
     }
 
     /// <summary>Rows of what comes out.</summary>
@@ -57,22 +58,19 @@ public sealed class ImagePreprocessor
         if (cropSize is null && (shortestEdge is not null || !resizes))
             throw config.Optional("do_center_crop").Wrong("true when pictures are not resized to one fixed size");
         JsonInput seqLength = processor.Optional("image_seq_length").IsNull ? config.Optional("image_seq_length") : processor.Optional("image_seq_length");
-        return new ImagePreprocessor(resizes ? ReadFilter(config.Optional("resample")) : null, shortestEdge, cropSize ?? size, cropSize, ReadValues(config))
+        return new ImagePreprocessor(resizes ? ReadFilter(config.Optional("resample")) : null, shortestEdge, size, cropSize, ReadValues(config))
         {
-            ResizeTarget = size,
             TokensPerImage = seqLength.IsNull ? null : seqLength.Integer(),
             PanAndScan = config.Optional("do_pan_and_scan").FlagOr(false) ? ReadPanAndScan(config) : null,
         };
     }
-
-    private (int Height, int Width) ResizeTarget { get; init; }
 
     /// <summary>Prepares a picture.</summary>
     public ImagePixels Process(RgbImage image)
     {
         if (_filter is { } filter)
         {
-            (int height, int width) = _shortestEdge is { } edge ? ScaledToEdge(image, edge) : ResizeTarget;
+            (int height, int width) = _shortestEdge is { } edge ? ScaledToEdge(image, edge) : _resizeTarget;
             image = PillowResize.Resize(image, width, height, filter);
         }
         if (_cropSize is { } crop) image = CropCentre(image, crop.Height, crop.Width);
@@ -153,7 +151,10 @@ public sealed class ImagePreprocessor
     }
 
     private static PanAndScan ReadPanAndScan(JsonInput config) => new(
-        config.Optional("pan_and_scan_min_crop_size").IntegerOr(256),
-        config.Optional("pan_and_scan_max_num_crops").IntegerOr(4),
+        AtLeastOne(config.Optional("pan_and_scan_min_crop_size"), 256),
+        AtLeastOne(config.Optional("pan_and_scan_max_num_crops"), 4),
         config.Optional("pan_and_scan_min_ratio_to_activate").NumberOr(1.2));
+
+    private static int AtLeastOne(JsonInput value, int fallback) =>
+        value.IntegerOr(fallback) is >= 1 and int number ? number : throw value.Wrong("at least 1");
 }

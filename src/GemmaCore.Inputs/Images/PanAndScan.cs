@@ -21,11 +21,11 @@ public sealed record PanAndScan(int MinCropSize = 256, int MaxCrops = 4, double 
         count = Math.Min(MaxCrops, Math.Max(2, Math.Min(along / MinCropSize, count)));
         int step = (along + count - 1) / count;
         if (Math.Min(step, across) < MinCropSize) return [];
-        var crops = new Box[count];
-        for (int i = 0; i < count; i++)
+        List<Box> crops = [];
+        for (int start = 0; start < along; start += step)
         {
-            int start = i * step, length = Math.Min(step, along - start);
-            crops[i] = wide ? new Box(start, 0, length, across) : new Box(0, start, across, length);
+            int length = Math.Min(step, along - start);
+            crops.Add(wide ? new Box(start, 0, length, across) : new Box(0, start, across, length));
         }
         return crops;
     }

@@ -41,8 +41,9 @@ public abstract class ChatTemplate
     /// <param name="messages">System first if at all, then user and assistant in turn.</param>
     /// <param name="addGenerationPrompt">End with the opening of the model's turn.</param>
     /// <exception cref="InputException">Roles out of order, or a message that this template cannot say.</exception>
-    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt) =>
-        string.Concat(RenderPieces(messages, addGenerationPrompt).Select(piece => piece.Text));
+    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt) => messages.Count == 0
+        ? throw new InputException("the conversation is empty; expected at least one message")
+        : string.Concat(RenderPieces(messages, addGenerationPrompt).Select(piece => piece.Text));
 
     /// <summary>A reply as the template writes it, with its end mark: what a model is trained to say.</summary>
     public abstract string RenderAnswer(string answer);

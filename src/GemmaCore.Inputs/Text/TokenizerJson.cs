@@ -25,13 +25,14 @@ internal static class TokenizerJson
         var pieces = new string?[ids.Values.Max() + 1];
         foreach ((string piece, int id) in ids) pieces[id] = piece;
 
+        MergeTable merges = ReadMerges(model.Required("merges"), ids);
         Normalisation normalisation = ReadNormalisation(root);
         return new TokenizerDefinition
         {
             File = file,
             Pieces = pieces,
             Ids = ids,
-            Merges = ReadMerges(model.Required("merges"), ids),
+            Merges = merges,
             AddedTokens = added,
             ByteFallback = model.Optional("byte_fallback").FlagOr(false),
             FuseUnknown = model.Optional("fuse_unk").FlagOr(false),

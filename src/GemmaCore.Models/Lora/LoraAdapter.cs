@@ -172,7 +172,7 @@ public sealed class LoraAdapter : IDisposable
     private void AttachFrozen(Linear layer, AdapterPair pair, float scale)
     {
         TensorView a = Own(pair.A.Shape, pair.A.ToFloats()), b = Own(pair.B.Shape, pair.B.ToFloats());
-        var weights = new LoraWeights(a, b, default, default, scale, 0, 0);
+        var weights = new LoraWeights { A = a, B = b, Scale = scale };
         TensorView columns = pair.Magnitude.IsEmpty
             ? default
             : Own(new Shape(layer.OutputSize), DoraColumns.Scale(layer.Weight.ToFloats(), weights, pair.Magnitude.ToFloats()));
@@ -183,7 +183,11 @@ public sealed class LoraAdapter : IDisposable
     {
         TensorView viewA = Own(new Shape(rank, layer.InputSize), a), viewB = Own(new Shape(layer.OutputSize, rank), b);
         TensorView gradientA = Own(viewA.Shape, new float[a.Length]), gradientB = Own(viewB.Shape, new float[b.Length]);
-        Attach(layer, new LinearAdapter(new LoraWeights(viewA, viewB, gradientA, gradientB, scale, dropout, _attached.Count), default));
+        var weights = new LoraWeights
+        {
+            A = viewA, B = viewB, GradientA = gradientA, GradientB = gradientB, Scale = scale, Dropout = dropout, Id = _attached.Count,
+        };
+        Attach(layer, new LinearAdapter(weights, default));
         _parameters.Add(new LoraParameter(layer.Path + ".lora_A.weight", viewA, gradientA));
         _parameters.Add(new LoraParameter(layer.Path + ".lora_B.weight", viewB, gradientB));
     }

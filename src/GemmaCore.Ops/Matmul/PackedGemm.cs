@@ -10,24 +10,34 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
 {
     // Below this many multiply-adds a part is not worth handing to a thread (some 2 µs on one core).
     private const long SmallestPart = 1 << 18;
-    private const int WantedParts = 8;
+    private const int WantedParts = 16;
+
+    // Columns of a part when there are enough of them to share out: each column packed is used by every row.
+    private const int SmallestColumnBlock = 64;
 
     public static void Run(WorkerPool workers, in GemmSizes sizes)
     {
-        // Columns are shared out first (each is packed once), then rows; never by thread count.
+        // By shape, never by thread count. Wide results are cut into columns, narrow ones into rows.
         long work = (long)sizes.Rows * sizes.Columns * Math.Max(1, sizes.Depth);
         int parts = (int)Math.Clamp(work / SmallestPart, 1, WantedParts);
-        int columns = Math.Clamp(RoundUp(Ceiling(sizes.Columns, parts), TTile.Columns), TTile.Columns, PanelScratch.MaxColumns);
+        int smallest = parts == 1 ? PanelScratch.MaxColumns : SmallestColumnBlock, panel = 2 * TTile.Lanes;
+        int columns = Math.Clamp(RoundUp(Ceiling(sizes.Columns, parts), panel), smallest, PanelScratch.MaxColumns);
         int columnBlocks = Ceiling(sizes.Columns, columns);
-        int rowBlocks = Math.Min(Math.Max(1, parts / columnBlocks), Ceiling(sizes.Rows, TTile.Rows));
+        if (columnBlocks < parts / 2)
+        {
+            columnBlocks = Ceiling(sizes.Columns, PanelScratch.MaxColumns);
+            columns = RoundUp(Ceiling(sizes.Columns, columnBlocks), panel);
+        }
+
+        int rowBlocks = Math.Clamp(parts / columnBlocks, 1, Ceiling(sizes.Rows, TTile.Rows));
         int rows = RoundUp(Ceiling(sizes.Rows, rowBlocks), TTile.Rows);
         int slices = Math.Max(1, Ceiling(sizes.Depth, PanelScratch.MaxDepth));
         var job = new Work
         {
-            Sizes = sizes, ColumnBlock = columns, ColumnBlocks = columnBlocks, RowBlock = rows,
+            Sizes = sizes, ColumnBlock = columns, ColumnBlocks = Ceiling(sizes.Columns, columns), RowBlock = rows,
             Slice = Math.Max(1, RoundUp(Ceiling(sizes.Depth, slices), 8)),
         };
-        workers.Run(ref job, columnBlocks * Ceiling(sizes.Rows, rows));
+        workers.Run(ref job, job.ColumnBlocks * Ceiling(sizes.Rows, rows));
     }
 
     private static int Ceiling(int value, int divisor) => (value + divisor - 1) / divisor;
@@ -42,24 +52,24 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
         public readonly void Execute(int index)
         {
             PanelScratch scratch = PanelScratch.Mine;
-            int firstColumn = index % ColumnBlocks * ColumnBlock, endColumn = Math.Min(Sizes.Columns, firstColumn + ColumnBlock);
+            int firstColumn = index % ColumnBlocks * ColumnBlock, columns = Math.Min(ColumnBlock, Sizes.Columns - firstColumn);
             int firstRow = index / ColumnBlocks * RowBlock, endRow = Math.Min(Sizes.Rows, firstRow + RowBlock);
             bool accumulate = Sizes.Accumulate;
             if (Sizes.Bias != null || Sizes.Depth == 0)
             {
-                Begin(firstRow, endRow, firstColumn, endColumn);
+                Begin(firstRow, endRow, firstColumn, firstColumn + columns);
                 accumulate = true;
             }
 
             for (int k = 0; k < Sizes.Depth; k += Slice)
             {
                 int depth = Math.Min(Slice, Sizes.Depth - k);
-                PackRight(scratch, firstColumn, endColumn, k, depth);
+                PackRight(scratch, firstColumn, columns, k, depth);
                 for (int row = firstRow; row < endRow; row += TTile.Rows)
                 {
                     int rows = Math.Min(TTile.Rows, endRow - row);
                     PackLeft(scratch, row, rows, k, depth);
-                    MultiplyRows(scratch, row, rows, firstColumn, endColumn, depth, accumulate);
+                    MultiplyRows(scratch, row, rows, firstColumn, columns, depth, accumulate);
                 }
 
                 accumulate = true;
@@ -80,52 +90,55 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
             }
         }
 
-        private readonly void PackRight(PanelScratch scratch, int firstColumn, int endColumn, int k, int depth)
+        private readonly void PackRight(PanelScratch scratch, int firstColumn, int columns, int k, int depth)
         {
             byte* right = (byte*)Sizes.Right;
-            float* panel = scratch.Right;
-            for (int column = firstColumn; column < endColumn; column += TTile.Columns, panel += depth * TTile.Columns)
-            {
-                int columns = Math.Min(TTile.Columns, endColumn - column);
-                if (Sizes.RightByColumn)
-                    Panels.PackRightByColumn<TElements>(
-                        right + ((long)column * Sizes.RightStride + k) * TElements.Size, Sizes.RightStride, columns, depth, TTile.Columns, panel);
-                else
-                    Panels.PackRight<TElements>(
-                        right + ((long)k * Sizes.RightStride + column) * TElements.Size, Sizes.RightStride, columns, depth, TTile.Columns, panel);
-            }
+            if (Sizes.RightByColumn)
+                Panels.PackRightByColumn<TElements>(
+                    right + ((long)firstColumn * Sizes.RightStride + k) * TElements.Size, Sizes.RightStride, columns, depth, TTile.Lanes, scratch.Right);
+            else
+                Panels.PackRight<TElements>(
+                    right + ((long)k * Sizes.RightStride + firstColumn) * TElements.Size, Sizes.RightStride, columns, depth, TTile.Lanes, scratch.Right);
         }
 
         private readonly void PackLeft(PanelScratch scratch, int row, int rows, int k, int depth)
         {
+            int packed = RoundUp(rows, TTile.RowStep);
             if (Sizes.LeftTransposed)
-                Panels.PackLeftTransposed(
-                    Sizes.Left + (long)k * Sizes.LeftStride + row, Sizes.LeftStride, rows, depth, TTile.Rows, scratch.Left);
-            else Panels.PackLeft(Sizes.Left + (long)row * Sizes.LeftStride + k, Sizes.LeftStride, rows, depth, TTile.Rows, scratch.Left);
+                Panels.PackLeftTransposed(Sizes.Left + (long)k * Sizes.LeftStride + row, Sizes.LeftStride, rows, depth, packed, scratch.Left);
+            else Panels.PackLeft(Sizes.Left + (long)row * Sizes.LeftStride + k, Sizes.LeftStride, rows, depth, packed, scratch.Left);
         }
 
-        private readonly void MultiplyRows(PanelScratch scratch, int row, int rows, int firstColumn, int endColumn, int depth, bool accumulate)
+        private readonly void MultiplyRows(PanelScratch scratch, int row, int rows, int firstColumn, int columns, int depth, bool accumulate)
         {
-            float* panel = scratch.Right;
-            for (int column = firstColumn; column < endColumn; column += TTile.Columns, panel += depth * TTile.Columns)
+            float* panel = scratch.Right, c = Sizes.C + (long)row * Sizes.Columns + firstColumn;
+            bool wholeRows = rows % TTile.RowStep == 0;
+            while (columns > 0)
             {
-                float* c = Sizes.C + (long)row * Sizes.Columns + column;
-                int columns = Math.Min(TTile.Columns, endColumn - column);
-                if (rows == TTile.Rows && columns == TTile.Columns)
+                int vectors = columns > TTile.Lanes ? 2 : 1, width = vectors * TTile.Lanes, used = Math.Min(width, columns);
+                if (wholeRows && used == width) TTile.Multiply(scratch.Left, panel, rows, vectors, depth, c, Sizes.Columns, accumulate);
+                else
                 {
-                    TTile.Multiply(scratch.Left, panel, depth, c, Sizes.Columns, accumulate);
-                    continue;
+                    TTile.Multiply(scratch.Left, panel, rows, vectors, depth, scratch.Tile, width, false);
+                    PutPart(scratch.Tile, width, rows, used, c, accumulate);
                 }
 
-                TTile.Multiply(scratch.Left, panel, depth, scratch.Tile, TTile.Columns, false);
-                CopyPart(scratch.Tile, rows, columns, c, accumulate);
+                panel += (long)depth * width;
+                c += used;
+                columns -= used;
             }
         }
 
-        private readonly void CopyPart(float* tile, int rows, int columns, float* c, bool accumulate)
+        // The part of a tile that lies inside C.
+        private readonly void PutPart(float* tile, int width, int rows, int columns, float* c, bool accumulate)
         {
-            for (int row = 0; row < rows; row++, tile += TTile.Columns, c += Sizes.Columns)
-                for (int column = 0; column < columns; column++) c[column] = accumulate ? c[column] + tile[column] : tile[column];
+            for (int row = 0; row < rows; row++, tile += width, c += Sizes.Columns)
+            {
+                int column = 0;
+                for (; column <= columns - Lanes.Width; column += Lanes.Width)
+                    Lanes.Store(accumulate ? Lanes.Load(c + column) + Lanes.Load(tile + column) : Lanes.Load(tile + column), c + column);
+                for (; column < columns; column++) c[column] = accumulate ? c[column] + tile[column] : tile[column];
+            }
         }
     }
 }

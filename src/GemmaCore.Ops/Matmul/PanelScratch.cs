@@ -8,8 +8,8 @@ internal sealed unsafe class PanelScratch
     /// <summary>Deepest panel: 256 steps of a 32-column panel are 32 KiB, the size of a first-level cache.</summary>
     public const int MaxDepth = 256;
 
-    /// <summary>Most columns of the right matrix packed at a time: 128 KiB with <see cref="MaxDepth"/>, an eighth of a second-level cache.</summary>
-    public const int MaxColumns = 128;
+    /// <summary>Most columns of the right matrix packed at a time: 256 KiB with <see cref="MaxDepth"/>, a quarter of a second-level cache.</summary>
+    public const int MaxColumns = 256;
 
     /// <summary>Floats between rows of a packed left panel: not a power of two, so that the rows do not share cache sets.</summary>
     public const int LeftStride = MaxDepth + 16;

@@ -15,6 +15,8 @@ internal unsafe interface IVectorUnit<TVector> where TVector : unmanaged
     /// <summary>a·b + sum, rounded once where the processor can.</summary>
     static abstract TVector MultiplyAdd(TVector a, TVector b, TVector sum);
 
+    static abstract TVector Add(TVector a, TVector b);
+
     /// <summary>Sum of all lanes.</summary>
     static abstract float Total(TVector value);
 }
@@ -31,6 +33,9 @@ internal readonly unsafe struct Unit512 : IVectorUnit<Vector512<float>>
         Vector512.FusedMultiplyAdd(a, b, sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Total(Vector512<float> value) => Vector512.Sum(value);
 }
 
@@ -45,6 +50,9 @@ internal readonly unsafe struct Unit256 : IVectorUnit<Vector256<float>>
     public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> sum) => Fma.MultiplyAdd(a, b, sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Total(Vector256<float> value) => Vector256.Sum(value);
 }
 
@@ -57,6 +65,9 @@ internal readonly unsafe struct UnitScalar : IVectorUnit<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MultiplyAdd(float a, float b, float sum) => a * b + sum;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Add(float a, float b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Total(float value) => value;

@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Bench;
+
+/// <summary>What this machine can do on all threads of a device: the limits other figures are compared with.</summary>
+public sealed unsafe record MachinePeaks(string Processor, int Threads, double ReadGigabytesPerSecond, double GigaflopsPerSecond)
+{
+    // Far beyond a second-level cache; a large last-level cache may still hold part of it, which the note in the results says.
+    private const long ReadBytes = 512L << 20;
+    private const int Chunks = 64, FmaSteps = 1 << 20, FmaChains = 16;
+
+    public static MachinePeaks Measure(CpuDevice device)
+    {
+        void* memory = NativeMemory.AlignedAlloc((nuint)ReadBytes, 64);
+        NativeMemory.Fill(memory, (nuint)ReadBytes, 1);
+        var read = new ReadWork { Memory = (float*)memory };
+        double readSeconds = Best(() => device.Workers.Run(ref read, Chunks));
+        NativeMemory.AlignedFree(memory);
+        var fma = default(FmaWork);
+        int parts = device.Workers.ThreadCount * 4;
+        double fmaSeconds = Best(() => device.Workers.Run(ref fma, parts));
+        double flops = 2.0 * parts * FmaSteps * FmaChains * Vector512<float>.Count;
+        return new MachinePeaks(Name(), device.Workers.ThreadCount, ReadBytes / readSeconds / 1e9, flops / fmaSeconds / 1e9);
+    }
+
+    public override string ToString() =>
+        $"{Processor}, {Threads} threads: read {ReadGigabytesPerSecond:F1} GB/s, fp32 FMA {GigaflopsPerSecond:F0} GFLOP/s, " +
+        $"{DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC, .NET {Environment.Version}";
+
+    private static double Best(Action action)
+    {
+        double best = double.MaxValue;
+        for (int i = 0; i < 12; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            action();
+            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+
+        return best;
+    }
+
+    private static string Name()
+    {
+        const string file = "/proc/cpuinfo";
+        string? line = File.Exists(file) ? File.ReadLines(file).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
+        string[] facts = File.Exists(file)
+            ? [.. File.ReadLines(file).Where(l => l.StartsWith("cpu family", StringComparison.Ordinal) || l.StartsWith("model\t", StringComparison.Ordinal)).Take(2)]
+            : [];
+        return (line ?? "unknown processor").Split(':')[^1].Trim() + string.Concat(facts.Select(f => " " + f.Replace("\t", "", StringComparison.Ordinal)));
+    }
+
+    private struct ReadWork : IWork
+    {
+        public float* Memory;
+
+        public readonly void Execute(int index)
+        {
+            float* p = Memory + ReadBytes / sizeof(float) / Chunks * index, end = p + ReadBytes / sizeof(float) / Chunks;
+            Vector512<float> a = Vector512<float>.Zero, b = a, c = a, d = a;
+            for (; p < end; p += 64)
+            {
+                a += Vector512.Load(p);
+                b += Vector512.Load(p + 16);
+                c += Vector512.Load(p + 32);
+                d += Vector512.Load(p + 48);
+            }
+
+            Keep(Vector512.Sum(a + b + (c + d)));
+        }
+    }
+
+    private struct FmaWork : IWork
+    {
+        public readonly void Execute(int index)
+        {
+            Vector512<float> m = Vector512.Create(0.999f), n = Vector512.Create(0.001f + index);
+            Vector512<float> a = n, b = n, c = n, d = n, e = n, f = n, g = n, h = n, i = n, j = n, k = n, l = n, o = n, p = n, q = n, r = n;
+            for (int step = 0; step < FmaSteps; step++)
+            {
+                a = Vector512.FusedMultiplyAdd(a, m, n);
+                b = Vector512.FusedMultiplyAdd(b, m, n);
+                c = Vector512.FusedMultiplyAdd(c, m, n);
+                d = Vector512.FusedMultiplyAdd(d, m, n);
+                e = Vector512.FusedMultiplyAdd(e, m, n);
+                f = Vector512.FusedMultiplyAdd(f, m, n);
+                g = Vector512.FusedMultiplyAdd(g, m, n);
+                h = Vector512.FusedMultiplyAdd(h, m, n);
+                i = Vector512.FusedMultiplyAdd(i, m, n);
+                j = Vector512.FusedMultiplyAdd(j, m, n);
+                k = Vector512.FusedMultiplyAdd(k, m, n);
+                l = Vector512.FusedMultiplyAdd(l, m, n);
+                o = Vector512.FusedMultiplyAdd(o, m, n);
+                p = Vector512.FusedMultiplyAdd(p, m, n);
+                q = Vector512.FusedMultiplyAdd(q, m, n);
+                r = Vector512.FusedMultiplyAdd(r, m, n);
+            }
+
+            Keep(Vector512.Sum(a + b + c + d + (e + f + g + h) + (i + j + k + l) + (o + p + q + r)));
+        }
+    }
+
+    // A result nobody reads would let the compiler drop the loop.
+    private static void Keep(float value)
+    {
+        if (value == 12345.678f) Console.Error.Write("");
+    }
+}

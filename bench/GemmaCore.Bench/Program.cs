@@ -1,0 +1,25 @@
+using System.Globalization;
+using GemmaCore.Bench;
+using GemmaCore.Tensors;
+
+// bench [threads=N] [operation...]: times the named operations, or all of them.
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+var all = new Dictionary<string, Action<Stopclock>>
+{
+    ["matmul"] = MatmulBench.Run,
+    ["lora"] = LoraBench.Run,
+};
+int threads = args.Length > 0 && args[0].StartsWith("threads=", StringComparison.Ordinal) ? int.Parse(args[0][8..], CultureInfo.InvariantCulture) : 0;
+string[] wanted = threads == 0 ? args : args[1..];
+if (wanted.FirstOrDefault(name => !all.ContainsKey(name)) is { } unknown)
+{
+    Console.Error.WriteLine($"bench: there is no operation '{unknown}'; known: {string.Join(", ", all.Keys)}");
+    return 2;
+}
+
+using var device = new CpuDevice(threads);
+MachinePeaks peaks = MachinePeaks.Measure(device);
+Console.WriteLine(peaks);
+foreach ((string name, Action<Stopclock> run) in all)
+    if (wanted.Length == 0 || wanted.Contains(name)) run(new Stopclock(device, peaks));
+return 0;

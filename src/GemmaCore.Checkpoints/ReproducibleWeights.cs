@@ -1,0 +1,64 @@
+using System.Text;
+
+namespace GemmaCore.Checkpoints;
+
+/// <summary>
+/// Random weights that any program in any language can make again: value i of tensor n under seed S depends on nothing else
+/// (formula: spec/cli.md, <c>init</c>; SplitMix64 of Steele, Lea and Flood over an FNV-1a hash of the name).
+/// </summary>
+public static class ReproducibleWeights
+{
+    private const ulong Golden = 0x9E3779B97F4A7C15;
+
+    /// <summary>Fills <paramref name="values"/> with (2u − 1)·a + b, rounded to f32.</summary>
+    /// <param name="name">Tensor name in the first-generation spelling.</param>
+    /// <param name="seed">Seed.</param>
+    /// <param name="a">Half the width of the interval.</param>
+    /// <param name="b">Its centre.</param>
+    /// <param name="start">Flat index of the first value.</param>
+    /// <param name="values">Destination.</param>
+    public static void Fill(string name, ulong seed, double a, double b, long start, Span<float> values)
+    {
+        ulong origin = (Hash(name) ^ unchecked(seed * Golden)) + unchecked((ulong)start * Golden);
+        for (int i = 0; i < values.Length; i++) values[i] = (float)((2 * Uniform(origin, (ulong)i) - 1) * a + b);
+    }
+
+    /// <summary>u in [0, 1) of one flat index.</summary>
+    public static double Uniform(string name, ulong seed, long index) => Uniform(Hash(name) ^ unchecked(seed * Golden), (ulong)index);
+
+    /// <summary>Half-width and centre for a tensor of a checkpoint.</summary>
+    /// <param name="name">First-generation name.</param>
+    /// <param name="sizes">Its sizes.</param>
+    /// <param name="llama">True for the LLaMA family, whose norms store their gain whole.</param>
+    public static (double A, double B) IntervalOf(string name, IReadOnlyList<int> sizes, bool llama)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(sizes);
+        bool Has(string part) => name.Contains(part, StringComparison.Ordinal);
+        if (name.EndsWith(".bias", StringComparison.Ordinal)) return (0.02, 0);
+        if (Has("layer_norm1") || Has("layer_norm2") || Has("post_layernorm") || Has("pre_layrnorm")) return (0.1, 1);
+        if (Has("norm")) return (0.1, llama ? 1 : 0);
+        if (Has("embed_tokens") || Has("position_embedding") || Has("class_embedding")) return (0.02 * Math.Sqrt(3), 0);
+        if (Has("mm_input_projection_weight")) return (Math.Sqrt(3.0 / sizes[0]), 0);
+        return (Math.Sqrt(3.0 / sizes.Skip(1).Aggregate(1L, (product, size) => product * size)), 0);
+    }
+
+    private static double Uniform(ulong origin, ulong index)
+    {
+        unchecked
+        {
+            ulong z = origin + (index + 1) * Golden;
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+            z ^= z >> 31;
+            return (z >> 40) * (1.0 / (1 << 24));
+        }
+    }
+
+    private static ulong Hash(string name)
+    {
+        ulong hash = 0xCBF29CE484222325;
+        foreach (byte b in Encoding.UTF8.GetBytes(name)) hash = unchecked((hash ^ b) * 0x100000001B3);
+        return hash;
+    }
+}

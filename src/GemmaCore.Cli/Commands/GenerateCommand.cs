@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using GemmaCore.Generation;
+using GemmaCore.Inputs;
+
+namespace GemmaCore.Cli.Commands;
+
+/// <summary><c>gemmacore generate</c>: one answer.</summary>
+internal static class GenerateCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("generate", """
+            Answer one prompt, streamed.
+
+            Examples:
+              gemmacore generate demo --prompt "How many cells are in this image?" --image demo/data/validation-public/Microscopy/phantom_cells/imagesVal/phantom_cells_0000.jpg
+              gemmacore generate demo --prompt "Describe the endoscopic finding." --image demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg --temperature 0 --json
+            """);
+        var model = new ModelOptions();
+        var sampling = new SamplingOptions();
+        var prompt = new Option<string>("--prompt") { Description = "the question", Required = true };
+        var images = new Option<string[]>("--image") { Description = "picture shown before the question; may be repeated" };
+        var raw = new Option<bool>("--raw") { Description = "use the prompt as it is, without the chat template" };
+        var json = new Option<bool>("--json") { Description = "print one JSON document" };
+        model.AddTo(command);
+        command.Add(prompt);
+        command.Add(images);
+        command.Add(raw);
+        sampling.AddTo(command);
+        command.Add(json);
+        command.SetAction(parsed =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            using GemmaModel loaded = model.Load(parsed);
+            Prompt encoded = Encode(loaded.Prompts, parsed.GetValue(prompt)!, parsed.GetValue(images) ?? [], parsed.GetValue(raw));
+            SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling());
+            double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            bool asJson = parsed.GetValue(json);
+            GenerationResult result = loaded.Generate([(encoded, parameters)], (_, token) => Stream(token, asJson), Edge.Interrupted)[0];
+            Console.WriteLine(asJson ? Document(result, loaded.Prompts.Tokenizer, loadSeconds).ToJsonString() : "");
+            return 0;
+        });
+        return command;
+    }
+
+    private static Prompt Encode(PromptEncoder prompts, string text, string[] images, bool raw)
+    {
+        List<ImageSource> sources = [.. images.Select(ImageSource.FromFile)];
+        if (raw) return prompts.EncodeText(text, sources);
+        List<ContentPart> parts = [.. sources.Select(source => new ImagePart(source)), new TextPart(text)];
+        return prompts.Encode([new ChatMessage(ChatRole.User, parts)], addGenerationPrompt: true);
+    }
+
+    private static void Stream(GeneratedToken token, bool asJson)
+    {
+        if (!asJson) Console.Write(token.Text);
+    }
+
+    private static JsonObject Document(GenerationResult result, Tokenizer tokenizer, double loadSeconds) => new()
+    {
+        ["text"] = result.Text,
+        ["tokens"] = new JsonArray([.. result.Tokens.Select(token => (JsonNode)token.Id)]),
+        ["finish_reason"] = result.FinishReason switch { FinishReason.Stop => "stop", FinishReason.Length => "length", _ => "cancelled" },
+        ["logprobs"] = new JsonArray([.. result.Tokens.Where(token => !float.IsNaN(token.Logprob)).Select(token => (JsonNode)new JsonObject
+        {
+            ["id"] = token.Id,
+            ["token"] = tokenizer.TokenOf(token.Id),
+            ["logprob"] = token.Logprob,
+            ["top"] = new JsonArray([.. token.Top.Select(top => (JsonNode)new JsonObject
+            {
+                ["id"] = top.Id,
+                ["token"] = tokenizer.TokenOf(top.Id),
+                ["logprob"] = top.Logprob,
+            })]),
+        })]),
+        ["usage"] = new JsonObject
+        {
+            ["prompt_tokens"] = result.PromptTokenCount,
+            ["completion_tokens"] = result.Tokens.Count,
+            ["image_tokens"] = result.ImageTokenCount,
+        },
+        ["timing"] = new JsonObject { ["load_s"] = loadSeconds, ["prefill_s"] = result.PrefillSeconds, ["decode_s"] = result.DecodeSeconds },
+    };
+}

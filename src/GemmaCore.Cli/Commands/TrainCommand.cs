@@ -1,0 +1,64 @@
+using System.CommandLine;
+using GemmaCore.Training.Configuration;
+
+namespace GemmaCore.Cli.Commands;
+
+/// <summary><c>gemmacore train</c>: LoRA fine-tuning from a configuration file.</summary>
+internal static class TrainCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("train", """
+            Fine-tune a LoRA adapter.
+
+            Examples:
+              gemmacore train configs/demo.yaml
+              gemmacore train configs/demo.yaml --smoke learning_rate=1e-3 lora_rank=8
+            """);
+        var file = new Argument<string>("CONFIG") { Description = "YAML file" };
+        var overrides = new Argument<string[]>("OVERRIDES") { Description = "key=value, dataset.key=value", Arity = ArgumentArity.ZeroOrMore };
+        var resume = new Option<string?>("--resume") { Description = "go on from the newest checkpoint, or from this folder", Arity = ArgumentArity.ZeroOrOne };
+        var smoke = new Option<bool>("--smoke") { Description = "three steps, to see that everything fits" };
+        command.Add(file);
+        command.Add(overrides);
+        command.Add(resume);
+        command.Add(smoke);
+        command.SetAction(parsed =>
+        {
+            string path = parsed.GetValue(file)!;
+            if (!File.Exists(path)) throw new UsageException($"{path}: not found; expected a YAML configuration");
+            ConfigurationReading reading = ReadConfiguration(path, parsed.GetValue(overrides) ?? []);
+            foreach (string note in reading.Notes) Console.Error.WriteLine($"{path}: {note}");
+            TrainingConfiguration configuration = reading.Configuration with
+            {
+                ModelNameOrPath = ModelLocation.Resolve(Required(reading.Configuration.ModelNameOrPath, "model_name_or_path", path)),
+                OutputDir = Required(reading.Configuration.OutputDir, "output_dir", path),
+                MaxSteps = parsed.GetValue(smoke) ? 3 : reading.Configuration.MaxSteps,
+                Dataset = reading.Configuration.Dataset with { Path = DataPath(Required(reading.Configuration.Dataset.Path, "dataset.path", path)) },
+            };
+            using var session = TrainingSession.Open(configuration, EnvironmentVariables.Threads, line => Console.Error.WriteLine(line));
+            if (parsed.GetResult(resume) is not null) session.Resume(parsed.GetValue(resume));
+            session.Run(Edge.Interrupted);
+            Console.WriteLine(configuration.OutputDir);
+            return 0;
+        });
+        return command;
+    }
+
+    private static ConfigurationReading ReadConfiguration(string path, string[] overrides)
+    {
+        try
+        {
+            return ConfigurationReader.Read(File.ReadAllText(path), overrides);
+        }
+        catch (ConfigurationException error)
+        {
+            throw new ConfigurationException($"{path}: {error.Message}");
+        }
+    }
+
+    private static string DataPath(string path) => path == "demo" ? Path.Combine(ModelLocation.Demo, "data") : path;
+
+    private static string Required(string value, string key, string file) =>
+        value.Length > 0 ? value : throw new ConfigurationException($"{file}: {key} is missing");
+}

@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using GemmaCore.Checkpoints;
+using GemmaCore.Inputs;
+using GemmaCore.Tensors;
+using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Datasets;
+
+namespace GemmaCore.Cli;
+
+/// <summary>Where the outside meets the program: usage errors, exceptions, Ctrl-C. Exit codes: 0 success, 1 failure, 2 usage.</summary>
+internal static class Edge
+{
+    private static readonly CancellationTokenSource Interrupt = new();
+
+    /// <summary>Cancelled by the first Ctrl-C; the second one ends the process.</summary>
+    public static CancellationToken Interrupted => Interrupt.Token;
+
+    public static int Run(RootCommand root, string[] args)
+    {
+        Console.CancelKeyPress += OnInterrupt;
+        string[] normalised = [.. args.Select(KebabCase)];
+        ParseResult parsed = root.Parse(normalised);
+        if (parsed.Errors.Count > 0) return Usage(parsed, normalised);
+        try
+        {
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        }
+        catch (Exception error) when (!EnvironmentVariables.Trace)
+        {
+            Console.Error.WriteLine("gemmacore: " + Describe(error));
+            return error is UsageException ? 2 : 1;
+        }
+    }
+
+    // One clear line for what users can cause; for anything else a hint how to see more.
+    private static string Describe(Exception error) => error switch
+    {
+        AggregateException { InnerException: { } inner } => Describe(inner),
+        CheckpointException or InputException or ShapeException or ConfigurationException or DatasetException or UsageException
+            or ArgumentOutOfRangeException or IOException or UnauthorizedAccessException or NotSupportedException or InvalidOperationException => OneLine(error.Message),
+        OutOfMemoryException => "out of memory; use a smaller batch or shorter prompts",
+        OperationCanceledException => "cancelled",
+        _ => $"{error.GetType().Name}: {OneLine(error.Message)} (set GEMMACORE_TRACE=1 to see where)",
+    };
+
+    private static string OneLine(string message) => message.ReplaceLineEndings(" ");
+
+    private static int Usage(ParseResult parsed, string[] args)
+    {
+        string? unknown = parsed.UnmatchedTokens.Count > 0 ? parsed.UnmatchedTokens[0] : null;
+        if (unknown is not null)
+        {
+            IEnumerable<string> known = unknown.StartsWith('-')
+                ? parsed.CommandResult.Command.Options.Select(option => option.Name)
+                : parsed.CommandResult.Command.Subcommands.Select(command => command.Name);
+            string nearest = ConfigurationKeys.Nearest(unknown, known);
+            Console.Error.WriteLine($"gemmacore: '{unknown}' is unknown here{(nearest.Length > 0 ? $"; did you mean '{nearest}'?" : "")}");
+        }
+        else
+        {
+            Console.Error.WriteLine("gemmacore: " + (args.Length == 0 ? "say what to do: gemmacore -h lists the commands" : OneLine(parsed.Errors[0].Message)));
+        }
+
+        return 2;
+    }
+
+    // Flags may be spelled with underscores, as Python tools do.
+    private static string KebabCase(string argument)
+    {
+        if (!argument.StartsWith("--", StringComparison.Ordinal)) return argument;
+        int end = argument.IndexOf('=', StringComparison.Ordinal);
+        return end < 0 ? argument.Replace('_', '-') : argument[..end].Replace('_', '-') + argument[end..];
+    }
+
+    private static void OnInterrupt(object? sender, ConsoleCancelEventArgs signal)
+    {
+        if (Interrupt.IsCancellationRequested) Environment.Exit(130);
+        signal.Cancel = true;
+        Interrupt.Cancel();
+        Console.Error.WriteLine("\ngemmacore: finishing the step; press Ctrl-C again to stop at once");
+    }
+}
+
+/// <summary>The command line makes no sense.</summary>
+internal sealed class UsageException(string message) : Exception(message);

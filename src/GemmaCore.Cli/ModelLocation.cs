@@ -1,0 +1,26 @@
+namespace GemmaCore.Cli;
+
+/// <summary>What a MODEL argument means: a folder, <c>demo</c>, or a hub id whose files are in the hub cache.</summary>
+internal static class ModelLocation
+{
+    /// <summary>The embedded model and data, beside the executable.</summary>
+    public static string Demo => Path.Combine(AppContext.BaseDirectory, "demo");
+
+    /// <summary>The folder a MODEL argument names.</summary>
+    /// <exception cref="UsageException">There is no such model on this machine.</exception>
+    public static string Resolve(string model)
+    {
+        if (Directory.Exists(model)) return model;
+        if (model == "demo") return Path.Combine(Demo, "model");
+        string[] parts = model.Split('/');
+        if (parts.Length == 2 && parts.All(part => part.Length > 0 && part is not "." and not ".."))
+        {
+            string cache = Path.Combine(EnvironmentVariables.HubCache, $"models--{parts[0]}--{parts[1]}"), head = Path.Combine(cache, "refs", "main");
+            string snapshot = File.Exists(head) ? Path.Combine(cache, "snapshots", File.ReadAllText(head).Trim()) : "";
+            if (Directory.Exists(snapshot)) return snapshot;
+            throw new UsageException($"{model}: neither a folder nor in the hub cache; fetch it first: gemmacore download {model}");
+        }
+
+        throw new UsageException($"{model}: not found; expected a model folder, a hub id such as google/medgemma-4b-it, or demo");
+    }
+}

@@ -1,0 +1,123 @@
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using GemmaCore.Checkpoints;
+using GemmaCore.Inputs;
+using GemmaCore.Models;
+using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
+using GemmaCore.Training;
+using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Datasets;
+using GemmaCore.Training.RunFiles;
+
+namespace GemmaCore.Cli;
+
+/// <summary>From a configuration to a finished run: loads model and data, shows progress, writes plot and passport.</summary>
+internal sealed class TrainingSession : IDisposable
+{
+    private readonly TrainingConfiguration _configuration;
+    private readonly CpuDevice _device;
+    private readonly LanguageModel _model;
+    private readonly LoraAdapter _adapter;
+    private readonly LoraTrainer _trainer;
+    private readonly TrainingRun _run;
+    private readonly RowReport _report;
+    private readonly Action<string> _say;
+
+    private TrainingSession(TrainingConfiguration configuration, int threads, Action<string> say)
+    {
+        (_configuration, _say) = (configuration, say);
+        _device = new CpuDevice(threads);
+        _model = ModelFolder.Load(configuration.ModelNameOrPath, _device);
+        _adapter = configuration.AdapterNameOrPath is { } start
+            ? LoraAdapter.LoadTrainable(start, _model, (float)configuration.LoraDropout)
+            : LoraAdapter.Create(_model, NewAdapter(configuration), (ulong)configuration.Seed);
+        long parameters = _adapter.Parameters.Sum(parameter => parameter.Value.Shape.ElementCount);
+        say($"adapter on {_adapter.LayerCount} layers, {parameters:N0} parameters");
+        var optimizer = new AdamW(
+            _adapter.Parameters, (float)configuration.AdamBeta1, (float)configuration.AdamBeta2, (float)configuration.AdamEpsilon, (float)configuration.WeightDecay);
+        _trainer = new LoraTrainer(_model, _adapter, optimizer, (ulong)configuration.Seed, configuration.CacheImageFeatures ? 1L << 30 : 0)
+        {
+            GradientCheckpointing = configuration.GradientCheckpointing,
+            MaxGradientNorm = (float)configuration.MaxGradNorm,
+            Reduction = configuration.LossReduction,
+        };
+        _report = new RowReport(configuration.SkipBadRows);
+        var encoder = new ExampleEncoder(PromptEncoder.Load(configuration.ModelNameOrPath), configuration.MaxLength, configuration.AnswersOnly);
+        EncodedDataset data = Open(configuration.Dataset.Split, configuration.Dataset.MaxSamples, encoder);
+        EncodedDataset? evaluation = configuration.Evaluates ? Open(configuration.Dataset.EvalSplit, configuration.MaxEvalSamples, encoder) : null;
+        _run = new TrainingRun(configuration, _trainer, _adapter, data, evaluation);
+        say($"{data.Count} rows, {_run.State.MaxSteps} steps of {configuration.PerDeviceTrainBatchSize} x {configuration.GradientAccumulationSteps}");
+    }
+
+    public RunState State => _run.State;
+
+    public long PeakBytes => _device.PeakAllocatedBytes;
+
+    public static TrainingSession Open(TrainingConfiguration configuration, int threads, Action<string> say) => new(configuration, threads, say);
+
+    public void Resume(string? checkpoint)
+    {
+        if (!_run.Resume(checkpoint)) throw new UsageException($"{_configuration.OutputDir}: there is no checkpoint to resume from");
+        _say($"resumed at step {_run.State.Step}");
+    }
+
+    public void Run(CancellationToken cancellation)
+    {
+        long start = Stopwatch.GetTimestamp();
+        _run.Run(Show, cancellation);
+        foreach (string row in _report.Skipped) _say($"left out: {row}");
+        LossPlot.Write(Path.Combine(_configuration.OutputDir, "training_loss.png"), _run.State.Log);
+        WritePassport(Stopwatch.GetElapsedTime(start).TotalSeconds);
+    }
+
+    public void Dispose()
+    {
+        _trainer.Dispose();
+        _adapter.Dispose();
+        _model.Dispose();
+        _device.Dispose();
+    }
+
+    private static AdapterConfig NewAdapter(TrainingConfiguration configuration) => AdapterConfig.ForTraining(
+        configuration.ModelNameOrPath, configuration.LoraRank, configuration.LoraAlpha, configuration.LoraDropout, configuration.UseRslora, configuration.TargetModules);
+
+    private EncodedDataset Open(string split, int maxRows, ExampleEncoder encoder)
+    {
+        DatasetConfiguration dataset = _configuration.Dataset;
+        IReadOnlyList<TrainingExample> rows = dataset.Type switch
+        {
+            "flare" => FlareDataset.Read(dataset.Path, split, dataset.Tasks, PromptSet.Of(dataset.Prompts), _report),
+            "messages" => ConversationDatasets.ReadMessages(dataset.Path, _report),
+            _ => ConversationDatasets.ReadShareGpt(dataset.Path, _report),
+        };
+        return new EncodedDataset(maxRows > 0 ? [.. rows.Take(maxRows)] : rows, encoder, _report);
+    }
+
+    private void Show(TrainingProgress progress)
+    {
+        if (progress.EvalLoss is { } evalLoss) _say($"step {progress.State.Step}: evaluation loss {evalLoss:F4}");
+        if (progress.State.Step % _configuration.LoggingSteps != 0 && progress.State.Step != progress.State.MaxSteps) return;
+        _say(FormattableString.Invariant(
+            $"step {progress.State.Step}/{progress.State.MaxSteps}  epoch {progress.State.Epoch:F2}  loss {progress.State.Log.Last(entry => entry.Loss is not null).Loss:F4}  ")
+            + FormattableString.Invariant($"norm {progress.Step.GradientNorm:F3}  lr {progress.LearningRate:E2}  {progress.TokensPerSecond:F0} tokens/s  {progress.SecondsLeft:F0} s left"));
+    }
+
+    private void WritePassport(double seconds)
+    {
+        var passport = new JsonObject
+        {
+            ["model"] = _configuration.ModelNameOrPath,
+            ["configuration"] = JsonSerializer.SerializeToNode(_configuration),
+            ["code_version"] = typeof(TrainingSession).Assembly.GetName().Version!.ToString(3),
+            ["device"] = _device.Name,
+            ["precision"] = "fp32",
+            ["steps"] = _run.State.Step,
+            ["tokens"] = _run.State.TokenCount,
+            ["seconds"] = seconds,
+            ["peak_memory_bytes"] = _device.PeakAllocatedBytes,
+        };
+        AtomicFile.WriteAllText(Path.Combine(_configuration.OutputDir, "run.json"), passport.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
+    }
+}

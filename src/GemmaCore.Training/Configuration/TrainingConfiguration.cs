@@ -1,0 +1,153 @@
+namespace GemmaCore.Training.Configuration;
+
+/// <summary>The data set of a run.</summary>
+public sealed record DatasetConfiguration
+{
+    /// <summary><c>flare</c>, <c>messages</c> or <c>sharegpt</c>.</summary>
+    public string Type { get; init; } = "flare";
+
+    /// <summary>Folder or file.</summary>
+    public string Path { get; init; } = "";
+
+    /// <summary>FLARE: names of data sets to read; empty for all.</summary>
+    public IReadOnlyList<string> Tasks { get; init; } = [];
+
+    /// <summary>FLARE: folder of the training split.</summary>
+    public string Split { get; init; } = "training";
+
+    /// <summary>FLARE: folder of the evaluation split.</summary>
+    public string EvalSplit { get; init; } = "validation-public";
+
+    /// <summary>FLARE: <c>question</c>, <c>flare25</c> or <c>flare26</c>.</summary>
+    public string Prompts { get; init; } = "flare26";
+
+    /// <summary>Most rows to train on; 0 for all.</summary>
+    public int MaxSamples { get; init; }
+}
+
+/// <summary>
+/// Everything a training run was asked to do. Properties are the snake_case keys of Hugging Face's TrainingArguments, PEFT's LoraConfig and TRL's
+/// SFTConfig in PascalCase; defaults are theirs unless the comment says otherwise.
+/// </summary>
+public sealed record TrainingConfiguration
+{
+    /// <summary>Base model: folder or hub id.</summary>
+    public string ModelNameOrPath { get; init; } = "";
+
+    /// <summary>Adapter to go on from; null to start anew.</summary>
+    public string? AdapterNameOrPath { get; init; }
+
+    /// <summary>What to train on.</summary>
+    public DatasetConfiguration Dataset { get; init; } = new();
+
+    /// <summary>Where the run's files go.</summary>
+    public string OutputDir { get; init; } = "";
+
+    /// <summary>LoRA rank.</summary>
+    public int LoraRank { get; init; } = 8;
+
+    /// <summary>LoRA alpha.</summary>
+    public double LoraAlpha { get; init; } = 8;
+
+    /// <summary>Dropout on the adapters' input.</summary>
+    public double LoraDropout { get; init; }
+
+    /// <summary>Scale by alpha / √rank.</summary>
+    public bool UseRslora { get; init; }
+
+    /// <summary>Names, one regular expression, or <c>all-linear</c>.</summary>
+    public IReadOnlyList<string> TargetModules { get; init; } = ["all-linear"];
+
+    /// <summary>Spelling of module paths in the adapter: <c>default</c> or <c>legacy</c>.</summary>
+    public string PeftLayout { get; init; } = "default";
+
+    /// <summary>Samples of a micro-batch.</summary>
+    public int PerDeviceTrainBatchSize { get; init; } = 8;
+
+    /// <summary>Samples of an evaluation pass.</summary>
+    public int PerDeviceEvalBatchSize { get; init; } = 8;
+
+    /// <summary>Micro-batches of a step.</summary>
+    public int GradientAccumulationSteps { get; init; } = 1;
+
+    /// <summary><c>mean_of_means</c> or <c>token_weighted</c>.</summary>
+    public LossReduction LossReduction { get; init; }
+
+    /// <summary>Teach the answers only (<c>assistant_only</c>), or all text (<c>all_text</c>).</summary>
+    public bool AnswersOnly { get; init; } = true;
+
+    /// <summary>Longest sample in tokens; 0 for no limit.</summary>
+    public int MaxLength { get; init; }
+
+    /// <summary>Peak learning rate.</summary>
+    public double LearningRate { get; init; } = 5e-5;
+
+    /// <summary>Shape of the schedule.</summary>
+    public string LrSchedulerType { get; init; } = "linear";
+
+    /// <summary>Share of all steps to warm up over; used when <see cref="WarmupSteps"/> is 0.</summary>
+    public double WarmupRatio { get; init; }
+
+    /// <summary>Steps to warm up over.</summary>
+    public int WarmupSteps { get; init; }
+
+    /// <summary>Passes over the data.</summary>
+    public double NumTrainEpochs { get; init; } = 3;
+
+    /// <summary>Steps; −1 to go by epochs.</summary>
+    public int MaxSteps { get; init; } = -1;
+
+    /// <summary>Gradients are clipped to this norm; 0 for none.</summary>
+    public double MaxGradNorm { get; init; } = 1;
+
+    /// <summary>Decoupled weight decay.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>AdamW β1.</summary>
+    public double AdamBeta1 { get; init; } = 0.9;
+
+    /// <summary>AdamW β2.</summary>
+    public double AdamBeta2 { get; init; } = 0.999;
+
+    /// <summary>AdamW ε.</summary>
+    public double AdamEpsilon { get; init; } = 1e-8;
+
+    /// <summary>Recompute blocks in the backward pass.</summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>Keep features of pictures when the vision tower is frozen.</summary>
+    public bool CacheImageFeatures { get; init; } = true;
+
+    /// <summary>Steps between log lines.</summary>
+    public int LoggingSteps { get; init; } = 10;
+
+    /// <summary>Evaluate every <see cref="EvalSteps"/>.</summary>
+    public bool Evaluates { get; init; }
+
+    /// <summary>Steps between evaluations.</summary>
+    public int EvalSteps { get; init; } = 200;
+
+    /// <summary>Most rows to evaluate on; 0 for all.</summary>
+    public int MaxEvalSamples { get; init; }
+
+    /// <summary>Steps between checkpoints.</summary>
+    public int SaveSteps { get; init; } = 200;
+
+    /// <summary>Checkpoints to keep; 0 for all.</summary>
+    public int SaveTotalLimit { get; init; }
+
+    /// <summary>Leave the adapter with the lowest evaluation loss in the output folder.</summary>
+    public bool LoadBestModelAtEnd { get; init; }
+
+    /// <summary>Stop after this many evaluations without improvement; 0 for never.</summary>
+    public int EarlyStoppingPatience { get; init; }
+
+    /// <summary>Leave out unreadable rows instead of stopping.</summary>
+    public bool SkipBadRows { get; init; }
+
+    /// <summary>Write TensorBoard event files.</summary>
+    public bool TensorBoard { get; init; }
+
+    /// <summary>Seed of initial values, dropout and order.</summary>
+    public int Seed { get; init; } = 42;
+}

@@ -1,0 +1,16 @@
+using GemmaCore.Evaluation;
+using GemmaCore.Inputs;
+
+namespace GemmaCore.Training.Datasets;
+
+/// <summary>One row of a data set, whatever its format.</summary>
+/// <param name="Dataset">Name of the set, e.g. <c>phantom_cells</c>.</param>
+/// <param name="Row">Where the row stands: file and index, for messages.</param>
+/// <param name="Prompt">The conversation up to the answer.</param>
+/// <param name="Answer">What the model is to say; null when the row has no answer.</param>
+/// <param name="Task">Family of the question; null where the format has none.</param>
+public sealed record TrainingExample(string Dataset, string Row, IReadOnlyList<ChatMessage> Prompt, string? Answer, TaskType? Task)
+{
+    /// <summary>The row as it stood in a FLARE file, for writing predictions back; empty for other formats.</summary>
+    public IReadOnlyDictionary<string, string> Fields { get; init; } = new Dictionary<string, string>();
+}

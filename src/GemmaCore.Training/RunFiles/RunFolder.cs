@@ -1,0 +1,117 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using GemmaCore.Checkpoints;
+using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Training.RunFiles;
+
+/// <summary>
+/// The output folder of a run: checkpoints that are whole or not there, the log, the final adapter. A checkpoint is written under a temporary name
+/// and renamed when it is complete, so a run killed at any moment finds the last complete one.
+/// </summary>
+public sealed class RunFolder
+{
+    private const string Prefix = "checkpoint-", OptimizerName = "optimizer.safetensors", LogName = "train.jsonl";
+
+    /// <summary>Opens or creates the folder, and removes what an interrupted save left behind.</summary>
+    public RunFolder(string path)
+    {
+        Path = path;
+        Directory.CreateDirectory(path);
+        foreach (string leftover in Directory.EnumerateDirectories(path, Prefix + "*.partial")) Directory.Delete(leftover, recursive: true);
+    }
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>Complete checkpoints in order of their steps.</summary>
+    public IReadOnlyList<(int Step, string Folder)> Checkpoints =>
+    [
+        .. Directory.EnumerateDirectories(Path, Prefix + "*")
+            .Select(folder => (Step: StepOf(folder), Folder: folder))
+            .Where(item => item.Step >= 0 && File.Exists(System.IO.Path.Combine(item.Folder, TrainerStateFile.Name)))
+            .OrderBy(item => item.Step),
+    ];
+
+    /// <summary>Saves a checkpoint and removes the oldest ones above the limit; the best one is kept.</summary>
+    public void Save(RunState state, LoraAdapter adapter, AdamW optimizer, NameGeneration layout, string stateText, int limit)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        ArgumentNullException.ThrowIfNull(adapter);
+        ArgumentNullException.ThrowIfNull(optimizer);
+        string final = System.IO.Path.Combine(Path, Prefix + state.Step.ToString(CultureInfo.InvariantCulture)), partial = final + ".partial";
+        if (Directory.Exists(final)) return; // a resumed run has come back to a step it had saved: the bytes are the same
+        adapter.Save(partial, layout);
+        SafetensorsWriter.Write(System.IO.Path.Combine(partial, OptimizerName), [.. OptimizerTensors(optimizer)]);
+        AtomicFile.WriteAllText(System.IO.Path.Combine(partial, TrainerStateFile.Name), stateText);
+        Directory.Move(partial, final);
+        if (limit <= 0) return;
+        IReadOnlyList<(int Step, string Folder)> old = [.. Checkpoints.Where(item => item.Step != state.BestStep)];
+        foreach ((_, string folder) in old.Take(Math.Max(0, old.Count - limit))) Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>Restores adapter and optimiser from a checkpoint and cuts the log back to it.</summary>
+    public RunState Restore(string folder, LoraAdapter adapter, AdamW optimizer)
+    {
+        ArgumentNullException.ThrowIfNull(adapter);
+        ArgumentNullException.ThrowIfNull(optimizer);
+        RunState state = TrainerStateFile.Read(System.IO.Path.Combine(folder, TrainerStateFile.Name));
+        using (AdapterFile file = AdapterFile.Load(folder, adapter.Parameters[0].Value.Device))
+        {
+            foreach (LoraParameter parameter in adapter.Parameters)
+            {
+                bool isA = parameter.Name.EndsWith(".lora_A.weight", StringComparison.Ordinal);
+                string module = parameter.Name[..^".lora_A.weight".Length];
+                if (!file.Pairs.TryGetValue(module, out AdapterPair? pair))
+                    throw new CheckpointException($"{folder}: {module} is missing; was the checkpoint made with other target_modules?");
+                Restore(isA ? pair.A : pair.B, parameter.Value, $"{folder}: {parameter.Name}");
+            }
+        }
+
+        using (SafetensorsFile file = SafetensorsFile.Open(System.IO.Path.Combine(folder, OptimizerName), adapter.Parameters[0].Value.Device))
+        {
+            foreach ((string name, TensorView m, TensorView v) in optimizer.State)
+            {
+                Restore(file.View("exp_avg." + name), m, $"{folder}: exp_avg.{name}");
+                Restore(file.View("exp_avg_sq." + name), v, $"{folder}: exp_avg_sq.{name}");
+            }
+        }
+
+        optimizer.StepCount = state.Step;
+        WriteLog(state.Log);
+        return state;
+    }
+
+    /// <summary>Writes the whole log.</summary>
+    public void WriteLog(IReadOnlyList<LogEntry> log) =>
+        AtomicFile.WriteAllText(System.IO.Path.Combine(Path, LogName), string.Concat(log.Select(entry => TrainerStateFile.ToJson(entry).ToJsonString() + "\n")));
+
+    /// <summary>Adds a line to the log.</summary>
+    public void AppendLog(LogEntry entry) =>
+        File.AppendAllText(System.IO.Path.Combine(Path, LogName), TrainerStateFile.ToJson(entry).ToJsonString() + "\n");
+
+    private static int StepOf(string folder)
+    {
+        string name = System.IO.Path.GetFileName(folder)[Prefix.Length..];
+        return int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int step) ? step : -1;
+    }
+
+    private static void Restore(TensorView stored, TensorView target, string where)
+    {
+        if (stored.DType != DType.F32 || stored.Shape != target.Shape) throw new CheckpointException($"{where}: expected {target}, found {stored}");
+        target.CopyFrom(stored.ToFloats());
+    }
+
+    private static IEnumerable<WritableTensor> OptimizerTensors(AdamW optimizer)
+    {
+        foreach ((string name, TensorView m, TensorView v) in optimizer.State)
+        {
+            yield return Writable("exp_avg." + name, m);
+            yield return Writable("exp_avg_sq." + name, v);
+        }
+    }
+
+    private static WritableTensor Writable(string name, TensorView view) =>
+        new(name, DType.F32, view.Shape, stream => stream.Write(MemoryMarshal.AsBytes<float>(view.ToFloats())));
+}

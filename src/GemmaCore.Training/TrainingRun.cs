@@ -1,0 +1,159 @@
+using System.Diagnostics;
+using GemmaCore.Checkpoints;
+using GemmaCore.Models.Lora;
+using GemmaCore.Training.Configuration;
+using GemmaCore.Training.RunFiles;
+
+namespace GemmaCore.Training;
+
+/// <summary>Progress of a run after a step.</summary>
+/// <param name="State">Where the run stands.</param>
+/// <param name="Step">What the step did.</param>
+/// <param name="LearningRate">Its rate.</param>
+/// <param name="TokensPerSecond">Speed since the start of this process.</param>
+/// <param name="SecondsLeft">Time to the end at that speed.</param>
+/// <param name="EvalLoss">Set when the step was followed by an evaluation.</param>
+public sealed record TrainingProgress(RunState State, StepResult Step, double LearningRate, double TokensPerSecond, double SecondsLeft, double? EvalLoss);
+
+/// <summary>A run over a data set: order, schedule, log, evaluation, checkpoints, early stop, resume.</summary>
+public sealed class TrainingRun
+{
+    private readonly TrainingConfiguration _configuration;
+    private readonly LoraTrainer _trainer;
+    private readonly LoraAdapter _adapter;
+    private readonly EncodedDataset _data;
+    private readonly EncodedDataset? _evaluation;
+    private readonly RunFolder _folder;
+    private readonly LearningRateSchedule _schedule;
+    private readonly int _batchRows, _stepsPerEpoch, _totalSteps;
+    private readonly List<LogEntry> _log = [];
+
+    /// <summary>Prepares a run.</summary>
+    public TrainingRun(TrainingConfiguration configuration, LoraTrainer trainer, LoraAdapter adapter, EncodedDataset data, EncodedDataset? evaluation)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        ArgumentNullException.ThrowIfNull(data);
+        (_configuration, _trainer, _adapter, _data, _evaluation) = (configuration, trainer, adapter, data, evaluation);
+        _folder = new RunFolder(configuration.OutputDir);
+        _batchRows = configuration.PerDeviceTrainBatchSize * configuration.GradientAccumulationSteps;
+        _stepsPerEpoch = (data.Count + _batchRows - 1) / _batchRows;
+        _totalSteps = configuration.MaxSteps > 0 ? configuration.MaxSteps : Math.Max(1, (int)Math.Ceiling(configuration.NumTrainEpochs * _stepsPerEpoch));
+        int warmup = configuration.WarmupSteps > 0 ? configuration.WarmupSteps : (int)Math.Ceiling(_totalSteps * configuration.WarmupRatio);
+        _schedule = new LearningRateSchedule(configuration.LrSchedulerType, configuration.LearningRate, warmup, _totalSteps);
+        State = new RunState { MaxSteps = _totalSteps };
+    }
+
+    /// <summary>Where the run stands.</summary>
+    public RunState State { get; private set; }
+
+    /// <summary>The output folder.</summary>
+    public RunFolder Folder => _folder;
+
+    private NameGeneration Layout => _configuration.PeftLayout == "legacy" ? NameGeneration.First : NameGeneration.Second;
+
+    /// <summary>Goes back to a checkpoint; null for the newest one.</summary>
+    /// <returns>False when there is no checkpoint to go back to.</returns>
+    public bool Resume(string? checkpoint)
+    {
+        if (checkpoint is null && _folder.Checkpoints.Count == 0) return false;
+        RunState state = _folder.Restore(checkpoint ?? _folder.Checkpoints[^1].Folder, _adapter, _trainer.Optimizer);
+        State = state with { MaxSteps = _totalSteps };
+        _log.AddRange(state.Log);
+        return true;
+    }
+
+    /// <summary>Trains to the end, or to the end of the step in which <paramref name="cancellation"/> is requested; saves either way.</summary>
+    public void Run(Action<TrainingProgress>? onStep, CancellationToken cancellation)
+    {
+        if (State.Step == 0) _folder.WriteLog([]);
+        long start = Stopwatch.GetTimestamp(), tokensBefore = State.TokenCount;
+        int stepsBefore = State.Step;
+        while (State.Step < _totalSteps && !cancellation.IsCancellationRequested)
+        {
+            double rate = _schedule.Rate(State.Step);
+            StepResult result = _trainer.Step(BatchesOf(State.Step), (float)rate);
+            State = State with
+            {
+                Step = State.Step + 1,
+                Epoch = (double)(State.Step + 1) / _stepsPerEpoch,
+                TokenCount = State.TokenCount + result.TokenCount,
+                WindowLoss = State.WindowLoss + result.Loss,
+                WindowSteps = State.WindowSteps + 1,
+            };
+            if (State.Step % _configuration.LoggingSteps == 0 || State.Step == _totalSteps) LogStep(result, rate);
+            double? evalLoss = _evaluation is not null && (State.Step % _configuration.EvalSteps == 0 || State.Step == _totalSteps) ? Evaluate() : null;
+            if (State.Step % _configuration.SaveSteps == 0 || (evalLoss is not null && State.BestStep == State.Step)) Save();
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            onStep?.Invoke(new TrainingProgress(
+                State, result, rate, (State.TokenCount - tokensBefore) / seconds, seconds / (State.Step - stepsBefore) * (_totalSteps - State.Step), evalLoss));
+            if (_configuration.EarlyStoppingPatience > 0 && State.EvaluationsWithoutImprovement >= _configuration.EarlyStoppingPatience) break;
+        }
+
+        Save();
+        Finish();
+    }
+
+    private IReadOnlyList<IReadOnlyList<EncodedExample>> BatchesOf(int step)
+    {
+        int epoch = step / _stepsPerEpoch, first = step % _stepsPerEpoch * _batchRows;
+        int[] order = EpochOrder.Of(_data.Count, _configuration.Seed, epoch);
+        return
+        [
+            .. order.AsSpan(first, Math.Min(_batchRows, order.Length - first)).ToArray()
+                .Chunk(_configuration.PerDeviceTrainBatchSize)
+                .Select(rows => _data.Take(rows))
+                .Where(batch => batch.Count > 0),
+        ];
+    }
+
+    private void LogStep(StepResult result, double rate) => Log(new LogEntry(
+        State.Step, State.Epoch, State.WindowLoss / State.WindowSteps, result.GradientNorm, rate, null), closesWindow: true);
+
+    private double Evaluate()
+    {
+        IEnumerable<IReadOnlyList<EncodedExample>> batches = Enumerable.Range(0, _evaluation!.Count)
+            .Chunk(_configuration.PerDeviceEvalBatchSize).Select(rows => _evaluation.Take(rows)).Where(batch => batch.Count > 0);
+        double loss = _trainer.Evaluate(batches);
+        bool better = double.IsNaN(State.BestLoss) || loss < State.BestLoss;
+        State = State with
+        {
+            BestLoss = better ? loss : State.BestLoss,
+            BestStep = better ? State.Step : State.BestStep,
+            EvaluationsWithoutImprovement = better ? 0 : State.EvaluationsWithoutImprovement + 1,
+        };
+        Log(new LogEntry(State.Step, State.Epoch, null, null, null, loss), closesWindow: false);
+        return loss;
+    }
+
+    private void Log(LogEntry entry, bool closesWindow)
+    {
+        _log.Add(entry);
+        State = State with
+        {
+            Log = [.. _log],
+            WindowLoss = closesWindow ? 0 : State.WindowLoss,
+            WindowSteps = closesWindow ? 0 : State.WindowSteps,
+        };
+        _folder.AppendLog(entry);
+    }
+
+    private void Save() => _folder.Save(State, _adapter, _trainer.Optimizer, Layout, StateText(), _configuration.SaveTotalLimit);
+
+    private string StateText() => TrainerStateFile.Format(
+        State, _configuration.PerDeviceTrainBatchSize, _configuration.LoggingSteps, _configuration.SaveSteps, _configuration.EvalSteps);
+
+    private void Finish()
+    {
+        if (_configuration.LoadBestModelAtEnd && State.BestStep > 0 && State.BestStep != State.Step)
+        {
+            string best = _folder.Checkpoints.First(item => item.Step == State.BestStep).Folder;
+            RunState state = State;
+            _folder.Restore(best, _adapter, _trainer.Optimizer);
+            State = state;
+            _folder.WriteLog(_log);
+        }
+
+        _adapter.Save(_configuration.OutputDir, Layout);
+        AtomicFile.WriteAllText(Path.Combine(_configuration.OutputDir, TrainerStateFile.Name), StateText());
+    }
+}
