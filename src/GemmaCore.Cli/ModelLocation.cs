@@ -10,8 +10,9 @@ internal static class ModelLocation
     /// <exception cref="UsageException">There is no such model on this machine.</exception>
     public static string Resolve(string model)
     {
-        if (Directory.Exists(model)) return model;
+        // The word comes first: in a clone of this repository there is a folder of the same name. "./demo" means the folder.
         if (model == "demo") return Path.Combine(Demo, "model");
+        if (Directory.Exists(model)) return model;
         string[] parts = model.Split('/');
         if (parts.Length == 2 && parts.All(part => part.Length > 0 && part is not "." and not ".."))
         {
