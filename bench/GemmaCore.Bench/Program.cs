@@ -8,6 +8,8 @@ var all = new Dictionary<string, Action<Stopclock>>
 {
     ["matmul"] = MatmulBench.Run,
     ["lora"] = LoraBench.Run,
+    ["attention"] = AttentionBench.Run,
+    ["linear_cross_entropy"] = LinearCrossEntropyBench.Run,
 };
 int threads = args.Length > 0 && args[0].StartsWith("threads=", StringComparison.Ordinal) ? int.Parse(args[0][8..], CultureInfo.InvariantCulture) : 0;
 string[] wanted = threads == 0 ? args : args[1..];

@@ -1,0 +1,46 @@
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+using GemmaCore.Testing.References;
+
+namespace GemmaCore.Bench;
+
+public static class LinearCrossEntropyBench
+{
+    // Supervised rows, width, vocabulary: the embedded model, and a sixteenth of Gemma's vocabulary at width 640.
+    private static readonly (int Rows, int Columns, int Vocabulary)[] Cases = [(64, 128, 1024), (128, 640, 16384)];
+
+    public static void Run(Stopclock clock)
+    {
+        Stopclock.Heading("linear cross entropy with dHidden");
+        foreach ((int rows, int columns, int vocabulary) in Cases) Time(clock, rows, columns, vocabulary);
+    }
+
+    private static void Time(Stopclock clock, int rows, int columns, int vocabulary)
+    {
+        CpuDevice device = clock.Device;
+        var sample = new Sample(1);
+        using var arena = new Arena(device);
+        using var gradients = new GradientPool(device);
+        using DeviceBuffer hidden = DeviceBuffer.Of(device, new Shape(rows, columns), sample.Floats(rows * columns));
+        using DeviceBuffer head = DeviceBuffer.Of(device, new Shape(vocabulary, columns), sample.Floats(vocabulary * columns));
+        int[] all = [.. Enumerable.Range(0, rows)], targets = Array.ConvertAll(all, _ => sample.Below(vocabulary));
+        string name = $"R {rows}, D {columns}, V {vocabulary}";
+
+        double loss = LinearCrossEntropy.Forward(hidden.View, head.View, all[..2], targets[..2], 1, arena, null);
+        double expected = LinearCrossEntropyReference.Forward<double, RealFunctions>(
+            Sample.Widen(hidden.View.ToFloats()), Sample.Widen(head.View.ToFloats()), columns, all[..2], targets[..2])[0];
+        Stopclock.Verify(name, Math.Abs(loss - expected) / expected, Tolerance.Float32(columns));
+
+        var tape = new Tape(arena, gradients, seed: 1);
+        // The head is read twice, the logits are written, read three times and written twice more.
+        double bytes = 4.0 * (2.0 * vocabulary * columns + 6.0 * rows * vocabulary), flops = 4.0 * rows * columns * vocabulary;
+        clock.Time(name, bytes, flops, _ =>
+        {
+            tape.Track(hidden.View);
+            LinearCrossEntropy.Forward(hidden.View, head.View, all, targets, 1, arena, tape);
+            tape.Backward();
+            arena.Reset();
+        });
+    }
+}

@@ -1,0 +1,124 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>
+/// Scaled dot-product attention with grouped queries: y = softmax(scale · q·kᵀ)·v, each row over its own interval of key slots.
+/// Query head j reads key head j / (N / K).
+/// </summary>
+/// <remarks>
+/// Every mask Gemma needs is one interval per row: causal, sliding window, two-way inside a picture, packed documents. No score matrix
+/// is kept: the forward pass runs a softmax over blocks of keys and saves its logarithm; the backward pass computes the probabilities
+/// again. Source: arXiv:2205.14135, arXiv:2307.08691.
+/// </remarks>
+public static unsafe partial class Attention
+{
+    /// <summary>Attends over the current rows and what the sequences keep of the past.</summary>
+    /// <param name="q">[T, N, H] f32. Saved for backward, as are k, v, y and lse: must not be overwritten.</param>
+    /// <param name="k">[T, K, H] f32; K divides N.</param>
+    /// <param name="v">[T, K, H] f32.</param>
+    /// <param name="sequences">The sequences of the batch; their rows follow one another and cover all T.</param>
+    /// <param name="keyStart">[T] i32: first slot a row sees, in slots of its own sequence.</param>
+    /// <param name="keyEnd">[T] i32: the slot after the last one it sees. A row with an empty interval gives zeros.</param>
+    /// <param name="scale">Factor on q·k.</param>
+    /// <param name="y">[T, N, H]; must not overlap q.</param>
+    /// <param name="lse">[T, N]: receives the logarithm of each row's softmax sum (−∞ for an empty interval); may be default without a tape.</param>
+    /// <param name="tape">Null in inference; with a tape no sequence may have a past.</param>
+    /// <exception cref="ShapeException">Views, sequences or intervals do not fit together.</exception>
+    public static void Forward(
+        TensorView q, TensorView k, TensorView v, AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd, float scale,
+        TensorView y, TensorView lse, Tape? tape)
+    {
+        ArgumentNullException.ThrowIfNull(sequences);
+        RequireViews(q, k, v, keyStart, keyEnd, y, lse, tape);
+        RequireSequences(k, sequences, tape);
+        if (q.Device is not CpuDevice cpu) throw Require.NoSuchDevice("Attention.Forward", q.Device);
+        RequireIntervals(sequences, keyStart, keyEnd);
+        ForwardCpu(cpu, new AttentionOperands(q, k, v, sequences, keyStart, keyEnd, scale), y, lse);
+        if (tape is not null && (tape.Tracks(q) || tape.Tracks(k) || tape.Tracks(v)))
+            Record(q, k, v, [.. sequences], keyStart, keyEnd, scale, y, lse, tape);
+    }
+
+    // Apart from Forward, so that only a recorded call pays for the closure.
+    private static void Record(
+        TensorView q, TensorView k, TensorView v, AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd, float scale,
+        TensorView y, TensorView lse, Tape tape) =>
+        tape.Record("attention", y, () => Backward(q, k, v, sequences, keyStart, keyEnd, scale, y, lse, tape));
+
+    // With P = exp(scale·q·kᵀ − lse) and D = Σ dY⊙y per row:  dV = Pᵀ·dY,  dS = scale · P ⊙ (dY·vᵀ − D),  dQ = dS·k,  dK = dSᵀ·q.
+    private static void Backward(
+        TensorView q, TensorView k, TensorView v, AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd, float scale,
+        TensorView y, TensorView lse, Tape tape)
+    {
+        var gradients = new AttentionGradients { DY = tape.GradientOf(y).Floats, Y = y.Floats, Lse = lse.Floats };
+        Arena.Mark mark = tape.Arena.Position;
+        TensorView rowSums = tape.Arena.Take(lse.Shape);
+        gradients.RowSums = rowSums.Floats;
+        if (tape.Tracks(q)) gradients.DQ = tape.GradientFor(q, out gradients.AccumulateDQ).Floats;
+        if (tape.Tracks(k)) gradients.DK = tape.GradientFor(k, out gradients.AccumulateDK).Floats;
+        if (tape.Tracks(v)) gradients.DV = tape.GradientFor(v, out gradients.AccumulateDV).Floats;
+        if (q.Device is not CpuDevice cpu) throw Require.NoSuchDevice("Attention.Backward", q.Device);
+        BackwardCpu(cpu, new AttentionOperands(q, k, v, sequences, keyStart, keyEnd, scale), gradients, q.Shape[0]);
+        tape.Arena.Rewind(mark);
+    }
+
+    private static void RequireViews(
+        TensorView q, TensorView k, TensorView v, TensorView keyStart, TensorView keyEnd, TensorView y, TensorView lse, Tape? tape)
+    {
+        const string operation = "Attention.Forward";
+        Require.Floats(operation, "q", q);
+        Require.Floats(operation, "k", k);
+        Require.That(q.Shape.Rank == 3, operation, $"q must be [T, N, H], got {q}");
+        Require.That(
+            k.Shape.Rank == 3 && k.Shape[0] == q.Shape[0] && k.Shape[2] == q.Shape[2] && k.Shape[1] > 0 && q.Shape[1] % k.Shape[1] == 0,
+            operation, $"k must be [{q.Shape[0]}, K, {q.Shape[2]}] with K a divisor of {q.Shape[1]}, got {k}");
+        Require.SameShape(operation, "v", v, k);
+        Require.Ints(operation, "keyStart", keyStart, q.Shape[0]);
+        Require.Ints(operation, "keyEnd", keyEnd, q.Shape[0]);
+        Require.SameShape(operation, "y", y, q);
+        if (tape is not null || !lse.IsEmpty) Require.Shape(operation, "lse", lse, new Shape(q.Shape[0], q.Shape[1]));
+    }
+
+    private static void RequireSequences(TensorView k, AttentionSequence[] sequences, Tape? tape)
+    {
+        const string operation = "Attention.Forward";
+        int row = 0;
+        for (int i = 0; i < sequences.Length; i++)
+        {
+            ref readonly AttentionSequence sequence = ref sequences[i];
+            Require.That(
+                sequence.FirstRow == row && sequence.RowCount >= 0 && sequence.RowCount <= k.Shape[0] - row, operation,
+                $"sequence {i} must begin at row {row} and end by row {k.Shape[0]}, got {sequence.RowCount} rows from {sequence.FirstRow}");
+            row += sequence.RowCount;
+            Require.That(sequence.PastStart >= 0 && sequence.PastCount >= 0, operation,
+                $"sequence {i}: its past must not be negative, got {sequence.PastCount} slots from {sequence.PastStart}");
+            if (sequence.PastCount == 0) continue;
+            Require.That(tape is null, operation, $"sequence {i} has {sequence.PastCount} past slots, which no gradient can reach; pass no tape");
+            Require.Floats(operation, $"past keys of sequence {i}", sequence.PastKeys);
+            Shape ring = sequence.PastKeys.Shape;
+            Require.That(
+                ring.Rank == 3 && ring[0] >= sequence.PastCount && ring[1] == k.Shape[1] && ring[2] == k.Shape[2], operation,
+                $"past keys of sequence {i} must be [≥ {sequence.PastCount}, {k.Shape[1]}, {k.Shape[2]}], got {sequence.PastKeys}");
+            Require.SameShape(operation, $"past values of sequence {i}", sequence.PastValues, sequence.PastKeys);
+        }
+
+        Require.That(row == k.Shape[0], operation, $"the sequences must cover all {k.Shape[0]} rows, they end at row {row}");
+    }
+
+    private static void RequireIntervals(AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd)
+    {
+        ReadOnlySpan<int> starts = keyStart.AsSpan<int>(), ends = keyEnd.AsSpan<int>();
+        foreach (ref readonly AttentionSequence sequence in sequences.AsSpan())
+        {
+            // Without a past, slots before the first current one do not exist, whatever PastStart says.
+            int last = sequence.FirstSlot + sequence.RowCount;
+            for (int row = sequence.FirstRow; row < sequence.FirstRow + sequence.RowCount; row++)
+            {
+                bool empty = starts[row] >= ends[row];
+                Require.That(
+                    empty || (starts[row] >= sequence.PastStart && ends[row] <= last), "Attention.Forward",
+                    $"row {row} may see slots [{sequence.PastStart}, {last}), its interval is [{starts[row]}, {ends[row]})");
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>What every part of an attention pass reads, as addresses and sizes.</summary>
+internal readonly unsafe struct AttentionOperands
+{
+    public AttentionOperands(
+        TensorView q, TensorView k, TensorView v, AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd, float scale)
+    {
+        Q = q.Floats;
+        K = k.Floats;
+        V = v.Floats;
+        Starts = keyStart.Ints;
+        Ends = keyEnd.Ints;
+        (Heads, KeyHeads, HeadSize) = (q.Shape[1], k.Shape[1], q.Shape[2]);
+        Group = Heads / KeyHeads;
+        Sequences = sequences;
+        Scale = scale;
+    }
+
+    /// <summary>[T, N, H].</summary>
+    public float* Q { get; }
+
+    /// <summary>[T, K, H], the current rows.</summary>
+    public float* K { get; }
+
+    /// <inheritdoc cref="K"/>
+    public float* V { get; }
+
+    /// <summary>[T]: first visible slot of every row.</summary>
+    public int* Starts { get; }
+
+    /// <summary>[T]: slot after the last visible one.</summary>
+    public int* Ends { get; }
+
+    public AttentionSequence[] Sequences { get; }
+
+    public float Scale { get; }
+
+    public int Heads { get; }
+
+    public int KeyHeads { get; }
+
+    public int HeadSize { get; }
+
+    /// <summary>Query heads that share a key head.</summary>
+    public int Group { get; }
+
+    /// <summary>Floats from a token's queries to the next token's.</summary>
+    public nint QueryStride => (nint)Heads * HeadSize;
+
+    /// <summary>Floats from a key to the next slot's key.</summary>
+    public nint KeyStride => (nint)KeyHeads * HeadSize;
+
+    /// <summary>Address of a slot's key and value, and how many slots follow at <see cref="KeyStride"/> (itself included).</summary>
+    public int Locate(in AttentionSequence sequence, int slot, int keyHead, out float* key, out float* value)
+    {
+        nint offset = (nint)keyHead * HeadSize;
+        int current = slot - sequence.FirstSlot;
+        if (current >= 0)
+        {
+            offset += (sequence.FirstRow + current) * KeyStride;
+            key = K + offset;
+            value = V + offset;
+            return sequence.RowCount - current;
+        }
+
+        int capacity = sequence.PastKeys.Shape[0], ring = slot % capacity;
+        offset += ring * KeyStride;
+        key = sequence.PastKeys.Floats + offset;
+        value = sequence.PastValues.Floats + offset;
+        return Math.Min(capacity - ring, -current);
+    }
+
+    /// <summary>The slots that rows [first, end) of the packed batch see between them, and those that all of them see.</summary>
+    public KeyRange Visible(int first, int end)
+    {
+        int start = int.MaxValue, stop = 0, lastStart = 0, firstEnd = int.MaxValue;
+        for (int row = first; row < end; row++)
+        {
+            if (Starts[row] < Ends[row])
+            {
+                start = Math.Min(start, Starts[row]);
+                stop = Math.Max(stop, Ends[row]);
+            }
+
+            lastStart = Math.Max(lastStart, Starts[row]);
+            firstEnd = Math.Min(firstEnd, Ends[row]);
+        }
+
+        return new KeyRange(Math.Min(start, stop), stop, lastStart, firstEnd);
+    }
+}
+
+/// <summary>Slots [Start, End) are seen by some row of a tile; [CommonStart, CommonEnd) by every row.</summary>
+internal readonly record struct KeyRange(int Start, int End, int CommonStart, int CommonEnd)
+{
+    /// <summary>True when a block of slots needs no masking.</summary>
+    public bool Covers(int slot, int count) => slot >= CommonStart && slot + count <= CommonEnd;
+}
+
+/// <summary>
+/// A tile of queries: some tokens of one sequence with all query heads of one key head, so that a key is read once for the group.
+/// Lane = token · Group + head; lanes are padded to whole pairs of vectors.
+/// </summary>
+internal readonly struct QueryTile
+{
+    // Four vectors of 512 bits. With head size 256 the packed queries and the running output take 128 KiB of second-level cache.
+    private const int LanesPerTile = 64;
+
+    private QueryTile(in AttentionOperands operands, int sequence, int keyHead, int firstToken, int tokens)
+    {
+        (Sequence, KeyHead, Group) = (sequence, keyHead, operands.Group);
+        (FirstRow, TokenCount) = (operands.Sequences[sequence].FirstRow + firstToken, tokens);
+    }
+
+    public int Sequence { get; }
+
+    public int KeyHead { get; }
+
+    public int Group { get; }
+
+    /// <summary>First row in the packed batch.</summary>
+    public int FirstRow { get; }
+
+    public int TokenCount { get; }
+
+    public int Lanes => TokenCount * Group;
+
+    public static int TokensPerTile(int group) => Math.Max(1, LanesPerTile / group);
+
+    /// <summary>Tiles of one sequence, all key heads.</summary>
+    public static int Count(in AttentionOperands operands, in AttentionSequence sequence)
+    {
+        int tokens = TokensPerTile(operands.Group);
+        return (sequence.RowCount + tokens - 1) / tokens * operands.KeyHeads;
+    }
+
+    /// <summary>Tile <paramref name="index"/> of a sequence; the last tokens, which usually see most, come first.</summary>
+    public static QueryTile Of(in AttentionOperands operands, int sequence, int index)
+    {
+        int tokens = TokensPerTile(operands.Group), rows = operands.Sequences[sequence].RowCount;
+        int tile = (rows + tokens - 1) / tokens - 1 - index / operands.KeyHeads;
+        return new QueryTile(operands, sequence, index % operands.KeyHeads, tile * tokens, Math.Min(tokens, rows - tile * tokens));
+    }
+
+    /// <summary>Lanes rounded up to pairs of vectors.</summary>
+    public static int Padded(int lanes, int vector) => (lanes + 2 * vector - 1) / (2 * vector) * (2 * vector);
+}

@@ -1,0 +1,20 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>
+/// One sequence of a packed batch: its rows, and what it keeps of the past. Key slots count from the beginning of the sequence:
+/// slots [PastStart, PastStart + PastCount) lie in the ring buffers, the current rows are the slots after them.
+/// </summary>
+/// <param name="FirstRow">First of its rows in the packed batch.</param>
+/// <param name="RowCount">Number of its rows.</param>
+/// <param name="PastKeys">[capacity, K, H] f32, slot s in row s mod capacity; default where there is no past.</param>
+/// <param name="PastValues">Like <paramref name="PastKeys"/>.</param>
+/// <param name="PastStart">Oldest slot still held.</param>
+/// <param name="PastCount">Slots held, at most the capacity.</param>
+public readonly record struct AttentionSequence(
+    int FirstRow, int RowCount, TensorView PastKeys = default, TensorView PastValues = default, int PastStart = 0, int PastCount = 0)
+{
+    /// <summary>Slot of the first current row.</summary>
+    public int FirstSlot => PastStart + PastCount;
+}

@@ -1,0 +1,85 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>
+/// The language-model loss with its output layer: Σ −log softmax(head·h)[target] over the supervised rows. Logits exist for one chunk of
+/// rows at a time, and their gradient is multiplied back at once, so neither is ever kept for the whole batch.
+/// </summary>
+/// <remarks>Source: arXiv:2410.10989 (loss and gradient in one pass over chunks), arXiv:2411.09009. The head is frozen.</remarks>
+public static unsafe partial class LinearCrossEntropy
+{
+    // Enough rows to pay for unpacking the head's 16-bit weights; logits of 128 rows take 134 MB with Gemma's vocabulary.
+    private const int RowsPerChunk = 128;
+
+    /// <summary>The summed loss in nats. With a tape, the gradient of gradientScale · loss reaches <paramref name="hidden"/> by Tape.Backward.</summary>
+    /// <param name="hidden">[T, D] f32, after the last norm.</param>
+    /// <param name="head">[V, D] f32, bf16 or f16.</param>
+    /// <param name="rows">Supervised rows of <paramref name="hidden"/>, each once; the others get no gradient.</param>
+    /// <param name="targets">Token each of these rows should predict.</param>
+    /// <param name="gradientScale">dLoss, for example one over the number of supervised tokens in the step.</param>
+    /// <param name="arena">Scratch; what the backward pass needs stays in it.</param>
+    /// <param name="tape">Null for evaluation.</param>
+    /// <exception cref="ShapeException">Views do not fit together, or a row or target is out of range.</exception>
+    public static double Forward(
+        TensorView hidden, TensorView head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, Tape? tape)
+    {
+        ArgumentNullException.ThrowIfNull(arena);
+        RequireOperands(hidden, head, rows, targets);
+        if (hidden.Device is not CpuDevice cpu) throw Require.NoSuchDevice("LinearCrossEntropy.Forward", hidden.Device);
+        if (rows.Length == 0) return 0;
+        bool recorded = tape is not null && tape.Tracks(hidden);
+        TensorView gradient = recorded ? arena.Take(new Shape(rows.Length, head.Shape[1])) : default; // dHidden of the supervised rows
+        TensorView loss = recorded ? arena.Take(new Shape(1)) : default;
+        double total = 0;
+        for (int first = 0; first < rows.Length; first += RowsPerChunk)
+        {
+            int count = Math.Min(RowsPerChunk, rows.Length - first);
+            Arena.Mark mark = arena.Position;
+            total += ChunkCpu(
+                cpu, hidden, head, rows.Slice(first, count), targets.Slice(first, count), gradientScale, arena,
+                recorded ? gradient.Slice(first, count) : default);
+            arena.Rewind(mark);
+        }
+
+        if (recorded) Record(hidden, gradient, loss, rows.ToArray(), total, tape!);
+        return total;
+    }
+
+    // The loss is the tape's scalar output; as nothing follows it, its gradient is seeded here.
+    private static void Record(TensorView hidden, TensorView gradient, TensorView loss, int[] rows, double total, Tape tape)
+    {
+        loss.Floats[0] = (float)total;
+        tape.Record("linear_cross_entropy", loss, () => Backward(hidden, gradient, loss, rows, tape));
+        tape.GradientFor(loss, out _).Floats[0] = 1;
+    }
+
+    private static void Backward(TensorView hidden, TensorView gradient, TensorView loss, int[] rows, Tape tape)
+    {
+        float dLoss = tape.GradientOf(loss).Floats[0];
+        TensorView dHidden = tape.GradientFor(hidden, out bool accumulate);
+        if (!accumulate) hidden.Device.Clear(dHidden);
+        int columns = hidden.Shape[1];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            float* from = gradient.Floats + (nint)i * columns, to = dHidden.Floats + (nint)rows[i] * columns;
+            for (int j = 0; j < columns; j++) to[j] += dLoss * from[j];
+        }
+    }
+
+    private static void RequireOperands(TensorView hidden, TensorView head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets)
+    {
+        const string operation = "LinearCrossEntropy.Forward";
+        Require.Floats(operation, "hidden", hidden);
+        Require.That(hidden.Shape.Rank == 2, operation, $"hidden must be [T, D], got {hidden}");
+        Require.That(
+            !head.IsEmpty && head.DType.IsFloat() && head.Shape.Rank == 2 && head.Shape[1] == hidden.Shape[1], operation,
+            $"head must be [V, {hidden.Shape[1]}] in f32, bf16 or f16, got {head}");
+        Require.That(rows.Length == targets.Length, operation, $"{rows.Length} rows have {targets.Length} targets");
+        for (int i = 0; i < rows.Length; i++)
+        {
+            Require.That((uint)rows[i] < (uint)hidden.Shape[0], operation, $"row {rows[i]} is not within {hidden}");
+            Require.That((uint)targets[i] < (uint)head.Shape[0], operation, $"target {targets[i]} of row {rows[i]} is not within the {head.Shape[0]} tokens of the head");
+        }
+    }
+}
