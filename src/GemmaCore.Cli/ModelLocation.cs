@@ -6,6 +6,9 @@ internal static class ModelLocation
     /// <summary>The embedded model and data, beside the executable.</summary>
     public static string Demo => Path.Combine(AppContext.BaseDirectory, "demo");
 
+    /// <summary>The folder or file a data argument names; <c>demo</c> is the embedded data.</summary>
+    public static string ResolveData(string path) => path == "demo" ? Path.Combine(Demo, "data") : path;
+
     /// <summary>The folder a MODEL argument names.</summary>
     /// <exception cref="UsageException">There is no such model on this machine.</exception>
     public static string Resolve(string model)
