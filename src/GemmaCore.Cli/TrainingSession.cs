@@ -47,11 +47,14 @@ internal sealed class TrainingSession : IDisposable
         var encoder = new ExampleEncoder(PromptEncoder.Load(configuration.ModelNameOrPath), configuration.MaxLength, configuration.AnswersOnly);
         EncodedDataset data = Open(configuration.Dataset.Split, configuration.Dataset.MaxSamples, encoder);
         EncodedDataset? evaluation = configuration.Evaluates ? Open(configuration.Dataset.EvalSplit, configuration.MaxEvalSamples, encoder) : null;
+        RowCount = data.Count;
         _run = new TrainingRun(configuration, _trainer, _adapter, data, evaluation);
         say($"{data.Count} rows, {_run.State.MaxSteps} steps of {configuration.PerDeviceTrainBatchSize} x {configuration.GradientAccumulationSteps}");
     }
 
     public RunState State => _run.State;
+
+    public int RowCount { get; }
 
     public long PeakBytes => _device.PeakAllocatedBytes;
 

@@ -23,8 +23,6 @@ internal readonly struct ConfigJson(JsonElement element, string file, string pre
         }
     }
 
-    public string File => file;
-
     public bool Has(string key) => element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
     public ConfigJson? Object(string key)

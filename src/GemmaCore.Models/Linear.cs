@@ -49,7 +49,7 @@ public sealed class Linear
     {
         LinearAdapter? scaled = _adapters.Count == 1 && !_adapters[0].ColumnScale.IsEmpty ? _adapters[0] : null;
         Matmul.Forward(x, Weight, scaled is null ? Bias : default, y, tape);
-        foreach (LinearAdapter adapter in _adapters) Lora.Forward(x, adapter.Weights, y, arena, tape);
+        foreach (LinearAdapter adapter in _adapters) Ops.Lora.Forward(x, adapter.Weights, y, arena, tape);
         if (scaled is null) return;
         if (tape is not null) throw new NotSupportedException($"{Path}: DoRA adapters can be used for inference, not for training");
         ScaleColumns.Forward(y, scaled.ColumnScale, Bias);

@@ -22,6 +22,18 @@ internal static unsafe class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector<float> value, float* destination) => Unsafe.WriteUnaligned(destination, value);
 
+    /// <summary>The first <paramref name="count"/> lanes from memory, the rest zero: a tail, for functions that have no scalar form.</summary>
+    public static Vector<float> LoadFirst(float* source, int count)
+    {
+        Vector<float> lanes = Vector<float>.Zero;
+        Unsafe.CopyBlockUnaligned(&lanes, source, (uint)count * sizeof(float));
+        return lanes;
+    }
+
+    /// <summary>Writes the first <paramref name="count"/> lanes.</summary>
+    public static void StoreFirst(Vector<float> value, float* destination, int count) =>
+        Unsafe.CopyBlockUnaligned(destination, &value, (uint)count * sizeof(float));
+
     /// <summary>Σ a·b. Four running sums hide the latency of the fused multiply-add; their order is fixed.</summary>
     public static float Dot(float* a, float* b, int count)
     {

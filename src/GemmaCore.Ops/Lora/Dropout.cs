@@ -1,20 +1,25 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 
 namespace GemmaCore.Ops;
 
 /// <summary>
 /// Inverted dropout (JMLR 15, 2014): an element is zeroed with probability p and otherwise divided by 1 − p, so that expectations stay.
-/// Counter-based: the decision on an element is a hash of (seed, id, index), the same in any order and on any thread.
+/// Counter-based: the decision on an element is a hash of (seed, id, index), the same in any order and on any thread. The mask repeats
+/// after 2^32 elements.
 /// </summary>
 internal readonly struct Dropout
 {
-    private readonly ulong _key;
-    private readonly ulong _threshold;
+    // Multiplier of the golden ratio, and those of MurmurHash3's 32-bit finaliser, between whose rounds the second key enters.
+    private const uint Odd = 0x9E3779B1, First = 0x85EBCA6B, Second = 0xC2B2AE35;
+
+    private readonly uint _key0, _key1, _threshold;
 
     public Dropout(float probability, ulong seed, int id)
     {
-        _key = Mix(seed + (0x9E3779B97F4A7C15 * ((uint)id + 1UL)));
-        _threshold = (ulong)(probability * 4294967296.0);
+        ulong key = Mix(Mix(seed) + (0x9E3779B97F4A7C15 * ((uint)id + 1UL)));
+        (_key0, _key1) = ((uint)key, (uint)(key >> 32));
+        _threshold = (uint)(probability * 4294967296.0);
         KeptScale = 1 / (1 - probability);
     }
 
@@ -26,10 +31,26 @@ internal readonly struct Dropout
 
     /// <summary>What the element at <paramref name="index"/> is multiplied by: 0 or <see cref="KeptScale"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public float Factor(long index) => Mix(_key + (ulong)index * 0x9E3779B97F4A7C15) >> 32 < _threshold ? 0 : KeptScale;
+    public float Factor(long index)
+    {
+        uint h = (uint)index * Odd + _key0;
+        h = (h ^ (h >> 16)) * First ^ _key1;
+        h = (h ^ (h >> 13)) * Second;
+        return (h ^ (h >> 16)) < _threshold ? 0 : KeptScale;
+    }
 
-    // The finaliser of SplitMix64 (Steele et al., OOPSLA 2014).
+    /// <summary>The factors of the elements from <paramref name="index"/> on, one a lane: the same values as <see cref="Factor"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Vector<float> Factors(long index)
+    {
+        Vector<uint> h = (new Vector<uint>((uint)index) + Vector<uint>.Indices) * Odd + new Vector<uint>(_key0);
+        h = (h ^ (h >> 16)) * First ^ new Vector<uint>(_key1);
+        h = (h ^ (h >> 13)) * Second;
+        Vector<uint> dropped = Vector.LessThan(h ^ (h >> 16), new Vector<uint>(_threshold));
+        return Vector.AndNot(new Vector<float>(KeptScale), Vector.AsVectorSingle(dropped));
+    }
+
+    // The finaliser of SplitMix64 (Steele et al., OOPSLA 2014), to spread seed and id over the keys.
     private static ulong Mix(ulong z)
     {
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;

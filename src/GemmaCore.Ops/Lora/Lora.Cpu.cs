@@ -1,3 +1,4 @@
+using System.Numerics;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -57,7 +58,7 @@ public static unsafe partial class Lora
     {
         float* values = view.Floats;
         long count = view.Shape.ElementCount;
-        var scale = new System.Numerics.Vector<float>(factor);
+        var scale = new Vector<float>(factor);
         long i = 0;
         for (; i <= count - Lanes.Width; i += Lanes.Width) Lanes.Store(Lanes.Load(values + i) * scale, values + i);
         for (; i < count; i++) values[i] *= factor;
@@ -73,7 +74,14 @@ public static unsafe partial class Lora
         public readonly void Execute(int index)
         {
             (int first, int end) = RowBlocks.Range(index, Rows, Columns);
-            for (long i = (long)first * Columns; i < (long)end * Columns; i++)
+            long i = (long)first * Columns, last = (long)end * Columns;
+            for (; i <= last - Lanes.Width; i += Lanes.Width)
+            {
+                Vector<float> kept = Lanes.Load(Source + i) * Dropout.Factors(i);
+                Lanes.Store(Accumulate ? Lanes.Load(Target + i) + kept : kept, Target + i);
+            }
+
+            for (; i < last; i++)
             {
                 float kept = Source[i] * Dropout.Factor(i);
                 Target[i] = Accumulate ? Target[i] + kept : kept;

@@ -1,0 +1,34 @@
+using System.CommandLine;
+
+namespace GemmaCore.Cli.Commands;
+
+/// <summary><c>gemmacore demo</c>: the whole story on the embedded model and data.</summary>
+internal static class DemoCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("demo", """
+            Evaluate the embedded model, fine-tune it on the two tasks it was not taught, evaluate again, answer one image.
+
+            Examples:
+              gemmacore demo
+              gemmacore demo --out demo-out --seed 43
+            """);
+        var model = new ModelOptions();
+        var output = new Option<string>("--out") { Description = "folder for adapter, plot and report", DefaultValueFactory = _ => "demo-out" };
+        var seed = new Option<int>("--seed") { Description = "seed of the run", DefaultValueFactory = _ => 42 };
+        var json = new Option<bool>("--json") { Description = "print the report as one JSON document" };
+        model.AddTo(command, model: false, adapter: false);
+        foreach (Option option in (Option[])[output, seed, json]) command.Add(option);
+        command.SetAction(parsed =>
+        {
+            model.Check(parsed);
+            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), EnvironmentVariables.Threads);
+            DemoReport report = story.Tell(Edge.Interrupted);
+            if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
+            else DemoTable.Write(report, parsed.GetValue(output)!);
+            return 0;
+        });
+        return command;
+    }
+}

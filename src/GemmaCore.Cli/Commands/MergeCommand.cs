@@ -1,0 +1,44 @@
+using System.CommandLine;
+using GemmaCore.Models;
+using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Cli.Commands;
+
+/// <summary><c>gemmacore merge</c>: adapter folded into a full checkpoint.</summary>
+internal static class MergeCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("merge", """
+            Fold an adapter into a full checkpoint.
+
+            Examples:
+              gemmacore merge demo --adapter demo-out --out merged
+              gemmacore merge demo --adapter demo-out --out merged --device cpu
+            """);
+        var model = new ModelOptions();
+        var output = new Option<string>("--out") { Description = "folder to create", Required = true };
+        model.AddTo(command);
+        command.Add(output);
+        command.SetAction(parsed =>
+        {
+            model.Check(parsed);
+            string source = ModelLocation.Resolve(parsed.GetValue(model.Model)!), folder = parsed.GetValue(output)!;
+            string[] adapters = parsed.GetValue(model.Adapter) ?? [];
+            if (adapters.Length != 1) throw new UsageException("--adapter: merge takes exactly one; merge the result again for a second one");
+            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+                throw new UsageException($"--out {folder}: the folder is not empty");
+            using var device = new CpuDevice(EnvironmentVariables.Threads);
+            using LanguageModel loaded = ModelFolder.Load(source, device);
+            using LoraAdapter adapter = LoraAdapter.Load(adapters[0], loaded);
+            AdapterMerge.Write(loaded, adapter, source, folder);
+            ModelFiles.CopyBeside(source, folder);
+            File.Copy(Path.Combine(source, "config.json"), Path.Combine(folder, "config.json"), overwrite: true);
+            Console.Error.WriteLine($"applied {adapter.AppliedTensorCount} of {adapter.AppliedTensorCount} tensors to {adapter.LayerCount} layers");
+            Console.WriteLine(folder);
+            return 0;
+        });
+        return command;
+    }
+}

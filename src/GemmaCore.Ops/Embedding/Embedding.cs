@@ -1,0 +1,24 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>Token embeddings: y[t] = scale · table[ids[t]]. The table is frozen, so there is no backward pass.</summary>
+public static partial class Embedding
+{
+    /// <summary>Looks up and scales rows.</summary>
+    /// <param name="ids">[T] i32.</param>
+    /// <param name="table">[V, D] f32, bf16 or f16; may be unaligned mapped memory.</param>
+    /// <param name="scale">Factor on every element (√D for Gemma, gemma3.md §3.1).</param>
+    /// <param name="y">[T, D] f32.</param>
+    /// <exception cref="ShapeException">An id is not a row of the table, or shapes do not fit.</exception>
+    public static void Forward(TensorView ids, TensorView table, float scale, TensorView y)
+    {
+        const string operation = "Embedding.Forward";
+        Require.That(!table.IsEmpty && table.DType.IsFloat() && table.Shape.Rank == 2, operation, $"table must be a float matrix [V, D], got {table}");
+        Require.That(y.Shape.Rank == 2, operation, $"y must be [T, {table.Shape[1]}], got {y}");
+        Require.Shape(operation, "y", y, new Shape(y.Shape[0], table.Shape[1]));
+        Require.Ints(operation, "ids", ids, y.Shape[0]);
+        if (y.Device is CpuDevice cpu) ForwardCpu(cpu, ids, table, scale, y);
+        else throw Require.NoSuchDevice(operation, y.Device);
+    }
+}

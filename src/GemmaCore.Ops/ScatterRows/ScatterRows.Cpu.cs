@@ -1,0 +1,28 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+public static unsafe partial class ScatterRows
+{
+    private static void ForwardCpu(CpuDevice cpu, TensorView source, TensorView rows, TensorView y)
+    {
+        RowIndices.Check("ScatterRows.Forward", rows, y.Shape[0]);
+        var work = new RowCopies { Listed = source.Floats, All = y.Floats, Rows = rows.Ints, Count = source.Shape[0], Columns = y.Shape[1] };
+        cpu.Workers.Run(ref work, RowBlocks.Count(work.Count, work.Columns));
+    }
+
+    private static void BackwardCpu(CpuDevice cpu, TensorView dY, TensorView rows, TensorView dSource, bool accumulate)
+    {
+        var work = new RowCopies
+        {
+            Listed = dSource.Floats, All = dY.Floats, Rows = rows.Ints, Count = dSource.Shape[0], Columns = dY.Shape[1], ToListed = true, Add = accumulate,
+        };
+        cpu.Workers.Run(ref work, RowBlocks.Count(work.Count, work.Columns));
+    }
+
+    private static void ClearRowsCpu(TensorView dY, TensorView rows)
+    {
+        int columns = dY.Shape[1];
+        for (int i = 0; i < rows.Shape.ElementCount; i++) new Span<float>(dY.Floats + (long)rows.Ints[i] * columns, columns).Clear();
+    }
+}
