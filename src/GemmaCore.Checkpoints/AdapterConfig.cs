@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -134,7 +135,7 @@ public sealed class AdapterConfig
             ["use_rslora"] = rslora,
             ["velora_config"] = null,
         };
-        return new AdapterConfig(fields, "target_modules");
+        return Parse(Encoding.UTF8.GetBytes(fields.ToJsonString()), "target_modules");
     }
 
     /// <summary>The file's text: sorted keys, indented by two. An <c>all-linear</c> target is written as the names it stood for, as PEFT does.</summary>

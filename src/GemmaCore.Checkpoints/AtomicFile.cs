@@ -15,30 +15,50 @@ public static class AtomicFile
     public static void WriteAllBytes(string path, ReadOnlyMemory<byte> bytes) => Write(path, stream => stream.Write(bytes.Span));
 
     /// <summary>Writes what <paramref name="write"/> puts into the stream. Missing folders are created.</summary>
-    /// <exception cref="IOException">The file cannot be written; nothing is left behind.</exception>
+    /// <exception cref="IOException">The file cannot be written (disk full, no permission, another writer); nothing is left behind.</exception>
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentNullException.ThrowIfNull(write);
-        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        Directory.CreateDirectory(folder);
-        string temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Environment.ProcessId}.tmp");
+        string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full)!;
+        // The same name every time, so that what a killed run left behind is overwritten by the next one.
+        string temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.tmp");
         try
         {
-            using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20))
+            Directory.CreateDirectory(folder);
+            // Opening it fails while another writer is at work; that one's file is not ours to delete.
+            var stream = new FileStream(temporary, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, 1 << 20);
+            try
             {
+                stream.SetLength(0);
                 write(stream);
                 stream.Flush(flushToDisk: true);
+                stream.Dispose();
+                File.Move(temporary, full, overwrite: true);
             }
-
-            File.Move(temporary, path, overwrite: true);
+            catch
+            {
+                Discard(stream, temporary);
+                throw;
+            }
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new IOException($"{path}: could not be written: {error.Message}", error);
         }
-        finally
+    }
+
+    private static void Discard(FileStream stream, string temporary)
+    {
+        try
         {
-            File.Delete(temporary);
+            // Closing flushes what is buffered, which fails again on a full disk.
+            stream.Dispose();
         }
+        catch (IOException)
+        {
+            // The first failure is the one to report.
+        }
+
+        File.Delete(temporary);
     }
 }

@@ -32,12 +32,15 @@ public sealed class CheckpointFolder : IDisposable
     /// <exception cref="CheckpointException">A file is missing or unsound, or the index and the shards disagree.</exception>
     public static CheckpointFolder Open(string folder, Device device)
     {
+        ArgumentNullException.ThrowIfNull(folder);
+        if (!Directory.Exists(folder)) throw new CheckpointException($"{folder}: there is no such folder");
         var checkpoint = new CheckpointFolder(folder);
         try
         {
             string index = Path.Combine(folder, IndexName), single = Path.Combine(folder, "model.safetensors");
-            if (File.Exists(index)) checkpoint.AddShards(index, device);
-            else if (File.Exists(single)) checkpoint.AddFile(single, device);
+            // transformers prefers the single file as well.
+            if (File.Exists(single)) checkpoint.AddFile(single, device);
+            else if (File.Exists(index)) checkpoint.AddShards(index, device);
             else checkpoint.AddOnlyFile(device);
             return checkpoint;
         }
@@ -78,6 +81,22 @@ public sealed class CheckpointFolder : IDisposable
             : throw new CheckpointException($"{_tensors[canonicalName].File.Path}: tensor '{canonicalName}' holds {values[bad]} at element {bad}");
     }
 
+    /// <summary>Looks through all floating-point weights for NaN and infinity (reads every byte of the checkpoint).</summary>
+    /// <exception cref="CheckpointException">One was found.</exception>
+    public void CheckFinite()
+    {
+        foreach ((string name, (SafetensorsFile file, string stored)) in _tensors)
+        {
+            if (file.Header.Tensors[stored].DType is not { } dtype || !dtype.IsFloat()) continue;
+            long bad = FiniteCheck.FirstNonFinite(file.View(stored));
+            if (bad >= 0) throw new CheckpointException($"{file.Path}: tensor '{name}' holds NaN or infinity at element {bad}");
+        }
+    }
+
+    /// <summary>A hash that names this model in a run's passport, e.g. <c>sha256:9f86…</c>; see <c>Fingerprint</c> for what goes into it.</summary>
+    public string Fingerprint() =>
+        Checkpoints.Fingerprint.Of(Folder, _tensors.Select(item => (item.Key, item.Value.File, item.Value.File.Header.Tensors[item.Value.StoredName])));
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -98,9 +117,10 @@ public sealed class CheckpointFolder : IDisposable
             AddFile(path, device);
         }
 
+        Dictionary<string, SafetensorsFile> shards = _files.ToDictionary(file => Path.GetFileName(file.Path), StringComparer.Ordinal);
         foreach ((string tensor, string name) in map)
         {
-            SafetensorsFile shard = _files.First(file => Path.GetFileName(file.Path) == name);
+            SafetensorsFile shard = shards[name];
             if (!shard.Header.Tensors.ContainsKey(tensor)) throw new CheckpointException($"{shard.Path}: tensor '{tensor}' is missing, but {IndexName} says it is there");
         }
     }
@@ -109,7 +129,7 @@ public sealed class CheckpointFolder : IDisposable
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(index));
+            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(index), new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (document.RootElement.ValueKind == JsonValueKind.Object
                 && document.RootElement.TryGetProperty("weight_map", out JsonElement map) && map.ValueKind == JsonValueKind.Object)
             {
@@ -119,8 +139,9 @@ public sealed class CheckpointFolder : IDisposable
                 if (result.Count > 0) return result;
             }
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
+            // System.Text.Json reports broken escape sequences as InvalidOperationException.
             throw new CheckpointException($"{index}: not valid JSON: {error.Message}", error);
         }
 
@@ -129,8 +150,12 @@ public sealed class CheckpointFolder : IDisposable
 
     private void AddOnlyFile(Device device)
     {
-        string[] files = Directory.Exists(Folder) ? Directory.GetFiles(Folder, "*.safetensors") : throw new CheckpointException($"{Folder}: not found");
-        if (files.Length == 1) AddFile(files[0], device);
+        string[] files = Directory.GetFiles(Folder, "*.safetensors");
+        if (files.Length == 1 && Path.GetFileName(files[0]) != "adapter_model.safetensors") AddFile(files[0], device);
+        else if (File.Exists(Path.Combine(Folder, "adapter_config.json")))
+            throw new CheckpointException($"{Folder}: this is an adapter, not a model; name the model and give this folder as its adapter");
+        else if (File.Exists(Path.Combine(Folder, "pytorch_model.bin")) || File.Exists(Path.Combine(Folder, "pytorch_model.bin.index.json")))
+            throw new CheckpointException($"{Folder}: pytorch_model.bin is a Python pickle and is not read; download or save the model as safetensors");
         else throw new CheckpointException($"{Folder}: expected model.safetensors or {IndexName}, found {files.Length} safetensors files and neither of them");
     }
 
@@ -142,7 +167,7 @@ public sealed class CheckpointFolder : IDisposable
         {
             if (WeightNames.Canonical(stored) is not { } canonical) continue;
             if (_tensors.TryGetValue(canonical, out (SafetensorsFile File, string StoredName) other))
-                throw new CheckpointException($"{path}: '{stored}' and '{other.StoredName}' ({Path.GetFileName(other.File.Path)}) are the same tensor under two names");
+                throw new CheckpointException($"{path}: '{stored}' is there twice, as '{other.StoredName}' in {Path.GetFileName(other.File.Path)} too");
             _tensors.Add(canonical, (file, stored));
         }
     }

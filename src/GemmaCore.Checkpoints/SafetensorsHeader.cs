@@ -13,6 +13,12 @@ public sealed class SafetensorsHeader
     /// <summary>The longest header the reference implementation accepts.</summary>
     public const long MaxHeaderBytes = 100_000_000;
 
+    // Far above what any tensor has; views need four at most, but others are still listed.
+    private const int MaxRank = 16;
+
+    // A name given twice would let two readers see two different tensors.
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
     private SafetensorsHeader(IReadOnlyDictionary<string, StoredTensor> tensors, IReadOnlyDictionary<string, string> metadata, long dataStart)
     {
         Tensors = tensors;
@@ -54,13 +60,12 @@ public sealed class SafetensorsHeader
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
         try
         {
-            using JsonDocument document = JsonDocument.Parse(json);
+            using JsonDocument document = JsonDocument.Parse(json, Strict);
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new CheckpointException($"{file}: the header is not a JSON object");
             foreach (JsonProperty entry in document.RootElement.EnumerateObject())
             {
                 if (entry.NameEquals("__metadata__")) ReadMetadata(entry.Value, metadata, file);
-                else if (!tensors.TryAdd(entry.Name, ReadTensor(entry, file)))
-                    throw new CheckpointException($"{file}: tensor '{entry.Name}' is listed twice");
+                else tensors.Add(entry.Name, ReadTensor(entry, file));
             }
         }
         catch (JsonException error)
@@ -80,6 +85,7 @@ public sealed class SafetensorsHeader
 
     private static void ReadMetadata(JsonElement value, Dictionary<string, string> metadata, string file)
     {
+        if (value.ValueKind == JsonValueKind.Null) return;
         if (value.ValueKind != JsonValueKind.Object) throw new CheckpointException($"{file}: __metadata__ is not a JSON object");
         foreach (JsonProperty item in value.EnumerateObject())
         {
@@ -108,8 +114,8 @@ public sealed class SafetensorsHeader
 
     private static long[] ReadNumbers(JsonElement list, string where)
     {
+        if (list.GetArrayLength() > MaxRank) throw new CheckpointException($"{where}: {list.GetArrayLength()} numbers are too many");
         var numbers = new long[list.GetArrayLength()];
-        if (numbers.Length > 16) throw new CheckpointException($"{where}: {numbers.Length} numbers are too many");
         int i = 0;
         foreach (JsonElement item in list.EnumerateArray())
         {

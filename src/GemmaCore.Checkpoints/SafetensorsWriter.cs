@@ -1,27 +1,27 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Checkpoints;
 
-/// <summary>A tensor to be written; its bytes are produced when their turn comes, so a model larger than memory can be written.</summary>
-/// <param name="Name">Name in the file.</param>
-/// <param name="DType">Element type.</param>
-/// <param name="Shape">Sizes.</param>
-/// <param name="Write">Writes exactly the tensor's bytes.</param>
-public sealed record WritableTensor(string Name, DType DType, Shape Shape, Action<Stream> Write)
-{
-    /// <summary>Bytes of the tensor.</summary>
-    public long ByteCount => Shape.ElementCount * DType.Size();
-}
-
 /// <summary>Writes safetensors files with the bytes the reference library would write: widest types first, then by name; header padded to eight bytes.</summary>
-public static class SafetensorsWriter
+public static partial class SafetensorsWriter
 {
+    private const string IndexName = "model.safetensors.index.json", SingleName = "model.safetensors";
+
+    // The reference library escapes no more than JSON demands.
+    private static readonly JsonSerializerOptions Plain = new()
+    {
+        WriteIndented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
     /// <summary>Writes one file.</summary>
+    /// <exception cref="IOException">It cannot be written; nothing is left behind.</exception>
     public static void Write(string path, IReadOnlyList<WritableTensor> tensors)
     {
         List<WritableTensor> ordered = [.. tensors.OrderByDescending(tensor => tensor.DType.Size()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
@@ -43,26 +43,57 @@ public static class SafetensorsWriter
     }
 
     /// <summary>Writes a checkpoint: one file, or shards with an index when it is larger than <paramref name="maxShardBytes"/>.</summary>
+    /// <remarks>
+    /// The weights of an older checkpoint in the folder go when the new ones stand. The index comes last: without it a folder of shards is
+    /// no checkpoint, so a run killed in between leaves nothing that loads by mistake.
+    /// </remarks>
+    /// <exception cref="IOException">A file cannot be written; the shards written so far are removed.</exception>
     public static void WriteCheckpoint(string folder, IReadOnlyList<WritableTensor> tensors, long maxShardBytes = 5_000_000_000)
     {
+        ArgumentNullException.ThrowIfNull(tensors);
         List<List<WritableTensor>> shards = Split(tensors, maxShardBytes);
-        if (shards.Count == 1)
+        var written = new List<string>();
+        try
         {
-            Write(Path.Combine(folder, "model.safetensors"), shards[0]);
-            return;
+            var map = new SortedDictionary<string, string>(StringComparer.Ordinal);
+            for (int i = 0; i < shards.Count; i++)
+            {
+                string name = shards.Count == 1
+                    ? SingleName
+                    : string.Create(CultureInfo.InvariantCulture, $"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors");
+                Write(Path.Combine(folder, name), shards[i]);
+                written.Add(name);
+                foreach (WritableTensor tensor in shards[i]) map.Add(tensor.Name, name);
+            }
+
+            if (shards.Count > 1)
+            {
+                AtomicFile.WriteAllText(Path.Combine(folder, IndexName), Index(tensors, map));
+                written.Add(IndexName);
+            }
+        }
+        catch
+        {
+            foreach (string name in written) File.Delete(Path.Combine(folder, name));
+            throw;
         }
 
-        var map = new JsonObject();
-        for (int i = 0; i < shards.Count; i++)
-        {
-            string name = string.Create(CultureInfo.InvariantCulture, $"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors");
-            Write(Path.Combine(folder, name), shards[i]);
-            foreach (WritableTensor tensor in shards[i].OrderBy(tensor => tensor.Name, StringComparer.Ordinal)) map[tensor.Name] = name;
-        }
+        foreach (string path in Directory.EnumerateFiles(folder))
+            if (CheckpointFileName().IsMatch(Path.GetFileName(path)) && !written.Contains(Path.GetFileName(path))) File.Delete(path);
+    }
 
-        var index = new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = tensors.Sum(tensor => tensor.ByteCount) }, ["weight_map"] = map };
-        AtomicFile.WriteAllText(
-            Path.Combine(folder, "model.safetensors.index.json"), index.ToJsonString(new JsonSerializerOptions { WriteIndented = true, IndentSize = 2 }) + "\n");
+    private static string Index(IReadOnlyList<WritableTensor> tensors, SortedDictionary<string, string> map)
+    {
+        var index = new JsonObject
+        {
+            ["metadata"] = new JsonObject
+            {
+                ["total_parameters"] = tensors.Sum(tensor => tensor.Shape.ElementCount),
+                ["total_size"] = tensors.Sum(tensor => tensor.ByteCount),
+            },
+            ["weight_map"] = new JsonObject(map.Select(item => KeyValuePair.Create(item.Key, (JsonNode?)item.Value))),
+        };
+        return index.ToJsonString(Plain) + "\n";
     }
 
     private static List<List<WritableTensor>> Split(IReadOnlyList<WritableTensor> tensors, long maxShardBytes)
@@ -87,18 +118,22 @@ public static class SafetensorsWriter
     private static byte[] Header(List<WritableTensor> tensors)
     {
         var text = new StringBuilder("{\"__metadata__\":{\"format\":\"pt\"}");
+        var names = new HashSet<string>(StringComparer.Ordinal) { "__metadata__" };
         long position = 0;
         foreach (WritableTensor tensor in tensors)
         {
-            int rank = tensor.Shape.Rank;
-            string sizes = string.Join(',', Enumerable.Range(0, rank).Select(i => tensor.Shape[i]));
-            text.Append(CultureInfo.InvariantCulture, $",{JsonSerializer.Serialize(tensor.Name)}:{{\"dtype\":\"{tensor.DType}\",\"shape\":[{sizes}],");
+            if (!names.Add(tensor.Name)) throw new ArgumentException($"tensor name '{tensor.Name}' cannot be used twice", nameof(tensors));
+            string sizes = string.Join(',', Enumerable.Range(0, tensor.Shape.Rank).Select(i => tensor.Shape[i]));
+            text.Append(CultureInfo.InvariantCulture, $",{JsonSerializer.Serialize(tensor.Name, Plain)}:{{\"dtype\":\"{tensor.DType}\",\"shape\":[{sizes}],");
             text.Append(CultureInfo.InvariantCulture, $"\"data_offsets\":[{position},{position + tensor.ByteCount}]}}");
             position += tensor.ByteCount;
         }
 
         text.Append('}');
-        while (Encoding.UTF8.GetByteCount(text.ToString()) % 8 != 0) text.Append(' ');
-        return Encoding.UTF8.GetBytes(text.ToString());
+        int bytes = Encoding.UTF8.GetByteCount(text.ToString());
+        return Encoding.UTF8.GetBytes(text.Append(' ', (8 - bytes % 8) % 8).ToString());
     }
+
+    [GeneratedRegex(@"^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$", RegexOptions.CultureInvariant)]
+    private static partial Regex CheckpointFileName();
 }

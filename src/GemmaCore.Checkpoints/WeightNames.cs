@@ -19,6 +19,9 @@ public enum NameGeneration
 /// <summary>Translates tensor and module names of every generation to one spelling, the second, and back (gemma3.md §2.2).</summary>
 public static class WeightNames
 {
+    /// <summary>Every generation, the canonical one first.</summary>
+    internal static readonly NameGeneration[] Generations = [NameGeneration.Second, NameGeneration.First, NameGeneration.Third, NameGeneration.TextOnly];
+
     private const string Text = "model.language_model.", Vision = "model.vision_tower.vision_model.", Projector = "model.multi_modal_projector.";
 
     // Buffers that old writers stored although they are computed, and a pooling head that no Gemma 3 has.
@@ -31,6 +34,7 @@ public static class WeightNames
         if (IgnoredEndings.Any(ending => name.EndsWith(ending, StringComparison.Ordinal))) return null;
         string rest = name;
         bool inModel = Strip(ref rest, "model.");
+        if (rest.StartsWith("lm_head.", StringComparison.Ordinal)) return rest;
         if (Strip(ref rest, "language_model."))
         {
             if (rest.StartsWith("lm_head.", StringComparison.Ordinal)) return rest;
