@@ -164,7 +164,8 @@ public sealed class AdapterConfig
             ["use_rslora"] = rslora,
             ["velora_config"] = null,
         };
-        return new AdapterConfig(fields, "adapter");
+        // Through text: numbers made here and numbers read from a file then behave alike.
+        return Parse(JsonSerializer.SerializeToUtf8Bytes(fields, PythonStyle), "adapter");
     }
 
     /// <summary>The file's text: sorted keys, indented by two. An <c>all-linear</c> target is written as the names it stood for, as PEFT does.</summary>
