@@ -1,16 +1,16 @@
-using System.Buffers;
+using System.Globalization;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 
 namespace GemmaCore.Checkpoints;
 
 /// <summary>A PEFT <c>adapter_config.json</c>: what GemmaCore honours of it, and the rest kept as it was (gemma3.md §9.1–9.5).</summary>
 public sealed class AdapterConfig
 {
-    private static readonly SearchValues<char> RegexSigns = SearchValues.Create(@"*\|(.[^$?+");
-    private static readonly TimeSpan RegexLimit = TimeSpan.FromSeconds(1);
+    private const int LargestRank = 65536;
+    private const double LargestAlpha = 1e9;
 
     // Features that change what an adapter means. Each is refused when it is switched on.
     private static readonly string[] Unsupported =
@@ -19,37 +19,49 @@ public sealed class AdapterConfig
         "fan_in_fan_out", "arrow_config", "kasa_config", "velora_config", "monteclora_config", "megatron_config", "lora_ga_config",
     ];
 
-    private readonly JsonObject _fields;
-    private readonly Dictionary<Regex, int> _rankPattern = [];
-    private readonly Dictionary<Regex, double> _alphaPattern = [];
-    private readonly List<string>? _targets, _excluded;
-    private readonly Regex? _targetRegex, _excludedRegex;
-    private readonly bool _allLinear;
-    private readonly int[]? _layers;
+    // These start A and B only. The others (pissa, olora, corda, loftq, …) change the base weights too, so that the adapter fits another base.
+    private static readonly string[] HarmlessStarts = ["gaussian", "eva", "orthogonal"];
 
-    private AdapterConfig(JsonObject fields, string file)
+    private static readonly HashSet<string> Ignored =
+    [
+        "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "inference_mode", "loftq_config", "megatron_core", "peft_version",
+        "qalora_group_size", "revision", "runtime_config", "task_type",
+    ];
+
+    private static readonly HashSet<string> Honoured =
+    [
+        "alpha_pattern", "base_model_name_or_path", "bias", "exclude_modules", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha",
+        "lora_dropout", "modules_to_save", "peft_type", "r", "rank_pattern", "target_modules", "use_dora", "use_rslora",
+    ];
+
+    // Python's json.dump with indent=2; the last difference, escapes outside ASCII, is made up for in Format.
+    private static readonly JsonSerializerOptions PythonStyle = new()
     {
-        _fields = fields;
-        if (Text(file, "peft_type", "LORA") is var type && type != "LORA") throw new CheckpointException($"{file}: peft_type '{type}' is not supported; expected LORA");
+        WriteIndented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    private readonly JsonObject _json;
+    private readonly List<(ModulePattern Pattern, double Value)> _ranks, _alphas;
+
+    private AdapterConfig(JsonObject json, string file)
+    {
+        _json = json;
+        var fields = new AdapterFields(json, file);
+        if (fields.Text("peft_type", "LORA") is var type && type != "LORA") throw fields.Refuse($"peft_type '{type}' is not supported; expected LORA");
         foreach (string name in Unsupported)
-            if (IsOn(fields[name])) throw new CheckpointException($"{file}: {name} is not supported");
-        if (Text(file, "bias", "none") is var bias && bias != "none") throw new CheckpointException($"{file}: bias '{bias}' is not supported; expected none");
-        R = (int)Number(file, "r", 8, 1, 65536);
-        LoraAlpha = Number(file, "lora_alpha", 8, 0, 1e9);
-        LoraDropout = Number(file, "lora_dropout", 0, 0, 1);
-        UseRslora = IsOn(fields["use_rslora"]);
-        UseDora = IsOn(fields["use_dora"]);
-        BaseModelNameOrPath = Text(file, "base_model_name_or_path", "");
-        ReadTargets(file, "target_modules", out _targets, out _targetRegex, out _allLinear);
-        ReadTargets(file, "exclude_modules", out _excluded, out _excludedRegex, out _);
-        _layers = fields["layers_to_transform"] switch
-        {
-            null => null,
-            JsonArray list => [.. list.Select(item => item!.GetValue<int>())],
-            JsonNode single => [single.GetValue<int>()],
-        };
-        foreach ((string key, double value) in Pattern(file, "rank_pattern")) _rankPattern.Add(SuffixRegex(file, key), (int)value);
-        foreach ((string key, double value) in Pattern(file, "alpha_pattern")) _alphaPattern.Add(SuffixRegex(file, key), value);
+            if (fields.IsOn(name)) throw fields.Refuse($"{name} is not supported");
+        if (fields.Text("bias", "none") is var bias && bias != "none") throw fields.Refuse($"bias '{bias}' is not supported; expected none");
+        CheckStart(json, fields);
+        R = fields.Whole("r", 8, 1, LargestRank);
+        LoraAlpha = fields.Number("lora_alpha", 8, 0, LargestAlpha);
+        LoraDropout = fields.Number("lora_dropout", 0, 0, 1);
+        UseRslora = fields.Flag("use_rslora");
+        UseDora = fields.Flag("use_dora");
+        BaseModelNameOrPath = fields.Text("base_model_name_or_path", "");
+        Targeting = new TargetMatcher(fields);
+        _ranks = Patterns(fields, "rank_pattern", 1, LargestRank, whole: true);
+        _alphas = Patterns(fields, "alpha_pattern", 0, LargestAlpha, whole: false);
+        UnknownFields = [.. json.Select(field => field.Key).Where(key => !Honoured.Contains(key) && !Ignored.Contains(key) && !Unsupported.Contains(key))];
     }
 
     /// <summary>Default rank.</summary>
@@ -70,13 +82,23 @@ public sealed class AdapterConfig
     /// <summary>What the adapter was made for.</summary>
     public string BaseModelNameOrPath { get; }
 
+    /// <summary>Which layers are adapted.</summary>
+    public TargetMatcher Targeting { get; }
+
+    /// <summary>Fields this version knows nothing about. They are kept when the configuration is saved; whoever loads it should print them.</summary>
+    public IReadOnlyList<string> UnknownFields { get; }
+
     /// <summary>Reads a configuration.</summary>
     /// <exception cref="CheckpointException">It is not valid, or asks for something GemmaCore does not compute.</exception>
     public static AdapterConfig Parse(ReadOnlyMemory<byte> json, string file)
     {
         try
         {
-            JsonObject fields = JsonNode.Parse(json.Span) as JsonObject ?? throw new CheckpointException($"{file}: expected a JSON object");
+            // Nodes read lazily; writing them once shows damage now and not when the configuration is saved.
+            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new CheckpointException($"{file}: expected a JSON object");
+            var fields = JsonObject.Create(document.RootElement.Clone())!;
+            _ = fields.ToJsonString(PythonStyle);
             return new AdapterConfig(fields, file);
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or ArgumentException or OverflowException)
@@ -86,11 +108,18 @@ public sealed class AdapterConfig
     }
 
     /// <summary>The configuration of an adapter that is about to be trained, with the field set PEFT writes.</summary>
-    public static AdapterConfig ForTraining(
-        string baseModel, int rank, double alpha, double dropout, bool rslora, IReadOnlyList<string> targets)
+    /// <param name="baseModel">What it is made for.</param>
+    /// <param name="rank">r.</param>
+    /// <param name="alpha">lora_alpha.</param>
+    /// <param name="dropout">lora_dropout.</param>
+    /// <param name="rslora">Whether the scale is alpha / √r.</param>
+    /// <param name="targets">Names; or one entry that is <c>all-linear</c> or, when it could not be a name, a regular expression.</param>
+    /// <exception cref="CheckpointException">A value is out of range or a regular expression is broken.</exception>
+    public static AdapterConfig ForTraining(string baseModel, int rank, double alpha, double dropout, bool rslora, IReadOnlyList<string> targets)
     {
         ArgumentNullException.ThrowIfNull(targets);
-        bool single = targets.Count == 1 && (targets[0] == "all-linear" || targets[0].AsSpan().ContainsAny(RegexSigns));
+        bool single = targets.Count == 1 && (targets[0] == "all-linear" || !targets[0].All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.'));
+        JsonNode? targetModules = single ? targets[0] : new JsonArray([.. targets.Select(target => (JsonNode)target)]);
         var fields = new JsonObject
         {
             ["alora_invocation_tokens"] = null,
@@ -111,9 +140,9 @@ public sealed class AdapterConfig
             ["layers_pattern"] = null,
             ["layers_to_transform"] = null,
             ["loftq_config"] = new JsonObject(),
-            ["lora_alpha"] = Whole(alpha),
+            ["lora_alpha"] = alpha == Math.Floor(alpha) && Math.Abs(alpha) <= LargestAlpha ? (long)alpha : PythonFloat(alpha),
             ["lora_bias"] = false,
-            ["lora_dropout"] = dropout,
+            ["lora_dropout"] = PythonFloat(dropout),
             ["lora_ga_config"] = null,
             ["megatron_config"] = null,
             ["megatron_core"] = "megatron.core",
@@ -125,7 +154,7 @@ public sealed class AdapterConfig
             ["r"] = rank,
             ["rank_pattern"] = new JsonObject(),
             ["revision"] = null,
-            ["target_modules"] = single ? targets[0] : new JsonArray([.. targets.Select(target => (JsonNode)target)]),
+            ["target_modules"] = targetModules,
             ["target_parameters"] = null,
             ["task_type"] = "CAUSAL_LM",
             ["trainable_token_indices"] = null,
@@ -135,128 +164,67 @@ public sealed class AdapterConfig
             ["use_rslora"] = rslora,
             ["velora_config"] = null,
         };
-        return Parse(Encoding.UTF8.GetBytes(fields.ToJsonString()), "target_modules");
+        // Through text: numbers made here and numbers read from a file then behave alike.
+        return Parse(JsonSerializer.SerializeToUtf8Bytes(fields, PythonStyle), "adapter");
     }
 
     /// <summary>The file's text: sorted keys, indented by two. An <c>all-linear</c> target is written as the names it stood for, as PEFT does.</summary>
     /// <param name="adaptedModules">Canonical paths of the adapted layers.</param>
     public string Format(IEnumerable<string> adaptedModules)
     {
-        var fields = (JsonObject)_fields.DeepClone();
-        if (_allLinear)
+        var sorted = new JsonObject();
+        foreach (string key in _json.Select(field => field.Key).Order(StringComparer.Ordinal)) sorted[key] = _json[key]?.DeepClone();
+        if (Targeting.IsAllLinear)
         {
             IEnumerable<string> names = adaptedModules.Select(path => path[(path.LastIndexOf('.') + 1)..]).Distinct().Order(StringComparer.Ordinal);
-            fields["target_modules"] = new JsonArray([.. names.Select(name => (JsonNode)name)]);
+            sorted["target_modules"] = new JsonArray([.. names.Select(name => (JsonNode)name)]);
         }
 
-        var sorted = new JsonObject();
-        foreach (string key in fields.Select(field => field.Key).Order(StringComparer.Ordinal)) sorted[key] = fields[key]?.DeepClone();
-        return sorted.ToJsonString(new JsonSerializerOptions { WriteIndented = true, IndentSize = 2 });
+        var ascii = new StringBuilder();
+        foreach (char c in sorted.ToJsonString(PythonStyle))
+        {
+            if (char.IsAscii(c)) ascii.Append(c);
+            else ascii.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+        }
+
+        return ascii.ToString();
     }
 
-    /// <summary>Rank of a layer.</summary>
-    public int RankFor(string modulePath) => First(_rankPattern, modulePath, R);
+    /// <summary>Rank of a layer: the first matching <c>rank_pattern</c>, or r.</summary>
+    public int RankFor(string modulePath) => (int)First(_ranks, modulePath, R);
 
     /// <summary>The factor on B·A of a layer.</summary>
     public double ScaleFor(string modulePath)
     {
-        double rank = RankFor(modulePath), alpha = First(_alphaPattern, modulePath, LoraAlpha);
+        double rank = RankFor(modulePath), alpha = First(_alphas, modulePath, LoraAlpha);
         return UseRslora ? alpha / Math.Sqrt(rank) : alpha / rank;
     }
 
-    /// <summary>Whether a layer is adapted. Regular expressions may be written for any generation's spelling of the path.</summary>
-    public bool Targets(string modulePath)
+    /// <summary>Whether a layer is adapted; see <see cref="TargetMatcher.Matches"/>.</summary>
+    public bool Targets(string modulePath) => Targeting.Matches(modulePath);
+
+    private static void CheckStart(JsonObject json, AdapterFields fields)
     {
-        ArgumentNullException.ThrowIfNull(modulePath);
-        if (Matches(modulePath, _excluded, _excludedRegex)) return false;
-        if (_layers is not null && !Array.Exists(_layers, layer => modulePath.Contains($".layers.{layer}.", StringComparison.Ordinal))) return false;
-        return _allLinear ? !modulePath.EndsWith("lm_head", StringComparison.Ordinal) : Matches(modulePath, _targets, _targetRegex);
+        if (json["init_lora_weights"] is not JsonValue value || value.GetValueKind() is JsonValueKind.True or JsonValueKind.False) return;
+        string start = fields.Text("init_lora_weights", "");
+        if (!HarmlessStarts.Contains(start))
+            throw fields.Refuse($"init_lora_weights '{start}' changes the base weights and is not supported; convert the adapter to plain LoRA when saving it in PEFT");
     }
 
-    private static bool Matches(string path, List<string>? names, Regex? regex)
-    {
-        foreach (NameGeneration generation in Enum.GetValues<NameGeneration>())
-        {
-            string spelling = WeightNames.ToGeneration(path, generation);
-            if (regex is not null && regex.IsMatch(spelling)) return true;
-            if (names is not null && names.Exists(name => spelling == name || spelling.EndsWith("." + name, StringComparison.Ordinal))) return true;
-        }
+    private static List<(ModulePattern Pattern, double Value)> Patterns(AdapterFields fields, string key, double min, double max, bool whole) =>
+        [.. fields.Pattern(key, min, max, whole).Select(item => (ModulePattern.Suffix(item.Key, fields.Where(key)), item.Value))];
 
-        return false;
-    }
-
-    private static T First<T>(Dictionary<Regex, T> pattern, string modulePath, T fallback)
+    private static double First(List<(ModulePattern Pattern, double Value)> patterns, string modulePath, double fallback)
     {
-        foreach ((Regex regex, T value) in pattern)
-            foreach (NameGeneration generation in Enum.GetValues<NameGeneration>())
-                if (regex.IsMatch(WeightNames.ToGeneration(modulePath, generation))) return value;
+        foreach ((ModulePattern pattern, double value) in patterns)
+            if (pattern.Matches(modulePath)) return value;
         return fallback;
     }
 
-    private static bool IsOn(JsonNode? value) => value switch
+    // Python writes 0.0 and 1e-05 where .NET writes 0 and 1E-05.
+    private static JsonNode PythonFloat(double value)
     {
-        null => false,
-        JsonArray list => list.Count > 0,
-        JsonObject map => map.Count > 0,
-        JsonValue item when item.TryGetValue(out bool flag) => flag,
-        _ => true,
-    };
-
-    private static JsonNode Whole(double value) => value == Math.Floor(value) && Math.Abs(value) < 1e9 ? (int)value : value;
-
-    private static Regex SuffixRegex(string file, string key) => Compile(file, $@"^(.*\.)?({key})$");
-
-    private static Regex Compile(string file, string pattern)
-    {
-        try
-        {
-            return new Regex(pattern, RegexOptions.CultureInvariant, RegexLimit);
-        }
-        catch (ArgumentException error)
-        {
-            throw new CheckpointException($"{file}: '{pattern}' is not a regular expression: {error.Message}", error);
-        }
+        string text = value.ToString("R", CultureInfo.InvariantCulture).ToLowerInvariant();
+        return JsonNode.Parse(text.AsSpan().ContainsAny(".en") ? text : text + ".0")!;
     }
-
-    private void ReadTargets(string file, string key, out List<string>? names, out Regex? regex, out bool allLinear)
-    {
-        (names, regex, allLinear) = (null, null, false);
-        switch (_fields[key])
-        {
-            case JsonArray list:
-                names = [.. list.Select(item => item!.GetValue<string>())];
-                break;
-            case JsonValue value when value.TryGetValue(out string? text):
-                allLinear = text == "all-linear";
-                if (!allLinear) regex = Compile(file, $"^(?:{text})$");
-                break;
-            case null:
-                break;
-            default:
-                throw new CheckpointException($"{file}: {key} must be a list of names or a regular expression");
-        }
-    }
-
-    private IEnumerable<KeyValuePair<string, double>> Pattern(string file, string key)
-    {
-        if (_fields[key] is null) return [];
-        JsonObject map = _fields[key] as JsonObject ?? throw new CheckpointException($"{file}: {key} must be a JSON object");
-        return [.. map.Select(item => KeyValuePair.Create(item.Key, item.Value!.GetValue<double>() is > 0 and <= 65536 and var value
-            ? value
-            : throw new CheckpointException($"{file}: {key}.{item.Key} must be above 0")))];
-    }
-
-    private string Text(string file, string key, string fallback) => _fields[key] switch
-    {
-        null => fallback,
-        JsonValue value when value.TryGetValue(out string? text) => text,
-        JsonNode other => throw new CheckpointException($"{file}: {key} must be a string, got {other.ToJsonString()}"),
-    };
-
-    private double Number(string file, string key, double fallback, double min, double max) => _fields[key] switch
-    {
-        null => fallback,
-        JsonValue value when value.TryGetValue(out double number) && number >= min && number <= max => number,
-        JsonNode other => throw new CheckpointException($"{file}: {key} must be a number from {min} to {max}, got {other.ToJsonString()}"),
-    };
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Checkpoints;
@@ -13,18 +12,28 @@ public sealed record AdapterPair(TensorView A, TensorView B, TensorView Magnitud
 /// <param name="ModulePath">Canonical path.</param>
 /// <param name="A">[R, in] f32.</param>
 /// <param name="B">[out, R] f32.</param>
-public sealed record AdapterTensor(string ModulePath, TensorView A, TensorView B);
+/// <param name="Magnitude">[out] f32 with <c>use_dora</c>, else default.</param>
+public sealed record AdapterTensor(string ModulePath, TensorView A, TensorView B, TensorView Magnitude = default);
 
 /// <summary>A PEFT adapter folder. Views borrow the mapped file: keep it open while they are used.</summary>
 public sealed class AdapterFile : IDisposable
 {
     private const string ConfigName = "adapter_config.json", WeightsName = "adapter_model.safetensors", Prefix = "base_model.model.";
 
+    private static readonly (string Ending, Part Part)[] Endings =
+    [
+        (".lora_A.weight", Part.A), (".lora_A.default.weight", Part.A), (".lora_B.weight", Part.B), (".lora_B.default.weight", Part.B),
+        (".lora_magnitude_vector", Part.Magnitude), (".lora_magnitude_vector.weight", Part.Magnitude),
+        (".lora_magnitude_vector.default", Part.Magnitude), (".lora_magnitude_vector.default.weight", Part.Magnitude),
+    ];
+
     private readonly SafetensorsFile _file;
     private readonly Dictionary<string, AdapterPair> _pairs = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TensorView> _saved = new(StringComparer.Ordinal);
 
     private AdapterFile(AdapterConfig config, SafetensorsFile file) => (Config, _file) = (config, file);
+
+    private enum Part { A, B, Magnitude }
 
     /// <summary>The configuration.</summary>
     public AdapterConfig Config { get; }
@@ -46,7 +55,7 @@ public sealed class AdapterFile : IDisposable
         if (!File.Exists(config)) throw new CheckpointException($"{config}: not found; an adapter folder needs {ConfigName} and {WeightsName}");
         if (!File.Exists(weights) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
             throw new CheckpointException($"{folder}: adapter_model.bin is a Python pickle and is not read; save the adapter again with safe_serialization");
-        AdapterConfig parsed = AdapterConfig.Parse(File.ReadAllBytes(config), config);
+        AdapterConfig parsed = AdapterConfig.Parse(Read(config), config);
         var adapter = new AdapterFile(parsed, SafetensorsFile.Open(weights, device));
         try
         {
@@ -72,6 +81,7 @@ public sealed class AdapterFile : IDisposable
             string path = Prefix + WeightNames.ToGeneration(layer.ModulePath, layout);
             tensors.Add(Writable(path + ".lora_A.weight", layer.A));
             tensors.Add(Writable(path + ".lora_B.weight", layer.B));
+            if (config.UseDora) tensors.Add(Writable(path + ".lora_magnitude_vector", layer.Magnitude));
         }
 
         SafetensorsWriter.Write(Path.Combine(folder, WeightsName), tensors);
@@ -81,58 +91,81 @@ public sealed class AdapterFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    private static WritableTensor Writable(string name, TensorView view) =>
-        new(name, DType.F32, view.Shape, stream => stream.Write(MemoryMarshal.AsBytes<float>(view.ToFloats())));
+    private static byte[] Read(string path)
+    {
+        try
+        {
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"{path}: cannot be read: {error.Message}", error);
+        }
+    }
+
+    private static WritableTensor Writable(string name, TensorView view) => view.DType == DType.F32
+        ? WritableTensor.Of(name, view)
+        : throw new ArgumentException($"{name}: adapters are saved as F32, got {view}");
 
     private void Sort(string path)
     {
-        var parts = new Dictionary<string, Dictionary<string, TensorView>>(StringComparer.Ordinal);
+        var parts = new Dictionary<string, Dictionary<Part, TensorView>>(StringComparer.Ordinal);
         foreach (string stored in _file.Header.Tensors.Keys)
         {
             string name = stored.StartsWith(Prefix, StringComparison.Ordinal) ? stored[Prefix.Length..] : stored;
-            if (name.Contains(".lora_embedding_", StringComparison.Ordinal))
-                throw new CheckpointException($"{path}: '{stored}': adapters on embeddings are not supported");
-            int cut = Cut(name, out string part);
-            if (cut < 0)
+            TensorView view = FloatView(path, stored);
+            if (Split(name, out string module) is not { } part)
             {
-                if (WeightNames.Canonical(name.Replace(".modules_to_save.default", "", StringComparison.Ordinal)) is { } canonical)
-                    _saved[canonical] = _file.View(stored);
+                if (name.Contains(".lora_", StringComparison.Ordinal))
+                    throw new CheckpointException($"{path}: '{stored}' is not supported; expected lora_A.weight, lora_B.weight or lora_magnitude_vector of a linear layer");
+                // A name that is otherwise ignored stays as it is, so that the model reports it as one it has no use for.
+                string plain = name.Replace(".modules_to_save.default.", ".", StringComparison.Ordinal);
+                if (!_saved.TryAdd(WeightNames.Canonical(plain) ?? plain, view)) throw new CheckpointException($"{path}: '{stored}' is there twice under different spellings");
                 continue;
             }
 
-            string module = WeightNames.Canonical(name[..cut] + ".weight")![..^".weight".Length];
-            if (!parts.TryGetValue(module, out Dictionary<string, TensorView>? pair)) parts.Add(module, pair = []);
-            if (!pair.TryAdd(part, _file.View(stored))) throw new CheckpointException($"{path}: '{stored}' and another tensor are the same {part} of {module}");
+            module = WeightNames.Canonical(module + ".weight") is { } canonical ? canonical[..^".weight".Length] : module;
+            if (!parts.TryGetValue(module, out Dictionary<Part, TensorView>? pair)) parts.Add(module, pair = []);
+            if (!pair.TryAdd(part, view)) throw new CheckpointException($"{path}: '{stored}' and another tensor are the same matrix of {module}");
         }
 
-        foreach ((string module, Dictionary<string, TensorView> pair) in parts) _pairs.Add(module, Pair(path, module, pair));
+        foreach ((string module, Dictionary<Part, TensorView> pair) in parts) _pairs.Add(module, Pair(path, module, pair));
     }
 
-    private AdapterPair Pair(string path, string module, Dictionary<string, TensorView> parts)
+    private TensorView FloatView(string path, string stored)
     {
-        if (!parts.TryGetValue("A", out TensorView a) || !parts.TryGetValue("B", out TensorView b))
-            throw new CheckpointException($"{path}: {module} has only one of lora_A and lora_B");
+        TensorView view = _file.View(stored);
+        if (!view.DType.IsFloat()) throw new CheckpointException($"{path}: '{stored}' is {view.DType}, expected F32, F16 or BF16");
+        long bad = FiniteCheck.FirstNonFinite(view);
+        return bad < 0 ? view : throw new CheckpointException($"{path}: '{stored}' holds NaN or infinity at element {bad}");
+    }
+
+    private AdapterPair Pair(string path, string module, Dictionary<Part, TensorView> parts)
+    {
+        if (!parts.TryGetValue(Part.A, out TensorView a) || !parts.TryGetValue(Part.B, out TensorView b))
+            throw new CheckpointException($"{path}: {module}: lora_A and lora_B are not both there");
         int rank = Config.RankFor(module);
         if (a.Shape.Rank != 2 || b.Shape.Rank != 2 || a.Shape[0] != rank || b.Shape[1] != rank)
             throw new CheckpointException($"{path}: {module}: lora_A {a.Shape} and lora_B {b.Shape} do not have rank {rank}, which {ConfigName} gives");
-        if (!a.DType.IsFloat() || !b.DType.IsFloat()) throw new CheckpointException($"{path}: {module}: expected floating-point tensors, got {a.DType} and {b.DType}");
-        TensorView magnitude = parts.GetValueOrDefault("M");
+        TensorView magnitude = parts.GetValueOrDefault(Part.Magnitude);
         if (magnitude.IsEmpty == Config.UseDora)
             throw new CheckpointException($"{path}: {module}: use_dora is {Config.UseDora}, but there is {(magnitude.IsEmpty ? "no" : "a")} magnitude vector");
+        if (!magnitude.IsEmpty && magnitude.Shape.ElementCount != b.Shape[0])
+            throw new CheckpointException($"{path}: {module}: lora_magnitude_vector is {magnitude.Shape}, expected [{b.Shape[0]}]");
         return new AdapterPair(a, b, magnitude);
     }
 
-    private static int Cut(string name, out string part)
+    // Saved files have no adapter name in their keys; state dictionaries that were dumped directly have "default".
+    private static Part? Split(string name, out string module)
     {
-        foreach ((string marker, string kind) in ((string, string)[])[(".lora_A.", "A"), (".lora_B.", "B"), (".lora_magnitude_vector", "M")])
+        foreach ((string ending, Part part) in Endings)
         {
-            int at = name.IndexOf(marker, StringComparison.Ordinal);
-            if (at < 0) continue;
-            part = kind;
-            return at;
+            if (!name.EndsWith(ending, StringComparison.Ordinal)) continue;
+            module = name[..^ending.Length];
+            return part;
         }
 
-        part = "";
-        return -1;
+        module = "";
+        return null;
     }
 }

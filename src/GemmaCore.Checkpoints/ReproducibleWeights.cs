@@ -1,6 +1,5 @@
 using System.Runtime.Intrinsics;
 using System.Text;
-using GemmaCore.Tensors;
 
 namespace GemmaCore.Checkpoints;
 
@@ -29,19 +28,6 @@ public static class ReproducibleWeights
 
     /// <summary>u in [0, 1) of one flat index.</summary>
     public static double Uniform(string name, ulong seed, long index) => Uniform(Hash(name) ^ unchecked(seed * Golden), (ulong)index);
-
-    /// <summary>A tensor of a random checkpoint, made while it is written.</summary>
-    /// <param name="name">First-generation name.</param>
-    /// <param name="dtype">F32, F16 or BF16.</param>
-    /// <param name="shape">Sizes.</param>
-    /// <param name="seed">Seed.</param>
-    /// <param name="llama">True for the LLaMA family.</param>
-    public static WritableTensor Tensor(string name, DType dtype, Shape shape, ulong seed, bool llama)
-    {
-        int[] sizes = [.. Enumerable.Range(0, shape.Rank).Select(i => shape[i])];
-        (double a, double b) = IntervalOf(name, sizes, llama);
-        return WritableTensor.OfFloats(name, dtype, shape, (start, values) => Fill(name, seed, a, b, start, values.Span));
-    }
 
     /// <summary>Half-width and centre for a tensor of a checkpoint.</summary>
     /// <param name="name">First-generation name.</param>
