@@ -100,9 +100,9 @@ internal sealed class DemoStory(string folder, int seed, int threads)
 
     private TrainingConfiguration Recipe() => new()
     {
-        ModelNameOrPath = Path.Combine(ModelLocation.Demo, "model"),
+        ModelNameOrPath = "demo",
         OutputDir = folder,
-        Dataset = new DatasetConfiguration { Path = Data, Tasks = TrainedSets, Prompts = "question" },
+        Dataset = new DatasetConfiguration { Path = "demo", Tasks = TrainedSets, Prompts = "question" },
         LoraRank = 16,
         LoraAlpha = 32,
         PerDeviceTrainBatchSize = 8,

@@ -9,8 +9,9 @@ internal static class DemoTable
     public static void Write(DemoReport report, string folder)
     {
         var table = new Table { Border = TableBorder.Simple };
-        table.AddColumns("data set", "metric", "rows", "before", "after", "");
-        foreach (string column in (string[])["rows", "before", "after"]) table.Columns.First(item => Plain(item) == column).Alignment = Justify.Right;
+        table.AddColumns("data set", "metric");
+        foreach (string number in (string[])["rows", "before", "after"]) table.AddColumn(new TableColumn(number).RightAligned());
+        table.AddColumn("");
         foreach (DemoTask task in report.Tasks.OrderByDescending(task => task.Trained).ThenBy(task => task.Dataset, StringComparer.Ordinal))
         {
             table.AddRow(
@@ -38,6 +39,4 @@ internal static class DemoTable
     }
 
     private static string Number(double value) => value.ToString("F3", CultureInfo.InvariantCulture);
-
-    private static string Plain(TableColumn column) => string.Concat(column.Header.GetSegments(AnsiConsole.Console).Select(segment => segment.Text));
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using GemmaCore.Checkpoints;
 using GemmaCore.Inputs;
 using GemmaCore.Tensors;
@@ -54,7 +53,7 @@ internal static class Edge
             IEnumerable<string> known = unknown.StartsWith('-')
                 ? parsed.CommandResult.Command.Options.Select(option => option.Name)
                 : parsed.CommandResult.Command.Subcommands.Select(command => command.Name);
-            string nearest = ConfigurationKeys.Nearest(unknown, known);
+            string nearest = Spelling.Nearest(unknown, known);
             Console.Error.WriteLine($"gemmacore: '{unknown}' is unknown here{(nearest.Length > 0 ? $"; did you mean '{nearest}'?" : "")}");
         }
         else

@@ -6,12 +6,16 @@ internal static class ModelLocation
     /// <summary>The embedded model and data, beside the executable.</summary>
     public static string Demo => Path.Combine(AppContext.BaseDirectory, "demo");
 
+    /// <summary>The folder or file a data argument names; <c>demo</c> is the embedded data.</summary>
+    public static string ResolveData(string path) => path == "demo" ? Path.Combine(Demo, "data") : path;
+
     /// <summary>The folder a MODEL argument names.</summary>
     /// <exception cref="UsageException">There is no such model on this machine.</exception>
     public static string Resolve(string model)
     {
-        if (Directory.Exists(model)) return model;
+        // The word comes first: in a clone of this repository there is a folder of the same name. "./demo" means the folder.
         if (model == "demo") return Path.Combine(Demo, "model");
+        if (Directory.Exists(model)) return model;
         string[] parts = model.Split('/');
         if (parts.Length == 2 && parts.All(part => part.Length > 0 && part is not "." and not ".."))
         {

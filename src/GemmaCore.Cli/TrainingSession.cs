@@ -29,7 +29,8 @@ internal sealed class TrainingSession : IDisposable
     {
         (_configuration, _say) = (configuration, say);
         _device = new CpuDevice(threads);
-        _model = ModelFolder.Load(configuration.ModelNameOrPath, _device);
+        string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
+        _model = ModelFolder.Load(folder, _device);
         _adapter = configuration.AdapterNameOrPath is { } start
             ? LoraAdapter.LoadTrainable(start, _model, (float)configuration.LoraDropout)
             : LoraAdapter.Create(_model, NewAdapter(configuration), (ulong)configuration.Seed);
@@ -44,7 +45,7 @@ internal sealed class TrainingSession : IDisposable
             Reduction = configuration.LossReduction,
         };
         _report = new RowReport(configuration.SkipBadRows);
-        var encoder = new ExampleEncoder(PromptEncoder.Load(configuration.ModelNameOrPath), configuration.MaxLength, configuration.AnswersOnly);
+        var encoder = new ExampleEncoder(PromptEncoder.Load(folder), configuration.MaxLength, configuration.AnswersOnly);
         EncodedDataset data = Open(configuration.Dataset.Split, configuration.Dataset.MaxSamples, encoder);
         EncodedDataset? evaluation = configuration.Evaluates ? Open(configuration.Dataset.EvalSplit, configuration.MaxEvalSamples, encoder) : null;
         RowCount = data.Count;
@@ -89,11 +90,12 @@ internal sealed class TrainingSession : IDisposable
     private EncodedDataset Open(string split, int maxRows, ExampleEncoder encoder)
     {
         DatasetConfiguration dataset = _configuration.Dataset;
+        string path = ModelLocation.ResolveData(dataset.Path);
         IReadOnlyList<TrainingExample> rows = dataset.Type switch
         {
-            "flare" => FlareDataset.Read(dataset.Path, split, dataset.Tasks, PromptSet.Of(dataset.Prompts), _report),
-            "messages" => ConversationDatasets.ReadMessages(dataset.Path, _report),
-            _ => ConversationDatasets.ReadShareGpt(dataset.Path, _report),
+            "flare" => FlareDataset.Read(path, split, dataset.Tasks, PromptSet.Of(dataset.Prompts), _report),
+            "messages" => ConversationDatasets.ReadMessages(path, _report),
+            _ => ConversationDatasets.ReadShareGpt(path, _report),
         };
         return new EncodedDataset(maxRows > 0 ? [.. rows.Take(maxRows)] : rows, encoder, _report);
     }

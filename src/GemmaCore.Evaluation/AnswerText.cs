@@ -25,11 +25,14 @@ public static partial class AnswerText
         try
         {
             using JsonDocument document = JsonDocument.Parse(start);
-            return document.RootElement.Clone();
+            JsonElement root = document.RootElement.Clone();
+            ReadAllText(root);
+            return root;
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or ArgumentException or InvalidOperationException)
         {
-            return null; // not JSON after all: the rules go on with the text as it is
+            // Not JSON after all, or with half a surrogate pair in it: the rules go on with the text as it is.
+            return null;
         }
     }
 
@@ -67,7 +70,29 @@ public static partial class AnswerText
         return match.Success ? double.Parse(match.Value, CultureInfo.InvariantCulture) : null;
     }
 
-    internal static string Text(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
+    // Whole numbers print without ".0", so that 20.0 and "20" are one label.
+    internal static string Text(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => value.GetString()!,
+        JsonValueKind.Number when value.GetDouble() is var number && number == Math.Floor(number) && Math.Abs(number) < 1e15 =>
+            number.ToString("F0", CultureInfo.InvariantCulture),
+        _ => value.GetRawText(),
+    };
+
+    // Strings are decoded on use; a bad one has to show before anything is scored.
+    private static void ReadAllText(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.String) value.GetString();
+        else if (value.ValueKind == JsonValueKind.Array) foreach (JsonElement item in value.EnumerateArray()) ReadAllText(item);
+        else if (value.ValueKind == JsonValueKind.Object)
+        {
+            foreach (JsonProperty entry in value.EnumerateObject())
+            {
+                _ = entry.Name;
+                ReadAllText(entry.Value);
+            }
+        }
+    }
 
     private static HashSet<string> Split(string text)
     {

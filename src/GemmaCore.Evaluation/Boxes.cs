@@ -29,6 +29,7 @@ public readonly record struct Box(double X1, double Y1, double X2, double Y2, st
 public static partial class Boxes
 {
     private static readonly string[] BoxKeys = ["bbox", "bboxes", "box", "boxes", "bounding_box", "bounding_boxes", "detections"];
+    private static readonly char[] Separators = [',', ' ', '\t', '\r', '\n'];
     private static readonly string[] LabelKeys = ["label", "class", "category", "name"];
 
     /// <summary>The boxes of an answer; null when it cannot be read, which scores as no boxes.</summary>
@@ -40,7 +41,7 @@ public static partial class Boxes
         MatchCollection groups = NumberGroup().Matches(text);
         foreach (Match group in groups)
         {
-            string[] parts = group.Groups[1].Value.Split([',', ' '], StringSplitOptions.RemoveEmptyEntries);
+            string[] parts = group.Groups[1].Value.Split(Separators, StringSplitOptions.RemoveEmptyEntries);
             var numbers = new double[parts.Length];
             for (int i = 0; i < parts.Length; i++)
                 if (!double.TryParse(parts[i], NumberStyles.Float, CultureInfo.InvariantCulture, out numbers[i])) return null;
@@ -66,7 +67,8 @@ public static partial class Boxes
 
         if (value.ValueKind != JsonValueKind.Object) return false;
         foreach (string key in LabelKeys)
-            if (value.TryGetProperty(key, out JsonElement name)) label = AnswerText.Normalise(AnswerText.Text(name));
+            if (value.TryGetProperty(key, out JsonElement name) && name.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+                label = AnswerText.Normalise(AnswerText.Text(name));
         if (Corners(value) is { } corners)
         {
             boxes.Add(corners with { Label = label });
@@ -86,6 +88,6 @@ public static partial class Boxes
         return null;
     }
 
-    [GeneratedRegex(@"\[([0-9+\-eE., ]+)\]")]
+    [GeneratedRegex(@"\[([0-9+\-eE.,\s]+)\]")]
     private static partial Regex NumberGroup();
 }

@@ -11,15 +11,24 @@ public sealed record MetricResult(string Name, double Value, int Rows, int Parse
 /// <summary>The metrics of the 2026 rules that the demo reports (flare.md §6); the whole of them comes with <c>gemmacore eval</c>.</summary>
 public static class TaskMetric
 {
-    /// <summary>The main metric of a task: accuracy, multi-label F1, F1 at IoU 0.5, mean absolute error; exact match for reports.</summary>
-    public static MetricResult Score(TaskType task, IReadOnlyList<(string Reference, string Prediction)> rows) => task switch
+    /// <summary>
+    /// The main metric of a task: accuracy, multi-label F1, F1 at IoU 0.5, mean absolute error; exact match for reports. Rows with a blank reference
+    /// are left out, as in flare.md §5.
+    /// </summary>
+    /// <exception cref="FormatException">A reference cannot be read as an answer of this task.</exception>
+    public static MetricResult Score(TaskType task, IReadOnlyList<(string Reference, string Prediction)> rows)
     {
-        TaskType.Classification => Accuracy(rows),
-        TaskType.MultiLabelClassification => MultiLabelF1(rows),
-        TaskType.Detection => DetectionF1(rows, 0.5),
-        TaskType.Counting or TaskType.Regression => MeanAbsoluteError(rows),
-        _ => ExactMatch(rows),
-    };
+        ArgumentNullException.ThrowIfNull(rows);
+        (string Reference, string Prediction)[] answered = [.. rows.Where(row => !string.IsNullOrWhiteSpace(row.Reference))];
+        return task switch
+        {
+            TaskType.Classification => Accuracy(answered),
+            TaskType.MultiLabelClassification => MultiLabelF1(answered),
+            TaskType.Detection => DetectionF1(answered, 0.5),
+            TaskType.Counting or TaskType.Regression => MeanAbsoluteError(answered),
+            _ => ExactMatch(answered),
+        };
+    }
 
     /// <summary>Share of predictions equal to the reference, both trimmed.</summary>
     public static MetricResult ExactMatch(IReadOnlyList<(string Reference, string Prediction)> rows)
@@ -71,7 +80,7 @@ public static class TaskMetric
         }
 
         double f1 = expected + given == 0 ? 0 : 2.0 * matched / (expected + given);
-        return new MetricResult("f1_iou_0.5", f1, rows.Count, parsed, false);
+        return new MetricResult(FormattableString.Invariant($"f1_iou_{threshold}"), f1, rows.Count, parsed, false);
     }
 
     /// <summary>Mean |reference − prediction|; a prediction without a number counts as 0.</summary>

@@ -54,7 +54,7 @@ public static class RandomCheckpoint
         ReproducibleWeights.Fill(name, seed, a, b, start, values);
         if (dtype == DType.F32) return MemoryMarshal.AsBytes<float>(values).ToArray();
         var bytes = new byte[count * 2];
-        Span<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes);
+        Span<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes.AsSpan());
         for (int i = 0; i < count; i++)
             halves[i] = dtype == DType.BF16 ? BFloat16.FromSingle(values[i]) : BitConverter.HalfToUInt16Bits((Half)values[i]);
         return bytes;

@@ -18,6 +18,7 @@ public sealed class Tape
     private readonly GradientPool _gradients;
     private readonly HashSet<nint> _tracked = [];
     private readonly List<Entry> _entries = [];
+    private readonly bool _records = true;
 
     /// <summary>An empty tape.</summary>
     /// <param name="arena">Where operations put what they save for the backward pass.</param>
@@ -31,6 +32,9 @@ public sealed class Tape
         _gradients = gradients;
         Seed = seed;
     }
+
+    // A tape that only carries the seed: dropout draws its masks, nothing is recorded.
+    private Tape(Tape outer, bool records) : this(outer.Arena, outer._gradients, outer.Seed) => _records = records;
 
     /// <summary>Where operations put what they save for the backward pass.</summary>
     public Arena Arena { get; }
@@ -47,6 +51,7 @@ public sealed class Tape
     /// <summary>Records an operation that made <paramref name="output"/>; <paramref name="backward"/> turns its gradient into those of the inputs.</summary>
     public void Record(string operation, TensorView output, Action backward)
     {
+        if (!_records) return;
         _tracked.Add(output.Pointer);
         _entries.Add(new Entry(operation, output, backward));
     }
@@ -66,22 +71,22 @@ public sealed class Tape
 
     /// <summary>
     /// Runs <paramref name="block"/> without saving anything, and again with a tape when the backward pass reaches it
-    /// (gradient checkpointing, arXiv:1604.06174). Dropout draws the same masks because the seed is the same.
+    /// (gradient checkpointing, arXiv:1604.06174). Both times dropout draws the same masks, from the same seed.
     /// </summary>
     /// <param name="name">Name of the block, for messages.</param>
     /// <param name="x">Input whose gradient the block continues; kept alive by the caller.</param>
     /// <param name="y">Output, taken by the caller before this call.</param>
-    /// <param name="block">Computes y from x; the tape is null the first time.</param>
-    public void Recompute(string name, TensorView x, TensorView y, Action<Tape?> block)
+    /// <param name="block">Computes y from x; the tape it gets the first time records nothing.</param>
+    public void Recompute(string name, TensorView x, TensorView y, Action<Tape> block)
     {
         ArgumentNullException.ThrowIfNull(block);
         Arena.Mark mark = Arena.Position;
-        block(null);
+        block(new Tape(this, records: false));
         Arena.Rewind(mark);
         Record(name, y, () =>
         {
             Arena.Mark start = Arena.Position;
-            var inner = new Tape(Arena, _gradients, Seed);
+            var inner = new Tape(this, records: true);
             if (Tracks(x)) inner.Track(x);
             block(inner);
             inner.Replay(y.Pointer);

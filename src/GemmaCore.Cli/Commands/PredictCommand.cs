@@ -37,7 +37,7 @@ internal static class PredictCommand
         foreach (Option option in (Option[])[data, output, split, datasets, prompts, batch, maxTokens, badRow]) command.Add(option);
         command.SetAction(parsed =>
         {
-            string source = parsed.GetValue(data)! == "demo" ? Path.Combine(ModelLocation.Demo, "data") : parsed.GetValue(data)!;
+            string source = ModelLocation.ResolveData(parsed.GetValue(data)!);
             var report = new RowReport(parsed.GetValue(badRow) == "skip");
             IReadOnlyList<TrainingExample> rows = FlareDataset.Read(
                 source, parsed.GetValue(split)!, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!), report);

@@ -31,10 +31,10 @@ internal static class TrainCommand
             foreach (string note in reading.Notes) Console.Error.WriteLine($"{path}: {note}");
             TrainingConfiguration configuration = reading.Configuration with
             {
-                ModelNameOrPath = ModelLocation.Resolve(Required(reading.Configuration.ModelNameOrPath, "model_name_or_path", path)),
+                ModelNameOrPath = Required(reading.Configuration.ModelNameOrPath, "model_name_or_path", path),
                 OutputDir = Required(reading.Configuration.OutputDir, "output_dir", path),
                 MaxSteps = parsed.GetValue(smoke) ? 3 : reading.Configuration.MaxSteps,
-                Dataset = reading.Configuration.Dataset with { Path = DataPath(Required(reading.Configuration.Dataset.Path, "dataset.path", path)) },
+                Dataset = reading.Configuration.Dataset with { Path = Required(reading.Configuration.Dataset.Path, "dataset.path", path) },
             };
             using var session = TrainingSession.Open(configuration, EnvironmentVariables.Threads, line => Console.Error.WriteLine(line));
             if (parsed.GetResult(resume) is not null) session.Resume(parsed.GetValue(resume));
@@ -56,8 +56,6 @@ internal static class TrainCommand
             throw new ConfigurationException($"{path}: {error.Message}");
         }
     }
-
-    private static string DataPath(string path) => path == "demo" ? Path.Combine(ModelLocation.Demo, "data") : path;
 
     private static string Required(string value, string key, string file) =>
         value.Length > 0 ? value : throw new ConfigurationException($"{file}: {key} is missing");

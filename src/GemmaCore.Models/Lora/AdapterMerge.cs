@@ -46,7 +46,7 @@ public static class AdapterMerge
         if (Array.Exists(merged, value => !float.IsFinite(value))) throw new CheckpointException($"{linear.Path}: the merged weight is not finite");
         if (view.DType == DType.F32) return MemoryMarshal.AsBytes<float>(merged).ToArray();
         var bytes = new byte[view.ByteCount];
-        Span<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes);
+        Span<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes.AsSpan());
         for (int i = 0; i < merged.Length; i++)
             halves[i] = view.DType == DType.BF16 ? BFloat16.FromSingle(merged[i]) : BitConverter.HalfToUInt16Bits((Half)merged[i]);
         return bytes;

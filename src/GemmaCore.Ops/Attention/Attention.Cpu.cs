@@ -15,7 +15,7 @@ public static unsafe partial class Attention
 
         int parts = AttentionRows.Count(operands);
         if (parts == 0) return;
-        float* partials = AttentionScratch.ForPartials((long)parts * AttentionRows.PartialStride(operands.HeadSize));
+        float* partials = AttentionScratch.ForPartials((long)parts * AttentionRows.PartialStride(operands));
         var rows = new AttentionRows { Operands = operands, Partials = partials };
         cpu.Workers.Run(ref rows, parts);
         var merge = new AttentionMerge { Operands = operands, Partials = partials, Y = y.Floats, Lse = sums };

@@ -5,23 +5,24 @@ namespace GemmaCore.Ops;
 
 /// <summary>
 /// Forward pass for a few query rows (decoding): lanes run along the head dimension, and the keys are split so that one long sequence
-/// keeps all threads busy. Each split leaves an unnormalised output, its largest score and its sum; <see cref="AttentionMerge"/> joins them.
+/// keeps all threads busy. A part takes its slots with all their heads, because those lie together in memory: one head at a time would
+/// jump from page to page. It leaves an unnormalised output, the largest score and the sum per row and head; <see cref="AttentionMerge"/> joins them.
 /// </summary>
 internal unsafe struct AttentionRows : IWork
 {
-    /// <summary>Above this a tile fills enough lanes to be faster.</summary>
-    public const int MostLanes = 8;
+    // Above this a tile fills enough lanes to be faster.
+    private const int MostLanes = 8;
 
-    private const int KeysPerSplit = 512;
+    private const int KeysPerSplit = 128;
 
     public AttentionOperands Operands;
 
-    /// <summary>[parts, MostLanes, H + 2].</summary>
+    /// <summary>[parts, MostLanes · K, H + 2].</summary>
     public float* Partials;
 
     public static bool Suits(in AttentionSequence sequence, int group) => (long)sequence.RowCount * group <= MostLanes;
 
-    public static int PartialStride(int headSize) => MostLanes * (headSize + 2);
+    public static int PartialStride(in AttentionOperands operands) => MostLanes * operands.KeyHeads * (operands.HeadSize + 2);
 
     public static int SplitCount(in AttentionOperands operands, in AttentionSequence sequence)
     {
@@ -33,83 +34,77 @@ internal unsafe struct AttentionRows : IWork
     {
         int count = 0;
         foreach (ref readonly AttentionSequence sequence in operands.Sequences.AsSpan())
-            if (Suits(sequence, operands.Group)) count += SplitCount(operands, sequence) * operands.KeyHeads;
+            if (Suits(sequence, operands.Group)) count += SplitCount(operands, sequence);
         return count;
     }
 
     public readonly void Execute(int index)
     {
-        int part = index;
+        int split = index;
         for (int s = 0; ; s++)
         {
             ref readonly AttentionSequence sequence = ref Operands.Sequences[s];
             if (!Suits(sequence, Operands.Group)) continue;
-            int splits = SplitCount(Operands, sequence), count = splits * Operands.KeyHeads;
-            if (index < count)
+            int count = SplitCount(Operands, sequence);
+            if (split < count)
             {
-                Run(s, index / splits, index % splits, Partials + (nint)part * PartialStride(Operands.HeadSize));
+                Run(sequence, split, Partials + (nint)index * PartialStride(Operands));
                 return;
             }
 
-            index -= count;
+            split -= count;
         }
     }
 
-    private readonly void Run(int s, int keyHead, int split, float* partial)
+    private readonly void Run(in AttentionSequence sequence, int split, float* partial)
     {
-        ref readonly AttentionSequence sequence = ref Operands.Sequences[s];
         KeyRange visible = Operands.Visible(sequence.FirstRow, sequence.FirstRow + sequence.RowCount);
         int first = visible.Start + split * KeysPerSplit, end = Math.Min(visible.End, first + KeysPerSplit);
-        int lanes = sequence.RowCount * Operands.Group, headSize = Operands.HeadSize;
-        float* scores = stackalloc float[MostLanes * KeysPerSplit];
-        new Span<float>(scores, lanes * KeysPerSplit).Fill(float.NegativeInfinity);
-        Score(sequence, keyHead, first, end, scores);
-        for (int lane = 0; lane < lanes; lane++)
-        {
-            float* mine = partial + lane * (headSize + 2);
-            new Span<float>(mine, headSize).Clear();
-            mine[headSize] = Maximum(scores + lane * KeysPerSplit, end - first);
-            mine[headSize + 1] = Exponentiate(scores + lane * KeysPerSplit, end - first, mine[headSize]);
-        }
-
-        WeighValues(sequence, keyHead, first, end, scores, partial);
-    }
-
-    private readonly void Score(in AttentionSequence sequence, int keyHead, int first, int end, float* scores)
-    {
+        int rows = sequence.RowCount * Operands.Heads, headSize = Operands.HeadSize;
+        float* scores = AttentionScratch.ForTile((long)rows * KeysPerSplit); // [token · N + head, slot]
+        new Span<float>(scores, rows * KeysPerSplit).Fill(float.NegativeInfinity);
         int count;
         for (int slot = first; slot < end; slot += count)
         {
-            count = Math.Min(Operands.Locate(sequence, slot, keyHead, out float* key, out _), end - slot);
-            for (int i = 0; i < count; i++, key += Operands.KeyStride)
+            count = Math.Min(Operands.Locate(sequence, slot, 0, out float* key, out _), end - slot);
+            for (int i = 0; i < count; i++) Score(sequence, slot + i, key + i * Operands.KeyStride, scores + slot + i - first);
+        }
+
+        for (int row = 0; row < rows; row++)
+        {
+            float* mine = partial + (nint)row * (headSize + 2), weights = scores + row * KeysPerSplit;
+            new Span<float>(mine, headSize).Clear();
+            mine[headSize] = Maximum(weights, end - first);
+            mine[headSize + 1] = Exponentiate(weights, end - first, mine[headSize]);
+        }
+
+        for (int slot = first; slot < end; slot += count)
+        {
+            // Four values at a time, so that the output is loaded and stored once for four products.
+            count = Math.Min(Math.Min(4, Operands.Locate(sequence, slot, 0, out _, out float* value)), end - slot);
+            for (int row = 0; row < rows; row++)
             {
-                for (int token = 0; token < sequence.RowCount; token++)
-                {
-                    int row = sequence.FirstRow + token;
-                    if (slot + i < Operands.Starts[row] || slot + i >= Operands.Ends[row]) continue;
-                    float* query = Operands.Q + row * Operands.QueryStride + (nint)keyHead * Operands.Group * Operands.HeadSize;
-                    for (int head = 0; head < Operands.Group; head++)
-                    {
-                        float dot = Lanes.Dot(query + (nint)head * Operands.HeadSize, key, Operands.HeadSize);
-                        scores[(token * Operands.Group + head) * KeysPerSplit + slot - first + i] = dot * Operands.Scale;
-                    }
-                }
+                float* output = partial + (nint)row * (headSize + 2), weights = scores + row * KeysPerSplit + slot - first;
+                float* mine = value + (nint)(row % Operands.Heads / Operands.Group) * headSize;
+                if (count == 4) AddFour(output, mine, weights);
+                else for (int i = 0; i < count; i++) AddOne(output, mine + i * Operands.KeyStride, weights[i]);
             }
         }
     }
 
-    private readonly void WeighValues(in AttentionSequence sequence, int keyHead, int first, int end, float* scores, float* partial)
+    // One slot's scores, all rows and heads; they lie KeysPerSplit apart.
+    private readonly void Score(in AttentionSequence sequence, int slot, float* key, float* scores)
     {
-        int lanes = sequence.RowCount * Operands.Group, headSize = Operands.HeadSize, count;
-        for (int slot = first; slot < end; slot += count)
+        int headSize = Operands.HeadSize;
+        for (int token = 0; token < sequence.RowCount; token++)
         {
-            // Four values at a time, so that the output is loaded and stored once for four products.
-            count = Math.Min(Math.Min(4, Operands.Locate(sequence, slot, keyHead, out _, out float* value)), end - slot);
-            for (int lane = 0; lane < lanes; lane++)
+            int row = sequence.FirstRow + token;
+            if (slot < Operands.Starts[row] || slot >= Operands.Ends[row]) continue;
+            float* query = Operands.Q + row * Operands.QueryStride;
+            for (int head = 0; head < Operands.Heads; head++, query += headSize)
             {
-                float* output = partial + lane * (headSize + 2), weights = scores + lane * KeysPerSplit + slot - first;
-                if (count == 4) AddFour(output, value, weights);
-                else for (int i = 0; i < count; i++) AddOne(output, value + i * Operands.KeyStride, weights[i]);
+                float dot = Lanes.Dot(query, key + (nint)(head / Operands.Group) * headSize, headSize);
+                scores[(token * Operands.Heads + head) * KeysPerSplit] = dot * Operands.Scale;
             }
         }
     }
@@ -169,21 +164,16 @@ internal unsafe struct AttentionMerge : IWork
 
     public readonly void Execute(int index)
     {
-        nint part = 0;
-        for (int s = 0; s < index; s++)
-            if (AttentionRows.Suits(Operands.Sequences[s], Operands.Group))
-                part += AttentionRows.SplitCount(Operands, Operands.Sequences[s]) * Operands.KeyHeads;
         ref readonly AttentionSequence sequence = ref Operands.Sequences[index];
         if (!AttentionRows.Suits(sequence, Operands.Group)) return;
-        int splits = AttentionRows.SplitCount(Operands, sequence), stride = AttentionRows.PartialStride(Operands.HeadSize);
-        for (int row = 0; row < sequence.RowCount; row++)
+        nint part = 0;
+        for (int s = 0; s < index; s++)
+            if (AttentionRows.Suits(Operands.Sequences[s], Operands.Group)) part += AttentionRows.SplitCount(Operands, Operands.Sequences[s]);
+        int splits = AttentionRows.SplitCount(Operands, sequence), stride = AttentionRows.PartialStride(Operands);
+        for (int row = 0; row < sequence.RowCount * Operands.Heads; row++)
         {
-            for (int head = 0; head < Operands.Heads; head++)
-            {
-                int lane = row * Operands.Group + head % Operands.Group;
-                float* first = Partials + (part + (nint)(head / Operands.Group) * splits) * stride + lane * (Operands.HeadSize + 2);
-                Join(first, splits, stride, (nint)(sequence.FirstRow + row) * Operands.Heads + head);
-            }
+            float* first = Partials + part * stride + (nint)row * (Operands.HeadSize + 2);
+            Join(first, splits, stride, (nint)sequence.FirstRow * Operands.Heads + row);
         }
     }
 

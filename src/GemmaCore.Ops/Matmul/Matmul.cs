@@ -30,8 +30,11 @@ public static unsafe class Matmul
         if (x.Device is CpuDevice cpu)
             Gemm.NT(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, outputs, inputs, false, bias.IsEmpty ? null : bias.Floats);
         else throw Require.NoSuchDevice(operation, x.Device);
-        if (tape is not null && tape.Tracks(x)) tape.Record("matmul", y, () => Backward(x, w, y, tape));
+        if (tape is not null && tape.Tracks(x)) Record(x, w, y, tape);
     }
+
+    // Apart from Forward: a lambda there would allocate its closure in inference too.
+    private static void Record(TensorView x, TensorView w, TensorView y, Tape tape) => tape.Record("matmul", y, () => Backward(x, w, y, tape));
 
     // dX = dY·W
     private static void Backward(TensorView x, TensorView w, TensorView y, Tape tape)
@@ -60,8 +63,11 @@ public static unsafe class Matmul
         if (x.Device is CpuDevice cpu)
             Gemm.NN(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, inputs, outputs, false);
         else throw Require.NoSuchDevice(operation, x.Device);
-        if (tape is not null && tape.Tracks(x)) tape.Record("matmul_in_out", y, () => BackwardInOut(x, w, y, tape));
+        if (tape is not null && tape.Tracks(x)) RecordInOut(x, w, y, tape);
     }
+
+    private static void RecordInOut(TensorView x, TensorView w, TensorView y, Tape tape) =>
+        tape.Record("matmul_in_out", y, () => BackwardInOut(x, w, y, tape));
 
     // dX = dY·Wᵀ
     private static void BackwardInOut(TensorView x, TensorView w, TensorView y, Tape tape)

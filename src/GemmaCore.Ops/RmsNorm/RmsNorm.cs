@@ -25,8 +25,12 @@ public static partial class RmsNorm
         Require.SameShape("RmsNorm.Forward", "y", y, x);
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, w, eps, gainOffset, y);
         else throw Require.NoSuchDevice("RmsNorm.Forward", x.Device);
-        if (tape is not null && tape.Tracks(x)) tape.Record("rms_norm", y, () => Backward(x, w, eps, gainOffset, y, tape));
+        if (tape is not null && tape.Tracks(x)) Record(x, w, eps, gainOffset, y, tape);
     }
+
+    // Apart from Forward: a lambda there would allocate its closure in inference too.
+    private static void Record(TensorView x, TensorView w, float eps, float gainOffset, TensorView y, Tape tape) =>
+        tape.Record("rms_norm", y, () => Backward(x, w, eps, gainOffset, y, tape));
 
     // With g = offset + w and r = rsqrt(mean(x²) + eps):  dX = r·(g⊙dY) − x·r³/D·Σ(g⊙dY⊙x).
     private static void Backward(TensorView x, TensorView w, float eps, float gainOffset, TensorView y, Tape tape)

@@ -46,26 +46,4 @@ internal static class ConfigurationKeys
         ["push_to_hub"] = "nothing is uploaded; use the hub's own tool",
         ["modules_to_save"] = "training full copies of modules is not supported; adapters that hold them can be loaded for inference",
     };
-
-    /// <summary>The known key with the fewest edits from a mistyped one.</summary>
-    public static string Nearest(string key, IEnumerable<string> known) => known.MinBy(other => EditDistance(key, other)) ?? "";
-
-    // Levenshtein distance, one row at a time.
-    private static int EditDistance(string a, string b)
-    {
-        int[] row = [.. Enumerable.Range(0, b.Length + 1)];
-        for (int i = 1; i <= a.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.Length; j++)
-            {
-                int substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.Min(substitute, Math.Min(row[j - 1], row[j]) + 1);
-            }
-        }
-
-        return row[b.Length];
-    }
 }

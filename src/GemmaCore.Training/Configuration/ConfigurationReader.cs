@@ -160,7 +160,7 @@ public sealed class ConfigurationReader
     {
         string? unknown = _values.Keys.FirstOrDefault(key => !_known.Contains(key));
         if (unknown is not null)
-            throw new ConfigurationException($"{_prefix}{unknown} is not a known key; did you mean {_prefix}{ConfigurationKeys.Nearest(unknown, _known)}?");
+            throw new ConfigurationException($"{_prefix}{unknown} is not a known key; did you mean {_prefix}{Spelling.Nearest(unknown, _known)}?");
     }
 
     private string Text(string key, string fallback)

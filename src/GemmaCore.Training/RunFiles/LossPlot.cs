@@ -6,6 +6,15 @@ namespace GemmaCore.Training.RunFiles;
 /// <summary><c>training_loss.png</c>: training loss over steps, and evaluation loss where there is one.</summary>
 public static class LossPlot
 {
+    // A bare server has no fonts, and text would be left out in silence; so one travels with the program.
+    private const string FontName = "DejaVu Sans";
+
+    static LossPlot()
+    {
+        Fonts.AddFontFile(FontName, Path.Combine(AppContext.BaseDirectory, "Fonts", "DejaVuSans.ttf"), bold: false, italic: false);
+        Fonts.Default = FontName;
+    }
+
     /// <summary>Draws the plot.</summary>
     public static void Write(string path, IReadOnlyList<LogEntry> log)
     {
@@ -17,7 +26,10 @@ public static class LossPlot
         plot.Title("Loss");
         plot.XLabel("step");
         plot.YLabel("nats per token");
+        plot.Font.Set(FontName);
+        plot.Axes.Title.Label.Bold = false; // the one face that travels with the program is regular
         if (evaluation.Length > 0) plot.ShowLegend();
+        else plot.HideLegend();
         AtomicFile.WriteAllBytes(path, plot.GetImageBytes(900, 520, ImageFormat.Png));
     }
 

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Everything CI checks, in the order that fails fastest. Run it from anywhere in a clone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+echo "== names"
+bash tools/check_names.sh
+echo "== restore and build, warnings as errors"
+dotnet restore GemmaCore.sln --locked-mode
+dotnet build GemmaCore.sln -c Release --no-restore
+echo "== format"
+dotnet format GemmaCore.sln --no-restore --verify-no-changes
+echo "== tests"
+bash tools/test.sh
+echo "== demo"
+bash tools/check_demo.sh

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs the README's test command, repeats the skipped tests with their reasons, and fails on a skip that tools/allowed_skips.txt does not list.
+# The last line is: N passed, N failed, N skipped
+set -uo pipefail
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+dotnet test -c Release --no-build --no-progress --output Detailed >"$log" 2>&1
+status=$?
+grep -vE '^(passed|\[\+)' "$log" | grep -v '^$' | tail -n 60
+
+passed=$(sed -n 's/^ *succeeded: *//p' "$log" | tail -n 1)
+failed=$(sed -n 's/^ *failed: *//p' "$log" | tail -n 1)
+skipped=$(sed -n 's/^ *skipped: *//p' "$log" | tail -n 1)
+if [ "${skipped:-0}" != 0 ]; then
+    # A skipped test's reason stands on the lines below its name.
+    grep -A 2 '^skipped ' "$log"
+    while read -r name; do
+        if ! grep -qF -- "$name" tools/allowed_skips.txt; then
+            echo "not allowed to skip: $name"
+            status=1
+        fi
+    done < <(sed -n 's/^skipped \([A-Za-z0-9_.]*\).*/\1/p' "$log" | sort -u)
+fi
+echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
+[ -n "${passed:-}" ] && [ "$passed" -gt 0 ] || status=1
+exit $status
