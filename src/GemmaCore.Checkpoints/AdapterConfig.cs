@@ -167,8 +167,7 @@ public sealed class AdapterConfig
             ["use_rslora"] = rslora,
             ["velora_config"] = null,
         };
-        // Through text: numbers made here and numbers read from a file then behave alike.
-        return Parse(JsonSerializer.SerializeToUtf8Bytes(fields, PythonStyle), "adapter");
+        return Parse(Encoding.UTF8.GetBytes(fields.ToJsonString()), "adapter");
     }
 
     /// <summary>The file's text: sorted keys, indented by two. An <c>all-linear</c> target is written as the names it stood for, as PEFT does.</summary>

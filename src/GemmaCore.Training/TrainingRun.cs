@@ -33,18 +33,22 @@ public sealed class TrainingRun
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(data);
-        (_configuration, _trainer, _adapter, _data, _evaluation) = (configuration, trainer, adapter, data, evaluation);
+        (_trainer, _adapter, _data, _evaluation) = (trainer, adapter, data, evaluation);
         _folder = new RunFolder(configuration.OutputDir);
         _batchRows = configuration.PerDeviceTrainBatchSize * configuration.GradientAccumulationSteps;
         _stepsPerEpoch = (data.Count + _batchRows - 1) / _batchRows;
         _totalSteps = configuration.MaxSteps > 0 ? configuration.MaxSteps : Math.Max(1, (int)Math.Ceiling(configuration.NumTrainEpochs * _stepsPerEpoch));
-        int warmup = configuration.WarmupSteps > 0 ? configuration.WarmupSteps : (int)Math.Ceiling(_totalSteps * configuration.WarmupRatio);
-        _schedule = new LearningRateSchedule(configuration.LrSchedulerType, configuration.LearningRate, warmup, _totalSteps);
+        _configuration = configuration.InSteps(_totalSteps, _stepsPerEpoch);
+        _schedule = new LearningRateSchedule(
+            configuration.LrSchedulerType, configuration.LearningRate, (int)_configuration.WarmupSteps, _totalSteps, configuration.MinLrRate);
         State = new RunState { MaxSteps = _totalSteps };
     }
 
     /// <summary>Where the run stands.</summary>
     public RunState State { get; private set; }
+
+    /// <summary>The configuration with every interval in whole steps.</summary>
+    public TrainingConfiguration Configuration => _configuration;
 
     /// <summary>The output folder.</summary>
     public RunFolder Folder => _folder;
@@ -66,6 +70,8 @@ public sealed class TrainingRun
     public void Run(Action<TrainingProgress>? onStep, CancellationToken cancellation)
     {
         if (State.Step == 0) _folder.WriteLog([]);
+        using TensorBoardEvents? events = _configuration.TensorBoard ? new TensorBoardEvents(_configuration.OutputDir, DateTimeOffset.Now) : null;
+        int eventsWritten = _log.Count;
         long start = Stopwatch.GetTimestamp(), tokensBefore = State.TokenCount;
         int stepsBefore = State.Step;
         while (State.Step < _totalSteps && !cancellation.IsCancellationRequested)
@@ -83,6 +89,7 @@ public sealed class TrainingRun
             if (State.Step % _configuration.LoggingSteps == 0 || State.Step == _totalSteps) LogStep(result, rate);
             double? evalLoss = _evaluation is not null && (State.Step % _configuration.EvalSteps == 0 || State.Step == _totalSteps) ? Evaluate() : null;
             if (State.Step % _configuration.SaveSteps == 0 || (evalLoss is not null && State.BestStep == State.Step)) Save();
+            for (; events is not null && eventsWritten < _log.Count; eventsWritten++) events.Write(_log[eventsWritten], DateTimeOffset.Now);
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             onStep?.Invoke(new TrainingProgress(
                 State, result, rate, (State.TokenCount - tokensBefore) / seconds, seconds / (State.Step - stepsBefore) * (_totalSteps - State.Step), evalLoss));
@@ -96,7 +103,7 @@ public sealed class TrainingRun
     private IReadOnlyList<IReadOnlyList<EncodedExample>> BatchesOf(int step)
     {
         int epoch = step / _stepsPerEpoch, first = step % _stepsPerEpoch * _batchRows;
-        int[] order = EpochOrder.Of(_data.Count, _configuration.Seed, epoch);
+        int[] order = EpochOrder.Of(_data.Count, _configuration.DataSeed ?? _configuration.Seed, epoch);
         return
         [
             .. order.AsSpan(first, Math.Min(_batchRows, order.Length - first)).ToArray()
@@ -114,7 +121,7 @@ public sealed class TrainingRun
         IEnumerable<IReadOnlyList<EncodedExample>> batches = Enumerable.Range(0, _evaluation!.Count)
             .Chunk(_configuration.PerDeviceEvalBatchSize).Select(rows => _evaluation.Take(rows)).Where(batch => batch.Count > 0);
         double loss = _trainer.Evaluate(batches);
-        bool better = double.IsNaN(State.BestLoss) || loss < State.BestLoss;
+        bool better = double.IsNaN(State.BestLoss) || loss < State.BestLoss - _configuration.EarlyStoppingThreshold;
         State = State with
         {
             BestLoss = better ? loss : State.BestLoss,
@@ -140,7 +147,7 @@ public sealed class TrainingRun
     private void Save() => _folder.Save(State, _adapter, _trainer.Optimizer, Layout, StateText(), _configuration.SaveTotalLimit);
 
     private string StateText() => TrainerStateFile.Format(
-        State, _configuration.PerDeviceTrainBatchSize, _configuration.LoggingSteps, _configuration.SaveSteps, _configuration.EvalSteps);
+        State, _configuration.PerDeviceTrainBatchSize, (int)_configuration.LoggingSteps, (int)_configuration.SaveSteps, (int)_configuration.EvalSteps);
 
     private void Finish()
     {

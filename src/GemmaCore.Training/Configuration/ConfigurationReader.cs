@@ -1,5 +1,5 @@
-using System.Globalization;
 using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
 namespace GemmaCore.Training.Configuration;
@@ -12,201 +12,228 @@ public sealed record ConfigurationReading(TrainingConfiguration Configuration, I
 /// <summary>Reads a training configuration from YAML and from <c>key=value</c> overrides. A key nobody knows is an error, not a silence.</summary>
 public sealed class ConfigurationReader
 {
-    private readonly Dictionary<string, YamlNode> _values = [];
-    private readonly HashSet<string> _known = [];
-    private readonly List<string> _notes = [];
-    private readonly string _prefix;
+    // Far above any real file; the YAML library recurses on nested values and would end the process.
+    private const int MaxDepth = 16;
 
-    private ConfigurationReader(string prefix) => _prefix = prefix;
+    private readonly ConfigurationValues _run = new(""), _dataset = new("dataset."), _evalDataset = new("eval_dataset.");
+    private readonly Dictionary<string, string> _givenAs = [];
+    private readonly List<string> _notes = [];
+
+    private ConfigurationReader() { }
 
     /// <summary>Reads a configuration.</summary>
     /// <param name="yaml">Text of the file.</param>
-    /// <param name="overrides"><c>key=value</c>, with dots into the dataset block: <c>dataset.path=x</c>.</param>
+    /// <param name="overrides"><c>key=value</c>, with dots into the blocks: <c>dataset.path=x</c>.</param>
     /// <exception cref="ConfigurationException">A key is unknown, a value is of the wrong kind or out of range, or something is not supported.</exception>
     public static ConfigurationReading Read(string yaml, IReadOnlyList<string> overrides)
     {
         ArgumentNullException.ThrowIfNull(overrides);
-        var reader = new ConfigurationReader("");
-        reader.Take(Parse(yaml));
-        var datasetReader = new ConfigurationReader("dataset.");
-        if (reader._values.Remove("dataset", out YamlNode? block))
-            datasetReader.Take(block as YamlMappingNode ?? throw new ConfigurationException("dataset: expected a block with type and path"));
+        var reader = new ConfigurationReader();
+        foreach ((YamlNode key, YamlNode value) in Parse(yaml, "").Children) reader.Set(Name(key), value, isOverride: false);
         foreach (string item in overrides)
         {
             int equals = item.IndexOf('=', StringComparison.Ordinal);
             if (equals <= 0) throw new ConfigurationException($"'{item}': expected key=value");
-            (string key, string value) = (item[..equals], item[(equals + 1)..]);
-            YamlNode node = Parse($"value: {value}").Children[new YamlScalarNode("value")];
-            if (key.StartsWith("dataset.", StringComparison.Ordinal)) datasetReader.Set(key["dataset.".Length..], node);
-            else reader.Set(key, node);
+            YamlNode value = Parse($"value: {item[(equals + 1)..]}", $"'{item}': ").Children[new YamlScalarNode("value")];
+            reader.Set(item[..equals], value, isOverride: true);
         }
 
-        TrainingConfiguration configuration = reader.Build(datasetReader);
-        reader.RefuseUnknown();
-        datasetReader.RefuseUnknown();
+        TrainingConfiguration configuration = reader.Build();
+        reader._run.RefuseUnknown();
+        reader._dataset.RefuseUnknown();
+        reader._evalDataset.RefuseUnknown();
+        RefuseContradictions(configuration);
         return new ConfigurationReading(configuration, reader._notes);
     }
 
-    private TrainingConfiguration Build(ConfigurationReader dataset)
+    private TrainingConfiguration Build()
     {
         var defaults = new TrainingConfiguration();
-        string optimizer = Text("optim", "adamw_torch");
-        if (optimizer is not ("adamw_torch" or "adamw_torch_fused" or "adamw")) throw Wrong("optim", optimizer, "adamw_torch");
+        ConfigurationValues run = _run;
+        string optimizer = run.Text("optim", "adamw_torch");
+        if (optimizer is not ("adamw_torch" or "adamw_torch_fused" or "adamw")) throw run.Wrong("optim", optimizer, "adamw_torch");
+        double learningRate = run.Number("learning_rate", defaults.LearningRate, 0, 10);
         return new TrainingConfiguration
         {
-            ModelNameOrPath = Text("model_name_or_path", ""),
-            AdapterNameOrPath = Text("adapter_name_or_path", "") is { Length: > 0 } adapter ? adapter : null,
-            Dataset = dataset.BuildDataset(),
-            OutputDir = Text("output_dir", ""),
-            LoraRank = Int("lora_rank", defaults.LoraRank, 1, 4096),
-            LoraAlpha = Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),
-            LoraDropout = Number("lora_dropout", 0, 0, 0.99),
-            UseRslora = Flag("use_rslora", false),
-            TargetModules = Texts("target_modules", defaults.TargetModules),
-            PeftLayout = Choice("peft_layout", "default", "legacy"),
-            PerDeviceTrainBatchSize = Int("per_device_train_batch_size", 8, 1, 1 << 16),
-            PerDeviceEvalBatchSize = Int("per_device_eval_batch_size", 8, 1, 1 << 16),
-            GradientAccumulationSteps = Int("gradient_accumulation_steps", 1, 1, 1 << 16),
-            LossReduction = Choice("loss_reduction", "mean_of_means", "token_weighted") == "token_weighted" ? LossReduction.TokenWeighted : LossReduction.MeanOfMeans,
-            AnswersOnly = Choice("loss_on", "assistant_only", "all_text") == "assistant_only",
-            MaxLength = Int("max_length", 0, 0, 1 << 26),
-            LearningRate = Number("learning_rate", defaults.LearningRate, 0, 10),
-            LrSchedulerType = Choice("lr_scheduler_type", "linear", "cosine", "constant", "constant_with_warmup"),
-            WarmupRatio = Number("warmup_ratio", 0, 0, 1),
-            WarmupSteps = Int("warmup_steps", 0, 0, int.MaxValue),
-            NumTrainEpochs = Number("num_train_epochs", 3, 0, 1e6),
-            MaxSteps = Int("max_steps", -1, -1, int.MaxValue),
-            MaxGradNorm = Number("max_grad_norm", 1, 0, 1e9),
-            WeightDecay = Number("weight_decay", 0, 0, 100),
-            AdamBeta1 = Number("adam_beta1", 0.9, 0, 1),
-            AdamBeta2 = Number("adam_beta2", 0.999, 0, 1),
-            AdamEpsilon = Number("adam_epsilon", 1e-8, 0, 1),
-            GradientCheckpointing = Flag("gradient_checkpointing", false),
-            CacheImageFeatures = Text("cache_image_features", "auto") == "auto" || Flag("cache_image_features", true),
-            LoggingSteps = Int("logging_steps", 10, 1, int.MaxValue),
-            Evaluates = Choice("eval_strategy", "no", "steps") == "steps",
-            EvalSteps = Int("eval_steps", 200, 1, int.MaxValue),
-            MaxEvalSamples = Int("max_eval_samples", 0, 0, int.MaxValue),
-            SaveSteps = Int("save_steps", 200, 1, int.MaxValue),
-            SaveTotalLimit = Int("save_total_limit", 0, 0, int.MaxValue),
-            LoadBestModelAtEnd = Flag("load_best_model_at_end", false),
-            EarlyStoppingPatience = Int("early_stopping_patience", 0, 0, int.MaxValue),
-            SkipBadRows = Choice("on_bad_row", "stop", "skip") == "skip",
-            TensorBoard = Texts("report_to", []).Contains("tensorboard"),
-            Seed = Int("seed", 42, 0, int.MaxValue),
+            ModelNameOrPath = run.Text("model_name_or_path", ""),
+            AdapterNameOrPath = run.Text("adapter_name_or_path", "") is { Length: > 0 } adapter ? adapter : null,
+            Dataset = BuildDataset(_dataset),
+            EvalDataset = _evalDataset.Contains("path") ? BuildDataset(_evalDataset) : null,
+            ValSize = run.Steps("val_size", 0, 0),
+            OutputDir = run.Text("output_dir", ""),
+            LoraRank = run.Int("lora_rank", defaults.LoraRank, 1, 4096),
+            LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),
+            LoraDropout = run.Number("lora_dropout", 0, 0, 0.99),
+            UseRslora = run.Flag("use_rslora", false),
+            TargetModules = run.Texts("target_modules", defaults.TargetModules) is ["all"] ? ["all-linear"] : run.Texts("target_modules", defaults.TargetModules),
+            PeftLayout = run.Choice("peft_layout", "default", "legacy"),
+            PerDeviceTrainBatchSize = run.Int("per_device_train_batch_size", 8, 1, 1 << 16),
+            PerDeviceEvalBatchSize = run.Int("per_device_eval_batch_size", 8, 1, 1 << 16),
+            GradientAccumulationSteps = run.Int("gradient_accumulation_steps", 1, 1, 1 << 16),
+            LossReduction = run.Choice("loss_reduction", "mean_of_means", "token_weighted") == "token_weighted" ? LossReduction.TokenWeighted : LossReduction.MeanOfMeans,
+            AnswersOnly = run.Choice("loss_on", "assistant_only", "all_text") == "assistant_only",
+            MaxLength = run.Int("max_length", 0, 0, 1 << 26),
+            LearningRate = learningRate,
+            LrSchedulerType = run.Choice("lr_scheduler_type", "linear", "cosine", "constant", "constant_with_warmup", "cosine_with_min_lr"),
+            MinLrRate = MinLrRate(learningRate),
+            WarmupRatio = run.Number("warmup_ratio", 0, 0, 1),
+            WarmupSteps = run.Steps("warmup_steps", 0, 0),
+            NumTrainEpochs = run.Number("num_train_epochs", 3, 1e-6, 1e6),
+            MaxSteps = run.Int("max_steps", -1, -1, int.MaxValue),
+            MaxGradNorm = run.Number("max_grad_norm", 1, 0, 1e9),
+            WeightDecay = run.Number("weight_decay", 0, 0, 100),
+            AdamBeta1 = run.Number("adam_beta1", 0.9, 0, 0.999999),
+            AdamBeta2 = run.Number("adam_beta2", 0.999, 0, 0.99999999),
+            AdamEpsilon = run.Number("adam_epsilon", 1e-8, 0, 1),
+            GradientCheckpointing = run.Flag("gradient_checkpointing", false),
+            CacheImageFeatures = run.Text("cache_image_features", "auto") == "auto" || run.Flag("cache_image_features", true),
+            LoggingSteps = run.Steps("logging_steps", defaults.LoggingSteps, 1e-9),
+            EvalStrategy = run.Choice("eval_strategy", "no", "steps", "epoch"),
+            EvalSteps = run.Steps("eval_steps", defaults.EvalSteps, 1e-9),
+            MaxEvalSamples = run.Int("max_eval_samples", 0, 0, int.MaxValue),
+            SaveStrategy = run.Choice("save_strategy", "steps", "epoch", "no"),
+            SaveSteps = run.Steps("save_steps", defaults.SaveSteps, 1e-9),
+            SaveTotalLimit = run.Int("save_total_limit", 0, 0, int.MaxValue),
+            LoadBestModelAtEnd = run.Flag("load_best_model_at_end", false),
+            EarlyStoppingPatience = run.Int("early_stopping_patience", 0, 0, int.MaxValue),
+            EarlyStoppingThreshold = run.Number("early_stopping_threshold", 0, 0, 1e9),
+            SkipBadRows = run.Choice("on_bad_row", "stop", "skip") == "skip",
+            TensorBoard = ReportsToTensorBoard(),
+            Seed = run.Int("seed", 42, 0, int.MaxValue),
+            DataSeed = run.Node("data_seed") is null ? null : run.Int("data_seed", 0, 0, int.MaxValue),
         };
     }
 
-    private DatasetConfiguration BuildDataset()
+    private static DatasetConfiguration BuildDataset(ConfigurationValues block)
     {
         var defaults = new DatasetConfiguration();
-        IReadOnlyList<string> tasks = Texts("tasks", []);
+        IReadOnlyList<string> tasks = block.Texts("tasks", []);
         return new DatasetConfiguration
         {
-            Type = Choice("type", "flare", "messages", "sharegpt"),
-            Path = Text("path", ""),
+            Type = block.Choice("type", "flare", "messages", "sharegpt"),
+            Path = block.Text("path", ""),
             Tasks = tasks is ["all"] ? [] : tasks,
-            Split = Text("split", defaults.Split),
-            EvalSplit = Text("eval_split", defaults.EvalSplit),
-            Prompts = Choice("prompts", "flare26", "flare25", "question"),
-            MaxSamples = Int("max_samples", 0, 0, int.MaxValue),
+            Split = block.Text("split", defaults.Split),
+            EvalSplit = block.Text("eval_split", defaults.EvalSplit),
+            Prompts = block.Choice("prompts", "flare26", "flare25", "question"),
+            PromptOverrides = block.Block("prompt_overrides"),
+            MaxImagesPerSample = block.Int("max_images_per_sample", 0, 0, int.MaxValue),
+            MaxSamples = block.Int("max_samples", 0, 0, int.MaxValue),
         };
     }
 
-    private static YamlMappingNode Parse(string yaml)
+    // Transformers takes min_lr or min_lr_rate inside lr_scheduler_kwargs.
+    private double MinLrRate(double learningRate)
+    {
+        double rate = _run.Number("min_lr_rate", 0, 0, 1);
+        var values = new ConfigurationValues("lr_scheduler_kwargs.");
+        foreach ((string key, string value) in _run.Block("lr_scheduler_kwargs")) values.Set(key, new YamlScalarNode(value));
+        if (values.Contains("min_lr_rate")) rate = values.Number("min_lr_rate", 0, 0, 1);
+        if (values.Contains("min_lr")) rate = values.Number("min_lr", 0, 0, learningRate) / learningRate;
+        if (values.Contains("num_cycles") && values.Number("num_cycles", 0.5, 0, 100) is not 0.5) throw values.Wrong("num_cycles", values.Text("num_cycles", ""), "0.5");
+        _ = (values.Node("min_lr_rate"), values.Node("min_lr"), values.Node("num_cycles"));
+        values.RefuseUnknown();
+        return rate;
+    }
+
+    private bool ReportsToTensorBoard()
+    {
+        IReadOnlyList<string> targets = _run.Texts("report_to", []);
+        string? other = targets.FirstOrDefault(target => target is not ("tensorboard" or "none" or "all"));
+        return other is null ? targets.Any(target => target != "none") : throw _run.Wrong("report_to", other, "tensorboard or none");
+    }
+
+    private static void RefuseContradictions(TrainingConfiguration configuration)
+    {
+        if (!configuration.Evaluates && configuration.LoadBestModelAtEnd)
+            throw new ConfigurationException("load_best_model_at_end: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
+        if (!configuration.Evaluates && configuration.EarlyStoppingPatience > 0)
+            throw new ConfigurationException("early_stopping_patience: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
+        if (configuration.MaxSteps == 0) throw new ConfigurationException("max_steps: expected -1 (go by epochs) or at least 1, got '0'");
+        if (configuration.EvalDataset is not null && configuration.ValSize > 0)
+            throw new ConfigurationException("val_size: rows are held out only where there is no eval_dataset; leave one of the two out");
+        if (configuration is { Evaluates: true, EvalDataset: null, ValSize: 0, Dataset.Type: not "flare" })
+            throw new ConfigurationException($"eval_strategy: nothing to evaluate on; give eval_dataset: {{ type: {configuration.Dataset.Type}, path: ... }} or val_size");
+    }
+
+    private void Set(string given, YamlNode value, bool isOverride)
+    {
+        string key = given;
+        if (ConfigurationKeys.Aliases.TryGetValue(given, out string? standard))
+        {
+            _notes.Add($"{given} is {standard} in standard spelling");
+            key = standard;
+        }
+
+        string scalar = value is YamlScalarNode { Value: { } text } ? text : "";
+        string lower = scalar.ToLowerInvariant();
+        if (ConfigurationKeys.Translations.TryGetValue((given, lower), out (string Key, string Value) other))
+        {
+            _notes.Add($"{given}: {lower} is {other.Key}: {other.Value} in standard spelling");
+            (key, value) = (other.Key, new YamlScalarNode(other.Value));
+        }
+        else if (ConfigurationKeys.Unsupported.TryGetValue(given, out string? reason))
+        {
+            if (ConfigurationValues.IsNull(value) || lower is "false" or "0" or "0.0" or "none") return;
+            throw new ConfigurationException($"{given}: {reason}");
+        }
+        else if (ConfigurationKeys.Fixed.TryGetValue(given, out string[]? values))
+        {
+            if (values.Length > 0 && !ConfigurationValues.IsNull(value) && !values.Contains(scalar) && !values.Contains(lower))
+                throw new ConfigurationException($"{given}: expected {string.Join(" or ", values)}, got '{(scalar.Length > 0 ? scalar : "a list or block")}'; nothing else is supported");
+            _notes.Add($"{given} is not needed here and has no effect");
+            return;
+        }
+
+        if (!isOverride && !_givenAs.TryAdd(key, given))
+            throw new ConfigurationException($"{given}: {key} was given before{(_givenAs[key] == key ? "" : $" as {_givenAs[key]}")}; leave one of the two out");
+        Place(key, value);
+    }
+
+    // Blocks go into their own values, whole or by a dotted key.
+    private void Place(string key, YamlNode value)
+    {
+        if (key == "datasets" && value is YamlSequenceNode { Children: [YamlMappingNode only] }) (key, value) = ("dataset", only);
+        if (key is "dataset" or "eval_dataset")
+        {
+            if (ConfigurationValues.IsNull(value)) return;
+            if (value is not YamlMappingNode block) throw new ConfigurationException($"{key}: expected a block such as {{ type: flare, path: FOLDER }}");
+            foreach ((YamlNode name, YamlNode item) in block.Children) Place($"{key}.{Name(name)}", item);
+        }
+        else if (key.StartsWith("dataset.", StringComparison.Ordinal)) _dataset.Set(key["dataset.".Length..], value);
+        else if (key.StartsWith("eval_dataset.", StringComparison.Ordinal)) _evalDataset.Set(key["eval_dataset.".Length..], value);
+        else _run.Set(key, value);
+    }
+
+    private static string Name(YamlNode key) =>
+        key is YamlScalarNode { Value: { Length: > 0 } name } ? name : throw new ConfigurationException($"line {key.Start.Line}: keys must be plain text");
+
+    private static YamlMappingNode Parse(string yaml, string where)
     {
         var stream = new YamlStream();
         try
         {
+            RefuseDepth(yaml, where);
             stream.Load(new StringReader(yaml));
         }
         catch (YamlException error)
         {
-            throw new ConfigurationException($"line {error.Start.Line}: not valid YAML: {error.Message}");
+            throw new ConfigurationException($"{where}line {error.Start.Line}: not valid YAML: {error.Message}");
         }
 
-        if (stream.Documents.Count == 0) return new YamlMappingNode();
-        return stream.Documents[0].RootNode as YamlMappingNode ?? throw new ConfigurationException("expected a YAML mapping of keys to values");
+        if (stream.Documents.Count == 0 || ConfigurationValues.IsNull(stream.Documents[0].RootNode)) return new YamlMappingNode();
+        return stream.Documents[0].RootNode as YamlMappingNode ?? throw new ConfigurationException($"{where}expected a YAML mapping of keys to values");
     }
 
-    private void Take(YamlMappingNode mapping)
+    private static void RefuseDepth(string yaml, string where)
     {
-        foreach ((YamlNode key, YamlNode value) in mapping.Children)
+        var parser = new Parser(new StringReader(yaml));
+        int depth = 0;
+        while (parser.MoveNext())
         {
-            if (key is not YamlScalarNode { Value: { } name }) throw new ConfigurationException($"line {key.Start.Line}: keys must be plain text");
-            Set(name, value);
+            depth += parser.Current!.NestingIncrease;
+            if (depth > MaxDepth) throw new ConfigurationException($"{where}line {parser.Current.Start.Line}: values are nested more than {MaxDepth} deep");
+            if (parser.Current is AnchorAlias) throw new ConfigurationException($"{where}line {parser.Current.Start.Line}: YAML aliases (*name) are not supported; write the value out");
         }
     }
-
-    private void Set(string key, YamlNode value)
-    {
-        if (_prefix.Length == 0 && ConfigurationKeys.Aliases.TryGetValue(key, out string? standard))
-        {
-            _notes.Add(standard.Length > 0 ? $"{key} is {standard} in standard spelling" : $"{key} is not needed here and has no effect");
-            if (standard.Length == 0) return;
-            key = standard;
-        }
-
-        if (_prefix.Length == 0 && ConfigurationKeys.Unsupported.TryGetValue(key, out string? reason))
-        {
-            if (value is YamlScalarNode { Value: null or "" or "null" or "false" or "False" or "0" or "0.0" or "~" }) return;
-            throw new ConfigurationException($"{key}: {reason}");
-        }
-
-        _values[key] = value;
-    }
-
-    private void RefuseUnknown()
-    {
-        string? unknown = _values.Keys.FirstOrDefault(key => !_known.Contains(key));
-        if (unknown is not null)
-            throw new ConfigurationException($"{_prefix}{unknown} is not a known key; did you mean {_prefix}{Spelling.Nearest(unknown, _known)}?");
-    }
-
-    private string Text(string key, string fallback)
-    {
-        _known.Add(key);
-        if (!_values.TryGetValue(key, out YamlNode? node)) return fallback;
-        return node is YamlScalarNode scalar ? (scalar.Value is null or "null" or "~" ? fallback : scalar.Value) : throw Wrong(key, "a list or block", "one value");
-    }
-
-    private IReadOnlyList<string> Texts(string key, IReadOnlyList<string> fallback)
-    {
-        _known.Add(key);
-        if (!_values.TryGetValue(key, out YamlNode? node)) return fallback;
-        if (node is YamlScalarNode { Value: { } single }) return single is "null" or "~" or "none" or "" ? fallback : [single];
-        if (node is YamlSequenceNode list && list.All(item => item is YamlScalarNode { Value: not null }))
-            return [.. list.Cast<YamlScalarNode>().Select(item => item.Value!)];
-        throw Wrong(key, "a block", "a value or a list of values");
-    }
-
-    private string Choice(string key, params string[] choices)
-    {
-        string value = Text(key, choices[0]);
-        return choices.Contains(value) ? value : throw Wrong(key, value, string.Join(", ", choices[..^1]) + " or " + choices[^1]);
-    }
-
-    private int Int(string key, int fallback, int min, int max)
-    {
-        double number = Number(key, fallback, min, max);
-        return number == Math.Floor(number) ? (int)number : throw Wrong(key, number.ToString(CultureInfo.InvariantCulture), "a whole number");
-    }
-
-    private double Number(string key, double fallback, double min, double max)
-    {
-        string text = Text(key, "");
-        if (text.Length == 0) return fallback;
-        string expected = FormattableString.Invariant($"a number from {min} to {max}");
-        if (!double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) || !(number >= min && number <= max))
-            throw Wrong(key, text, expected);
-        return number;
-    }
-
-    private bool Flag(string key, bool fallback)
-    {
-        string text = Text(key, "");
-        return text.Length == 0 ? fallback : bool.TryParse(text, out bool flag) ? flag : throw Wrong(key, text, "true or false");
-    }
-
-    private ConfigurationException Wrong(string key, string value, string expected) => new($"{_prefix}{key}: expected {expected}, got '{value}'");
 }

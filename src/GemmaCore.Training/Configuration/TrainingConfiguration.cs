@@ -1,29 +1,6 @@
+using System.Text.Json.Serialization;
+
 namespace GemmaCore.Training.Configuration;
-
-/// <summary>The data set of a run.</summary>
-public sealed record DatasetConfiguration
-{
-    /// <summary><c>flare</c>, <c>messages</c> or <c>sharegpt</c>.</summary>
-    public string Type { get; init; } = "flare";
-
-    /// <summary>Folder or file.</summary>
-    public string Path { get; init; } = "";
-
-    /// <summary>FLARE: names of data sets to read; empty for all.</summary>
-    public IReadOnlyList<string> Tasks { get; init; } = [];
-
-    /// <summary>FLARE: folder of the training split.</summary>
-    public string Split { get; init; } = "training";
-
-    /// <summary>FLARE: folder of the evaluation split.</summary>
-    public string EvalSplit { get; init; } = "validation-public";
-
-    /// <summary>FLARE: <c>question</c>, <c>flare25</c> or <c>flare26</c>.</summary>
-    public string Prompts { get; init; } = "flare26";
-
-    /// <summary>Most rows to train on; 0 for all.</summary>
-    public int MaxSamples { get; init; }
-}
 
 /// <summary>
 /// Everything a training run was asked to do. Properties are the snake_case keys of Hugging Face's TrainingArguments, PEFT's LoraConfig and TRL's
@@ -39,6 +16,12 @@ public sealed record TrainingConfiguration
 
     /// <summary>What to train on.</summary>
     public DatasetConfiguration Dataset { get; init; } = new();
+
+    /// <summary>What to evaluate on; null for <see cref="DatasetConfiguration.EvalSplit"/> of a FLARE folder, or <see cref="ValSize"/>.</summary>
+    public DatasetConfiguration? EvalDataset { get; init; }
+
+    /// <summary>Training rows held out for evaluation: a share below 1, or a number of rows; 0 for none.</summary>
+    public double ValSize { get; init; }
 
     /// <summary>Where the run's files go.</summary>
     public string OutputDir { get; init; } = "";
@@ -85,11 +68,14 @@ public sealed record TrainingConfiguration
     /// <summary>Shape of the schedule.</summary>
     public string LrSchedulerType { get; init; } = "linear";
 
+    /// <summary><c>cosine_with_min_lr</c>: the rate at the end as a share of the peak.</summary>
+    public double MinLrRate { get; init; }
+
     /// <summary>Share of all steps to warm up over; used when <see cref="WarmupSteps"/> is 0.</summary>
     public double WarmupRatio { get; init; }
 
-    /// <summary>Steps to warm up over.</summary>
-    public int WarmupSteps { get; init; }
+    /// <summary>Steps to warm up over; below 1 a share of all steps.</summary>
+    public double WarmupSteps { get; init; }
 
     /// <summary>Passes over the data.</summary>
     public double NumTrainEpochs { get; init; } = 3;
@@ -118,20 +104,27 @@ public sealed record TrainingConfiguration
     /// <summary>Keep features of pictures when the vision tower is frozen.</summary>
     public bool CacheImageFeatures { get; init; } = true;
 
-    /// <summary>Steps between log lines.</summary>
-    public int LoggingSteps { get; init; } = 10;
+    /// <summary>Steps between log lines; below 1 a share of all steps.</summary>
+    public double LoggingSteps { get; init; } = 10;
 
-    /// <summary>Evaluate every <see cref="EvalSteps"/>.</summary>
-    public bool Evaluates { get; init; }
+    /// <summary><c>no</c>, <c>steps</c> or <c>epoch</c>.</summary>
+    public string EvalStrategy { get; init; } = "no";
 
-    /// <summary>Steps between evaluations.</summary>
-    public int EvalSteps { get; init; } = 200;
+    /// <summary>True when there is anything to evaluate.</summary>
+    [JsonIgnore]
+    public bool Evaluates => EvalStrategy != "no";
+
+    /// <summary>Steps between evaluations; below 1 a share of all steps.</summary>
+    public double EvalSteps { get; init; } = 200;
 
     /// <summary>Most rows to evaluate on; 0 for all.</summary>
     public int MaxEvalSamples { get; init; }
 
-    /// <summary>Steps between checkpoints.</summary>
-    public int SaveSteps { get; init; } = 200;
+    /// <summary><c>no</c>, <c>steps</c> or <c>epoch</c>; the end of the run is saved in any case.</summary>
+    public string SaveStrategy { get; init; } = "steps";
+
+    /// <summary>Steps between checkpoints; below 1 a share of all steps.</summary>
+    public double SaveSteps { get; init; } = 200;
 
     /// <summary>Checkpoints to keep; 0 for all.</summary>
     public int SaveTotalLimit { get; init; }
@@ -142,12 +135,40 @@ public sealed record TrainingConfiguration
     /// <summary>Stop after this many evaluations without improvement; 0 for never.</summary>
     public int EarlyStoppingPatience { get; init; }
 
+    /// <summary>An evaluation loss counts as better when it is lower by more than this.</summary>
+    public double EarlyStoppingThreshold { get; init; }
+
     /// <summary>Leave out unreadable rows instead of stopping.</summary>
     public bool SkipBadRows { get; init; }
 
     /// <summary>Write TensorBoard event files.</summary>
     public bool TensorBoard { get; init; }
 
-    /// <summary>Seed of initial values, dropout and order.</summary>
+    /// <summary>Seed of initial values and dropout, and of the order where <see cref="DataSeed"/> is null.</summary>
     public int Seed { get; init; } = 42;
+
+    /// <summary>Seed of the order of rows and of the rows held out.</summary>
+    public int? DataSeed { get; init; }
+
+    /// <summary>
+    /// The same run in whole steps: shares of all steps rounded up, epochs counted in steps, as the Hugging Face trainer does it. What never happens
+    /// gets an interval of <see cref="int.MaxValue"/>.
+    /// </summary>
+    public TrainingConfiguration InSteps(int totalSteps, int stepsPerEpoch)
+    {
+        double Whole(double steps) => steps is > 0 and < 1 ? Math.Ceiling(totalSteps * steps) : Math.Max(steps, 0);
+        double Interval(string strategy, double steps) => strategy switch
+        {
+            "no" => int.MaxValue,
+            "epoch" => stepsPerEpoch,
+            _ => Math.Max(1, Whole(steps)),
+        };
+        return this with
+        {
+            WarmupSteps = WarmupSteps > 0 ? Whole(WarmupSteps) : Math.Ceiling(totalSteps * WarmupRatio),
+            LoggingSteps = Interval("steps", LoggingSteps),
+            EvalSteps = Interval(EvalStrategy, EvalSteps),
+            SaveSteps = Interval(SaveStrategy, SaveSteps),
+        };
+    }
 }

@@ -35,8 +35,10 @@ public static class ConversationDatasets
         if (!File.Exists(file)) throw new DatasetException($"{file}: not found");
         string folder = Path.GetDirectoryName(Path.GetFullPath(file))!, name = Path.GetFileNameWithoutExtension(file);
         var examples = new List<TrainingExample>();
+        int index = -1;
         foreach ((string where, string json) in Rows(file))
         {
+            index++;
             try
             {
                 using JsonDocument document = JsonDocument.Parse(json);
@@ -45,11 +47,16 @@ public static class ConversationDatasets
                 if (messages.Count < 2 || messages[^1].Role != ChatRole.Assistant) throw new DatasetException("the last turn must be the assistant's");
                 string answer = string.Concat(messages[^1].Content.OfType<TextPart>().Select(part => part.Text));
                 if (answer.Length == 0) throw new DatasetException("the answer is empty");
-                examples.Add(new TrainingExample(name, where, messages[..^1], answer, null));
+                examples.Add(new TrainingExample(name, where, messages[..^1], answer, null) { Uid = FormattableString.Invariant($"{name}:{index}") });
             }
             catch (Exception error) when (error is DatasetException or JsonException)
             {
                 report.Add(where, error.Message);
+            }
+            catch (Exception error) when (error is InvalidOperationException or ArgumentException)
+            {
+                // Strings are decoded when they are asked for.
+                report.Add(where, "a string is not valid Unicode");
             }
         }
 
@@ -146,6 +153,7 @@ public static class ConversationDatasets
         }
 
         if (text.Contains("://", StringComparison.Ordinal)) throw new DatasetException($"image '{text}': pictures are not fetched; save it and give its path");
+        if (text.Length == 0 || text.Contains('\0', StringComparison.Ordinal)) throw new DatasetException("the name of an image is empty or holds a zero byte");
         string path = Path.GetFullPath(Path.Combine(folder, text));
         return File.Exists(path) ? ImageSource.FromFile(path) : throw new DatasetException($"image '{text}' not found");
     }

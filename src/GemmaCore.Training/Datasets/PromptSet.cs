@@ -2,29 +2,40 @@ using GemmaCore.Evaluation;
 
 namespace GemmaCore.Training.Datasets;
 
+/// <summary>What a prompt is made of.</summary>
+/// <param name="Task">Family of the question; null where the row has none.</param>
+/// <param name="IsInstanceDetection">True for the kind of detection that the 2025 baseline words differently.</param>
+/// <param name="Modality">The row's modality, as spelt there.</param>
+/// <param name="Question">The question.</param>
+/// <param name="Options">Choices of the row, as one line; empty where it has none.</param>
+/// <param name="ImageCount">Pictures shown.</param>
+public readonly record struct PromptQuestion(TaskType? Task, bool IsInstanceDetection, string Modality, string Question, string Options, int ImageCount);
+
 /// <summary>
 /// How a FLARE question becomes a prompt. The strings are those of the published baselines, byte for byte: an adapter answers best to the words it
 /// was trained with (flare.md §2).
 /// </summary>
 /// <param name="Name">How a configuration names the set.</param>
 /// <param name="System">System text; null for none.</param>
-/// <param name="Text">User text from task, modality and question.</param>
-public sealed record PromptSet(string Name, string? System, Func<TaskType?, string, string, string> Text)
+/// <param name="Text">User text of a question.</param>
+public sealed record PromptSet(string Name, string? System, Func<PromptQuestion, string> Text)
 {
+    private const string SystemEntry = "system", OtherEntry = "other", QuestionMark = "{question}";
+
     /// <summary>The bare question.</summary>
-    public static PromptSet Question { get; } = new("question", null, (_, _, question) => question);
+    public static PromptSet Question { get; } = new("question", null, prompt => prompt.Question);
 
     /// <summary>The 2025 baseline: one instruction, then the question.</summary>
     public static PromptSet Flare25 { get; } = new(
         "flare25",
         "You are an expert medical AI assistant specialized in analyzing medical images and providing accurate diagnostic insights.",
-        (task, _, question) => $"{Instruction25(task)}\n\n{question}");
+        prompt => $"{Instruction25(prompt)}\n\n{prompt.Question}");
 
     /// <summary>The 2026 baseline: the training instruction, the conversion's instruction, then the question.</summary>
     public static PromptSet Flare26 { get; } = new(
         "flare26",
         "You are an expert medical imaging assistant.",
-        (task, modality, question) => $"{Instruction26(task)}\n\n{Preamble26(task, modality, question)}");
+        prompt => $"{Instruction26(prompt.Task)}\n\n{Preamble26(prompt)}");
 
     /// <summary>The set of that name.</summary>
     /// <exception cref="DatasetException">There is none.</exception>
@@ -36,16 +47,52 @@ public sealed record PromptSet(string Name, string? System, Func<TaskType?, stri
         _ => throw new DatasetException($"prompt set '{name}' is unknown; expected question, flare25 or flare26"),
     };
 
-    private static string Instruction25(TaskType? task) => task switch
+    /// <summary>
+    /// This set with some texts replaced: <c>system</c>, <c>other</c>, or a task type. <c>{question}</c> and <c>{modality}</c> are filled in; a text
+    /// without <c>{question}</c> stands before it.
+    /// </summary>
+    /// <exception cref="DatasetException">A key names no task type.</exception>
+    public PromptSet With(IReadOnlyDictionary<string, string> texts)
     {
-        TaskType.Classification => "Look at the image carefully and classify what you see. Provide a clear, specific answer.",
-        TaskType.MultiLabelClassification => "Examine the image and identify all relevant labels or categories that apply. List them clearly.",
-        TaskType.Detection => "Examine the image and detect the specified objects or features. Be precise in your response.",
-        TaskType.Counting => "Count the specified objects or features in the image. Provide an accurate numerical answer.",
-        TaskType.Regression => "Analyze the image and provide a quantitative assessment. Give your answer with appropriate precision.",
-        TaskType.ReportGeneration => "Examine the medical image thoroughly and generate a comprehensive report describing your findings.",
-        _ => "Look at the image and answer the question accurately based on what you observe.",
-    };
+        ArgumentNullException.ThrowIfNull(texts);
+        if (texts.Count == 0) return this;
+        string? system = System, other = null;
+        var byTask = new Dictionary<TaskType, string>();
+        foreach ((string key, string text) in texts)
+        {
+            if (key == SystemEntry) system = text.Length > 0 ? text : null;
+            else if (key == OtherEntry) other = text;
+            else byTask[TaskTypes.Parse(key) ?? throw UnknownEntry(key)] = text;
+        }
+
+        return new PromptSet(Name, system, prompt =>
+        {
+            string? text = prompt.Task is { } task ? byTask.GetValueOrDefault(task) : other;
+            if (text is null) return Text(prompt);
+            if (!text.Contains(QuestionMark, StringComparison.Ordinal)) text += "\n\n" + QuestionMark;
+            return text.Replace("{modality}", prompt.Modality, StringComparison.Ordinal).Replace(QuestionMark, prompt.Question, StringComparison.Ordinal);
+        });
+    }
+
+    private static DatasetException UnknownEntry(string key) => new(
+        $"prompt_overrides: '{key}' is unknown; expected system, other or one of {string.Join(", ", Enum.GetValues<TaskType>().Select(task => task.Name()))}");
+
+    private static string Instruction25(PromptQuestion prompt)
+    {
+        string text = prompt.Task switch
+        {
+            TaskType.Classification => "Look at the image carefully and classify what you see. Provide a clear, specific answer.",
+            TaskType.MultiLabelClassification => "Examine the image and identify all relevant labels or categories that apply. List them clearly.",
+            TaskType.Detection when prompt.IsInstanceDetection =>
+                "Look at the image and identify specific instances of the target objects. Provide precise detection results.",
+            TaskType.Detection => "Examine the image and detect the specified objects or features. Be precise in your response.",
+            TaskType.Counting => "Count the specified objects or features in the image. Provide an accurate numerical answer.",
+            TaskType.Regression => "Analyze the image and provide a quantitative assessment. Give your answer with appropriate precision.",
+            TaskType.ReportGeneration => "Examine the medical image thoroughly and generate a comprehensive report describing your findings.",
+            _ => "Look at the image and answer the question accurately based on what you observe.",
+        };
+        return prompt.ImageCount > 1 ? text.Replace("the image", "the images", StringComparison.Ordinal) : text;
+    }
 
     private static string Instruction26(TaskType? task) => task switch
     {
@@ -60,20 +107,21 @@ public sealed record PromptSet(string Name, string? System, Func<TaskType?, stri
         _ => "Answer the medical imaging question using the provided image.",
     };
 
-    private static string Preamble26(TaskType? task, string modality, string question)
+    private static string Preamble26(PromptQuestion prompt)
     {
-        string preamble = task switch
+        string question = prompt.Options.Length > 0 ? $"{prompt.Question}\nOptions: {prompt.Options}" : prompt.Question;
+        string preamble = prompt.Task switch
         {
-            TaskType.Classification => $"Answer the medical image classification question for this {modality} image. For multiple-choice questions, "
+            TaskType.Classification => $"Answer the medical image classification question for this {prompt.Modality} image. For multiple-choice questions, "
                 + "return the selected option letter or text exactly as annotated.",
-            TaskType.MultiLabelClassification => $"Identify all applicable findings or labels in this {modality} image. Select all that apply.",
+            TaskType.MultiLabelClassification => $"Identify all applicable findings or labels in this {prompt.Modality} image. Select all that apply.",
             TaskType.Detection => "Identify and locate the requested findings. Return bounding boxes exactly in the coordinate format requested by the question.",
             TaskType.Counting => "Return only the numeric count requested for this image.",
             TaskType.Regression => "Return only the requested numeric value, preserving units if present.",
-            TaskType.ReportGeneration => $"Generate a concise diagnostic report for this {modality} image.",
+            TaskType.ReportGeneration => $"Generate a concise diagnostic report for this {prompt.Modality} image.",
             _ => "",
         };
         if (preamble.Length == 0) return question;
-        return question.Length == 0 && task == TaskType.ReportGeneration ? preamble : $"{preamble}\nQuestion: {question}";
+        return question.Length == 0 && prompt.Task == TaskType.ReportGeneration ? preamble : $"{preamble}\nQuestion: {question}";
     }
 }

@@ -11,6 +11,15 @@ namespace GemmaCore.Training.Datasets;
 /// <param name="Task">Family of the question; null where the format has none.</param>
 public sealed record TrainingExample(string Dataset, string Row, IReadOnlyList<ChatMessage> Prompt, string? Answer, TaskType? Task)
 {
+    /// <summary>
+    /// Name of the row across tools. FLARE rows get that of the 2026 baseline, <c>split:dataset:file:case:task:question</c>; others the data set and the
+    /// row's index.
+    /// </summary>
+    public string Uid { get; init; } = "";
+
+    /// <summary>The row's modality, as spelt there; empty where the format has none.</summary>
+    public string Modality { get; init; } = "";
+
     /// <summary>The row as it stood in a FLARE file, for writing predictions back; empty for other formats.</summary>
     public IReadOnlyDictionary<string, string> Fields { get; init; } = new Dictionary<string, string>();
 }
