@@ -1,6 +1,5 @@
 using System.Diagnostics;
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using System.Reflection;
 using GemmaCore.Checkpoints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
@@ -23,6 +22,7 @@ internal sealed class TrainingSession : IDisposable
     private readonly LoraTrainer _trainer;
     private readonly TrainingRun _run;
     private readonly RowReport _report;
+    private readonly string _dataHash;
     private readonly Action<string> _say;
 
     private TrainingSession(TrainingConfiguration configuration, int threads, Action<string> say)
@@ -46,9 +46,11 @@ internal sealed class TrainingSession : IDisposable
         };
         _report = new RowReport(configuration.SkipBadRows);
         var encoder = new ExampleEncoder(PromptEncoder.Load(folder), configuration.MaxLength, configuration.AnswersOnly);
-        EncodedDataset data = Open(configuration.Dataset.Split, configuration.Dataset.MaxSamples, encoder);
-        EncodedDataset? evaluation = configuration.Evaluates ? Open(configuration.Dataset.EvalSplit, configuration.MaxEvalSamples, encoder) : null;
-        RowCount = data.Count;
+        (IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample> evaluationRows) = Dataset.Open(
+            configuration with { Dataset = Located(configuration.Dataset), EvalDataset = configuration.EvalDataset is { } other ? Located(other) : null }, _report);
+        var data = new EncodedDataset(rows, encoder, _report);
+        EncodedDataset? evaluation = configuration.Evaluates ? new EncodedDataset(evaluationRows, encoder, _report) : null;
+        (RowCount, _dataHash) = (data.Count, RunPassport.HashOf(rows));
         _run = new TrainingRun(configuration, _trainer, _adapter, data, evaluation);
         say($"{data.Count} rows, {_run.State.MaxSteps} steps of {configuration.PerDeviceTrainBatchSize} x {configuration.GradientAccumulationSteps}");
     }
@@ -87,23 +89,12 @@ internal sealed class TrainingSession : IDisposable
     private static AdapterConfig NewAdapter(TrainingConfiguration configuration) => AdapterConfig.ForTraining(
         configuration.ModelNameOrPath, configuration.LoraRank, configuration.LoraAlpha, configuration.LoraDropout, configuration.UseRslora, configuration.TargetModules);
 
-    private EncodedDataset Open(string split, int maxRows, ExampleEncoder encoder)
-    {
-        DatasetConfiguration dataset = _configuration.Dataset;
-        string path = ModelLocation.ResolveData(dataset.Path);
-        IReadOnlyList<TrainingExample> rows = dataset.Type switch
-        {
-            "flare" => FlareDataset.Read(path, split, dataset.Tasks, PromptSet.Of(dataset.Prompts), _report),
-            "messages" => ConversationDatasets.ReadMessages(path, _report),
-            _ => ConversationDatasets.ReadShareGpt(path, _report),
-        };
-        return new EncodedDataset(maxRows > 0 ? [.. rows.Take(maxRows)] : rows, encoder, _report);
-    }
+    private static DatasetConfiguration Located(DatasetConfiguration dataset) => dataset with { Path = ModelLocation.ResolveData(dataset.Path) };
 
     private void Show(TrainingProgress progress)
     {
         if (progress.EvalLoss is { } evalLoss) _say($"step {progress.State.Step}: evaluation loss {evalLoss:F4}");
-        if (progress.State.Step % _configuration.LoggingSteps != 0 && progress.State.Step != progress.State.MaxSteps) return;
+        if (progress.State.Step % _run.Configuration.LoggingSteps != 0 && progress.State.Step != progress.State.MaxSteps) return;
         _say(FormattableString.Invariant(
             $"step {progress.State.Step}/{progress.State.MaxSteps}  epoch {progress.State.Epoch:F2}  loss {progress.State.Log.Last(entry => entry.Loss is not null).Loss:F4}  ")
             + FormattableString.Invariant($"norm {progress.Step.GradientNorm:F3}  lr {progress.LearningRate:E2}  {progress.TokensPerSecond:F0} tokens/s  {progress.SecondsLeft:F0} s left"));
@@ -111,18 +102,22 @@ internal sealed class TrainingSession : IDisposable
 
     private void WritePassport(double seconds)
     {
-        var passport = new JsonObject
+        using CheckpointFolder model = CheckpointFolder.Open(ModelLocation.Resolve(_configuration.ModelNameOrPath), _device);
+        var passport = new RunPassport
         {
-            ["model"] = _configuration.ModelNameOrPath,
-            ["configuration"] = JsonSerializer.SerializeToNode(_configuration),
-            ["code_version"] = typeof(TrainingSession).Assembly.GetName().Version!.ToString(3),
-            ["device"] = _device.Name,
-            ["precision"] = "fp32",
-            ["steps"] = _run.State.Step,
-            ["tokens"] = _run.State.TokenCount,
-            ["seconds"] = seconds,
-            ["peak_memory_bytes"] = _device.PeakAllocatedBytes,
+            Configuration = _configuration,
+            BaseModelHash = model.Fingerprint(),
+            DataHash = _dataHash,
+            CodeVersion = typeof(TrainingSession).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
+            Device = _device.Name,
+            PrecisionPath = "fp32",
+            Steps = _run.State.Step,
+            Rows = RowCount,
+            SkippedRows = _report.Skipped.Count,
+            Tokens = _run.State.TokenCount,
+            Seconds = seconds,
+            PeakMemoryMeasuredBytes = _device.PeakAllocatedBytes,
         };
-        AtomicFile.WriteAllText(Path.Combine(_configuration.OutputDir, "run.json"), passport.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
+        passport.Write(_configuration.OutputDir);
     }
 }
