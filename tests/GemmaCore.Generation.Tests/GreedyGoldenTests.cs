@@ -81,7 +81,9 @@ public sealed class GreedyGoldenTests
 
     private static Prompt PromptOf(GemmaModel model, JsonElement item)
     {
-        Prompt prompt = model.Prompts.Encode([Ask(item.GetProperty("question").GetString()!, item.GetProperty("image").GetString()!)], true);
+        Prompt prompt = item.TryGetProperty("prompt", out JsonElement raw)
+            ? model.Prompts.EncodeText(raw.GetString()!, [])
+            : model.Prompts.Encode([Ask(item.GetProperty("question").GetString()!, item.GetProperty("image").GetString()!)], true);
         Assert.Equal(item.GetProperty("prompt_ids").EnumerateArray().Select(id => id.GetInt32()), prompt.Ids);
         return prompt;
     }
