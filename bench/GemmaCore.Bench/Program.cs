@@ -10,6 +10,20 @@ var all = new Dictionary<string, Action<Stopclock>>
     ["lora"] = LoraBench.Run,
     ["attention"] = AttentionBench.Run,
     ["linear_cross_entropy"] = LinearCrossEntropyBench.Run,
+    ["rms_norm"] = RmsNormBench.Run,
+    ["layer_norm"] = LayerNormBench.Run,
+    ["rope"] = RopeBench.Run,
+    ["add"] = AddBench.Run,
+    ["glu"] = GluBench.Run,
+    ["activate"] = ActivateBench.Run,
+    ["embedding"] = EmbeddingBench.Run,
+    ["gather_rows"] = GatherRowsBench.Run,
+    ["scatter_rows"] = ScatterRowsBench.Run,
+    ["patch_embed"] = PatchEmbedBench.Run,
+    ["average_pool"] = AveragePoolBench.Run,
+    ["scale_columns"] = ScaleColumnsBench.Run,
+    ["adamw_update"] = AdamwUpdateBench.Run,
+    ["sum_of_squares"] = SumOfSquaresBench.Run,
 };
 int threads = args.Length > 0 && args[0].StartsWith("threads=", StringComparison.Ordinal) ? int.Parse(args[0][8..], CultureInfo.InvariantCulture) : 0;
 string[] models = ["mini", "gemma-3-270m", "gemma-3-1b"];

@@ -27,6 +27,16 @@ public sealed class OpFixture : IDisposable
 
     public TensorView Of(Shape shape, float[] values) => Keep(DeviceBuffer.Of(Device, shape, values));
 
+    /// <summary>A weight as checkpoints store it: values rounded to f32, bf16 or f16.</summary>
+    public TensorView Weights(Shape shape, float[] values, DType type)
+    {
+        if (type == DType.F32) return Of(shape, values);
+        TensorView view = Keep(new DeviceBuffer(Device, shape, type));
+        Func<float, ushort> round = type == DType.BF16 ? BFloat16.FromSingle : value => BitConverter.HalfToUInt16Bits((Half)value);
+        for (int i = 0; i < values.Length; i++) view.AsSpan<ushort>()[i] = round(values[i]);
+        return view;
+    }
+
     /// <summary>Uninitialised on purpose (filled with NaN), so that an element nobody writes is seen.</summary>
     public TensorView Empty(Shape shape)
     {

@@ -1,0 +1,100 @@
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+using GemmaCore.Testing.References;
+
+namespace GemmaCore.Ops.Tests;
+
+public sealed class EmbeddingTests
+{
+    private static readonly DType[] Types = [DType.F32, DType.BF16, DType.F16];
+
+    // Tokens and width: one; primes; one past a vector; one past a row block's worth.
+    public static TheoryData<DType, int, int> Cases
+    {
+        get
+        {
+            var data = new TheoryData<DType, int, int>();
+            foreach (DType type in Types)
+                foreach ((int tokens, int columns) in new[] { (1, 1), (3, 7), (2, 33), (129, 131) }) data.Add(type, tokens, columns);
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Forward_matches_the_reference(DType type, int tokens, int columns)
+    {
+        const int vocabulary = 11;
+        using var fixture = new OpFixture();
+        var sample = new Sample(1);
+        TensorView table = fixture.Weights(new Shape(vocabulary, columns), sample.Floats(vocabulary * columns), type);
+        int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => sample.Below(vocabulary))];
+        TensorView y = fixture.Empty(new Shape(tokens, columns));
+
+        Embedding.Forward(fixture.Ints(ids), table, 11.3125f, y);
+
+        double[] expected = EmbeddingReference.Forward(ids, Sample.Widen(table.ToFloats()), columns, 11.3125);
+        Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(1));
+    }
+
+    [Theory]
+    [InlineData(DType.F32, 4)]
+    [InlineData(DType.BF16, 2)]
+    [InlineData(DType.F16, 2)]
+    public void A_mapped_table_may_start_at_any_byte(DType type, int size)
+    {
+        using var fixture = new OpFixture();
+        float[] values = new Sample(2).Floats(3 * 19);
+        TensorView aligned = fixture.Weights(new Shape(3, 19), values, type), memory = fixture.Empty(new Shape(3 * 19 + 1));
+        var shifted = new TensorView(memory.Pointer + 1, new Shape(3, 19), type, fixture.Device);
+        Copy(aligned, shifted, 3 * 19 * size);
+        TensorView ids = fixture.Ints(2, 0, 1), y = fixture.Empty(new Shape(3, 19)), expected = fixture.Empty(new Shape(3, 19));
+
+        Embedding.Forward(ids, shifted, 2, y);
+        Embedding.Forward(ids, aligned, 2, expected);
+
+        Assert.Equal(expected.ToFloats(), y.ToFloats());
+    }
+
+    [Theory]
+    [InlineData(5)]
+    [InlineData(-1)]
+    public void An_id_outside_the_table_is_refused(int id)
+    {
+        using var fixture = new OpFixture();
+        var error = Assert.Throws<ShapeException>(
+            () => Embedding.Forward(fixture.Ints(0, id), fixture.Empty(new Shape(5, 3)), 1, fixture.Empty(new Shape(2, 3))));
+        Assert.Contains($"id {id} at row 1 is not in the table of 5 rows", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Operands_that_do_not_fit_are_refused_by_name()
+    {
+        using var fixture = new OpFixture();
+        TensorView ids = fixture.Ints(0, 1), table = fixture.Empty(new Shape(5, 3)), y = fixture.Empty(new Shape(2, 3));
+        string Refusal(TensorView i, TensorView t, TensorView o) => Assert.Throws<ShapeException>(() => Embedding.Forward(i, t, 1, o)).Message;
+        Assert.Contains("table must be a float matrix", Refusal(ids, ids, y), StringComparison.Ordinal);
+        Assert.Contains("y must be f32[2, 3], got f32[2, 4]@cpu", Refusal(ids, table, fixture.Empty(new Shape(2, 4))), StringComparison.Ordinal);
+        Assert.Contains("ids must hold 2 i32 values", Refusal(fixture.Ints(1), table, y), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Results_do_not_depend_on_the_thread_count()
+    {
+        var sample = new Sample(3);
+        float[] table = sample.Floats(7 * 129);
+        int[] ids = [.. Enumerable.Range(0, 500).Select(_ => sample.Below(7))];
+        float[] Run(int threads)
+        {
+            using var fixture = new OpFixture(threads);
+            TensorView y = fixture.Empty(new Shape(500, 129));
+            Embedding.Forward(fixture.Ints(ids), fixture.Of(new Shape(7, 129), table), 3, y);
+            return y.ToFloats();
+        }
+
+        Assert.Equal(Run(1), Run(3));
+    }
+
+    private static unsafe void Copy(TensorView from, TensorView to, int bytes) =>
+        Buffer.MemoryCopy((void*)from.Pointer, (void*)to.Pointer, bytes, bytes);
+}

@@ -1,0 +1,97 @@
+using System.Numerics;
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+using GemmaCore.Testing.References;
+
+namespace GemmaCore.Ops.Tests;
+
+public sealed class ScatterRowsTests
+{
+    // Rows of y, rows put, columns: one; primes; one past a vector; one past a row block's worth.
+    public static TheoryData<int, int, int> Shapes => new() { { 1, 1, 1 }, { 5, 3, 7 }, { 9, 8, 33 }, { 300, 129, 131 } };
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Forward_matches_the_reference(int rows, int put, int columns)
+    {
+        using var fixture = new OpFixture();
+        var sample = new Sample(1);
+        float[] source = sample.Floats(put * columns), before = sample.Floats(rows * columns);
+        int[] list = Distinct(rows, put);
+        TensorView y = fixture.Of(new Shape(rows, columns), before);
+
+        ScatterRows.Forward(fixture.Of(new Shape(put, columns), source), fixture.Ints(list), y, null);
+
+        Assert.Equal(ScatterRowsReference.Forward(source, list, before, columns), y.ToFloats());
+    }
+
+    [Theory]
+    [InlineData(1, 1, 1, false)]
+    [InlineData(5, 3, 7, true)]
+    [InlineData(9, 8, 33, false)]
+    [InlineData(9, 8, 33, true)]
+    public void Backward_matches_the_complex_step(int rows, int put, int columns, bool accumulate)
+    {
+        using var fixture = new OpFixture();
+        var sample = new Sample(2);
+        float[] source = sample.Floats(put * columns), before = sample.Floats(rows * columns), dY = sample.Floats(rows * columns);
+        float[] start = accumulate ? sample.Floats(put * columns) : new float[put * columns];
+        int[] list = Distinct(rows, put);
+        TensorView input = fixture.Of(new Shape(put, columns), source), y = fixture.Of(new Shape(rows, columns), before);
+        fixture.Want(input);
+        fixture.Want(y);
+
+        ScatterRows.Forward(input, fixture.Ints(list), y, fixture.Tape);
+        if (accumulate) fixture.Tape.GradientFor(input, out _).CopyFrom(start);
+        float[][] gradients = fixture.Backward(y, dY, input, y);
+
+        Complex[] fixedSource = Array.ConvertAll(source, v => new Complex(v, 0)), fixedBefore = Array.ConvertAll(before, v => new Complex(v, 0));
+        double[] dSource = ComplexStep.Gradient(
+            Sample.Widen(source), Sample.Widen(dY), p => ScatterRowsReference.Forward(p, list, fixedBefore, columns));
+        double[] dBefore = ComplexStep.Gradient(
+            Sample.Widen(before), Sample.Widen(dY), p => ScatterRowsReference.Forward(fixedSource, list, p, columns));
+        Assert.InRange(Tolerance.RelativeError(gradients[0], (double[])[.. dSource.Zip(start, (d, s) => d + s)]), 0, Tolerance.Float32(1));
+        Assert.InRange(Tolerance.RelativeError(gradients[1], dBefore), 0, Tolerance.Float32(1));
+    }
+
+    [Theory]
+    [InlineData(4)]
+    [InlineData(-1)]
+    public void A_row_that_is_not_there_is_refused_and_nothing_written(int row)
+    {
+        using var fixture = new OpFixture();
+        TensorView y = fixture.Of(new Shape(4, 3), new float[12]);
+        var error = Assert.Throws<ShapeException>(() => ScatterRows.Forward(fixture.Empty(new Shape(2, 3)), fixture.Ints(0, row), y, null));
+        Assert.Contains($"rows[1] is {row}, but there are 4 rows", error.Message, StringComparison.Ordinal);
+        Assert.Equal(new float[12], y.ToFloats());
+    }
+
+    [Fact]
+    public void Operands_that_do_not_fit_are_refused_by_name()
+    {
+        using var fixture = new OpFixture();
+        TensorView source = fixture.Empty(new Shape(2, 3)), y = fixture.Empty(new Shape(4, 3));
+        string Refusal(TensorView r, TensorView o) => Assert.Throws<ShapeException>(() => ScatterRows.Forward(source, r, o, null)).Message;
+        Assert.Contains("source must be [P, D] and y [T, D]", Refusal(fixture.Ints(0, 1), fixture.Empty(new Shape(4, 2))), StringComparison.Ordinal);
+        Assert.Contains("rows must hold 2 i32 values", Refusal(fixture.Ints(0), y), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Results_do_not_depend_on_the_thread_count()
+    {
+        float[] source = new Sample(3).Floats(400 * 129);
+        int[] list = Distinct(500, 400);
+        float[] Run(int threads)
+        {
+            using var fixture = new OpFixture(threads);
+            TensorView y = fixture.Of(new Shape(500, 129), new float[500 * 129]);
+            ScatterRows.Forward(fixture.Of(new Shape(400, 129), source), fixture.Ints(list), y, null);
+            return y.ToFloats();
+        }
+
+        Assert.Equal(Run(1), Run(3));
+    }
+
+    // The last rows, last first: neither sorted nor starting at zero.
+    private static int[] Distinct(int rows, int count) => [.. Enumerable.Range(rows - count, count).Reverse()];
+}
