@@ -2,7 +2,7 @@ using System.Globalization;
 using GemmaCore.Bench;
 using GemmaCore.Tensors;
 
-// bench [threads=N] [operation...]: times the named operations, or all of them.
+// bench [threads=N] [name...]: times the named operations and models, or all operations.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 var all = new Dictionary<string, Action<Stopclock>>
 {
@@ -12,10 +12,11 @@ var all = new Dictionary<string, Action<Stopclock>>
     ["linear_cross_entropy"] = LinearCrossEntropyBench.Run,
 };
 int threads = args.Length > 0 && args[0].StartsWith("threads=", StringComparison.Ordinal) ? int.Parse(args[0][8..], CultureInfo.InvariantCulture) : 0;
+string[] models = ["mini", "gemma-3-270m", "gemma-3-1b"];
 string[] wanted = threads == 0 ? args : args[1..];
-if (wanted.FirstOrDefault(name => !all.ContainsKey(name)) is { } unknown)
+if (wanted.FirstOrDefault(name => !all.ContainsKey(name) && !models.Contains(name)) is { } unknown)
 {
-    Console.Error.WriteLine($"bench: there is no operation '{unknown}'; known: {string.Join(", ", all.Keys)}");
+    Console.Error.WriteLine($"bench: there is no operation '{unknown}'; known: {string.Join(", ", all.Keys.Concat(models))}");
     return 2;
 }
 
@@ -24,4 +25,6 @@ MachinePeaks peaks = MachinePeaks.Measure(device);
 Console.WriteLine(peaks);
 foreach ((string name, Action<Stopclock> run) in all)
     if (wanted.Length == 0 || wanted.Contains(name)) run(new Stopclock(device, peaks));
+foreach (string model in models)
+    if (wanted.Contains(model)) ModelBench.Run(model, new Stopclock(device, peaks), peaks);
 return 0;

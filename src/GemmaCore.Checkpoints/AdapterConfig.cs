@@ -40,6 +40,8 @@ public sealed class AdapterConfig
         WriteIndented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
     private readonly JsonObject _json;
     private readonly List<(ModulePattern Pattern, double Value)> _ranks, _alphas;
 
@@ -94,10 +96,11 @@ public sealed class AdapterConfig
     {
         try
         {
-            // Nodes read lazily; writing them once shows damage now and not when the configuration is saved.
-            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            string text = StrictUtf8.GetString(json.Span);
+            using JsonDocument document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (document.RootElement.ValueKind != JsonValueKind.Object) throw new CheckpointException($"{file}: expected a JSON object");
             var fields = JsonObject.Create(document.RootElement.Clone())!;
+            // Nodes read lazily; writing them once shows damage now and not when the configuration is saved.
             _ = fields.ToJsonString(PythonStyle);
             return new AdapterConfig(fields, file);
         }
@@ -164,8 +167,7 @@ public sealed class AdapterConfig
             ["use_rslora"] = rslora,
             ["velora_config"] = null,
         };
-        // Through text: numbers made here and numbers read from a file then behave alike.
-        return Parse(JsonSerializer.SerializeToUtf8Bytes(fields, PythonStyle), "adapter");
+        return Parse(Encoding.UTF8.GetBytes(fields.ToJsonString()), "adapter");
     }
 
     /// <summary>The file's text: sorted keys, indented by two. An <c>all-linear</c> target is written as the names it stood for, as PEFT does.</summary>
@@ -180,14 +182,7 @@ public sealed class AdapterConfig
             sorted["target_modules"] = new JsonArray([.. names.Select(name => (JsonNode)name)]);
         }
 
-        var ascii = new StringBuilder();
-        foreach (char c in sorted.ToJsonString(PythonStyle))
-        {
-            if (char.IsAscii(c)) ascii.Append(c);
-            else ascii.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-        }
-
-        return ascii.ToString();
+        return PythonEscapes(sorted.ToJsonString(PythonStyle));
     }
 
     /// <summary>Rank of a layer: the first matching <c>rank_pattern</c>, or r.</summary>
@@ -219,6 +214,23 @@ public sealed class AdapterConfig
         foreach ((ModulePattern pattern, double value) in patterns)
             if (pattern.Matches(modulePath)) return value;
         return fallback;
+    }
+
+    // Python escapes all that is not ASCII, with small hexadecimal digits.
+    private static string PythonEscapes(string json)
+    {
+        var ascii = new StringBuilder(json.Length);
+        for (int i = 0; i < json.Length; i++)
+        {
+            if (!char.IsAscii(json[i])) ascii.Append(CultureInfo.InvariantCulture, $"\\u{(int)json[i]:x4}");
+            else ascii.Append(json[i]);
+            if (json[i] != '\\') continue;
+            int length = json[++i] == 'u' ? 5 : 1;
+            ascii.Append(json.Substring(i, length).ToLowerInvariant());
+            i += length - 1;
+        }
+
+        return ascii.ToString();
     }
 
     // Python writes 0.0 and 1e-05 where .NET writes 0 and 1E-05.

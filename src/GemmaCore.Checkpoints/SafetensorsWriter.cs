@@ -9,10 +9,13 @@ using GemmaCore.Tensors;
 
 namespace GemmaCore.Checkpoints;
 
-/// <summary>Writes safetensors files with the bytes the reference library would write: widest types first, then by name; header padded to eight bytes.</summary>
+/// <summary>Writes safetensors files with the bytes the reference library would write: by type in its order, then by name; header padded to eight bytes.</summary>
 public static partial class SafetensorsWriter
 {
     private const string IndexName = "model.safetensors.index.json", SingleName = "model.safetensors";
+
+    // The reference library's order of types, widest first; among equal widths it is arbitrary, but equal bytes need it.
+    private static readonly DType[] TypeOrder = [DType.I64, DType.F32, DType.I32, DType.BF16, DType.F16, DType.I8, DType.U8];
 
     // The reference library escapes no more than JSON demands.
     private static readonly JsonSerializerOptions Plain = new()
@@ -24,7 +27,7 @@ public static partial class SafetensorsWriter
     /// <exception cref="IOException">It cannot be written; nothing is left behind.</exception>
     public static void Write(string path, IReadOnlyList<WritableTensor> tensors)
     {
-        List<WritableTensor> ordered = [.. tensors.OrderByDescending(tensor => tensor.DType.Size()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        List<WritableTensor> ordered = [.. tensors.OrderBy(tensor => Array.IndexOf(TypeOrder, tensor.DType)).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
         byte[] header = Header(ordered);
         AtomicFile.Write(path, stream =>
         {

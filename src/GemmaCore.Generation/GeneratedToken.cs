@@ -23,7 +23,7 @@ public readonly record struct TokenLogprob(int Id, float Logprob);
 /// <param name="Text">Text that became final with this token; often empty, never part of a character, never part of a stop string.</param>
 /// <param name="Logprob">ln p of the token; NaN when no log-probabilities were asked for.</param>
 /// <param name="Top">The most likely tokens, best first; empty when none were asked for.</param>
-public sealed record GeneratedToken(int Id, string Text, float Logprob, IReadOnlyList<TokenLogprob> Top);
+public readonly record struct GeneratedToken(int Id, string Text, float Logprob, IReadOnlyList<TokenLogprob> Top);
 
 /// <summary>A whole answer.</summary>
 /// <param name="Text">The text, without stop tokens and stop strings.</param>

@@ -12,6 +12,7 @@ public sealed class TokenBatch
 {
     private readonly List<int> _ids = [];
     private readonly List<int> _positions = [];
+    private readonly List<int> _slots = [];
     private readonly List<int> _spanStart = [];
     private readonly List<int> _spanEnd = [];
     private readonly List<int> _imageRows = [];
@@ -43,6 +44,7 @@ public sealed class TokenBatch
     {
         _ids.Clear();
         _positions.Clear();
+        _slots.Clear();
         _spanStart.Clear();
         _spanEnd.Clear();
         _imageRows.Clear();
@@ -54,13 +56,15 @@ public sealed class TokenBatch
     /// <param name="ids">Token ids.</param>
     /// <param name="imageTokenId">Id at which image features go (and see each other both ways), or −1 for text-only models.</param>
     /// <param name="cache">The sequence's past, or null.</param>
-    public void Add(ReadOnlySpan<int> ids, int imageTokenId, KvCache? cache)
+    /// <param name="positionOffset">Added to the rotary positions, for a sequence that does not start at 0.</param>
+    public void Add(ReadOnlySpan<int> ids, int imageTokenId, KvCache? cache, int positionOffset = 0)
     {
         int firstRow = _ids.Count, past = cache?.Length ?? 0;
         for (int i = 0; i < ids.Length; i++)
         {
             _ids.Add(ids[i]);
-            _positions.Add(past + i);
+            _positions.Add(positionOffset + past + i);
+            _slots.Add(past + i);
             bool image = ids[i] == imageTokenId;
             bool continues = image && i > 0 && ids[i - 1] == imageTokenId;
             _spanStart.Add(continues ? _spanStart[^1] : past + i);
@@ -95,7 +99,7 @@ public sealed class TokenBatch
         Span<int> low = lows.AsSpan(0, TokenCount);
         for (int row = 0; row < low.Length; row++)
         {
-            int first = window == 0 ? 0 : Math.Max(0, _positions[row] - window + 1);
+            int first = window == 0 ? 0 : Math.Max(0, _slots[row] - window + 1);
             low[row] = Math.Min(first, _spanStart[row]);
         }
 

@@ -35,8 +35,8 @@ public sealed class AdapterConfigTests
     [Fact]
     public void Text_is_what_Python_would_write()
     {
-        string text = AdapterConfig.ForTraining("mödel+'<x>", 4, 7.5, 1e-5, rslora: true, [@".*language_model.*\.(q|v)_proj"]).Format([]);
-        Assert.Contains("\"base_model_name_or_path\": \"m\\u00f6del+'<x>\"", text, StringComparison.Ordinal);
+        string text = AdapterConfig.ForTraining("mödel😀+'<x>\n\u0001", 4, 7.5, 1e-5, rslora: true, [@".*language_model.*\.(q|v)_proj"]).Format([]);
+        Assert.Contains("\"base_model_name_or_path\": \"m\\u00f6del\\ud83d\\ude00+'<x>\\n\\u0001\"", text, StringComparison.Ordinal);
         Assert.Contains("\"lora_alpha\": 7.5,\n  \"lora_bias\": false,\n  \"lora_dropout\": 1e-05,", text, StringComparison.Ordinal);
         Assert.Contains("\"target_modules\": \".*language_model.*\\\\.(q|v)_proj\"", text, StringComparison.Ordinal);
     }

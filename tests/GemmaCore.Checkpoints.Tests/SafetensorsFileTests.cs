@@ -80,6 +80,20 @@ public sealed class SafetensorsFileTests : IDisposable
         AssertSameBytesWhenRewritten(Goldens.Path($"adapters/{adapter}/adapter_model.safetensors"));
 
     [Fact]
+    public void Types_of_equal_width_come_in_the_order_of_the_reference_library()
+    {
+        // As declared in its Dtype enumeration, which the library sorts by, descending (safetensors/src/tensor.rs).
+        DType[] expected = [DType.I64, DType.F32, DType.I32, DType.BF16, DType.F16, DType.I8, DType.U8];
+        Assert.Equal(Enum.GetValues<DType>().Order(), expected.Order());
+        string path = _folder.File("types.safetensors");
+        SafetensorsWriter.Write(
+            path,
+            [.. Enum.GetValues<DType>().Reverse().Select(dtype => new WritableTensor($"{(int)dtype}", dtype, new Shape(3), stream => stream.Write(new byte[3 * dtype.Size()])))]);
+        using SafetensorsFile file = SafetensorsFile.Open(path, _device);
+        Assert.Equal(expected, file.Header.Tensors.Values.OrderBy(tensor => tensor.Begin).Select(tensor => tensor.DType!.Value));
+    }
+
+    [Fact]
     public void What_is_written_is_read_back()
     {
         Gen<DType> dtypes = Gen.Int[0, 6].Select(i => (DType)i);

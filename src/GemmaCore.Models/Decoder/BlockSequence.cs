@@ -21,20 +21,7 @@ internal static class BlockSequence
     public static TensorView Run(
         TensorView x, int count, string name, Arena arena, Tape? tape, bool recompute, Action<int, TensorView, TensorView, Tape?> forward)
     {
-        if (tape is not null)
-        {
-            for (int i = 0; i < count; i++)
-            {
-                int index = i;
-                TensorView input = x, output = arena.Take(x.Shape);
-                if (recompute) tape.Recompute(name, input, output, inner => forward(index, input, output, inner));
-                else forward(index, input, output, tape);
-                x = output;
-            }
-
-            return x;
-        }
-
+        if (tape is not null) return RunRecorded(x, count, name, arena, tape, recompute, forward);
         TensorView y = arena.Take(x.Shape);
         for (int i = 0; i < count; i++)
         {
@@ -42,6 +29,22 @@ internal static class BlockSequence
             forward(i, x, y, null);
             arena.Rewind(mark);
             (x, y) = (y, x);
+        }
+
+        return x;
+    }
+
+    // Apart from Run: the lambda would allocate its closure in inference too.
+    private static TensorView RunRecorded(
+        TensorView x, int count, string name, Arena arena, Tape tape, bool recompute, Action<int, TensorView, TensorView, Tape?> forward)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            int index = i;
+            TensorView input = x, output = arena.Take(x.Shape);
+            if (recompute) tape.Recompute(name, input, output, inner => forward(index, input, output, inner));
+            else forward(index, input, output, tape);
+            x = output;
         }
 
         return x;

@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+using GemmaCore.Checkpoints;
+using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Models.Tests;
+
+public sealed class AdapterGoldenTests
+{
+    private const string Image = "validation-public/Retinography/phantom_retina/imagesVal/phantom_retina_0000.jpg";
+
+    [Theory]
+    [InlineData("all_linear_r8", "all_linear_r8", 132)]
+    [InlineData("all_linear_r8_layout_A", "all_linear_r8", 132)]
+    [InlineData("all_linear_r8_layout_C", "all_linear_r8", 132)]
+    [InlineData("text_only_r4_rslora", "text_only_r4_rslora", 84)]
+    [InlineData("qv_list_r4", "qv_list_r4", 40)]
+    [InlineData("patterns", "patterns", 52)]
+    [InlineData("dora_r4", "dora_r4", 60)]
+    public void An_adapter_loaded_and_merged_gives_the_logits_of_peft(string folder, string goldenName, int tensors)
+    {
+        Dictionary<string, GoldenTensor> golden = GoldenTensors.Load(Goldens.Path($"adapters/{goldenName}.safetensors"));
+        int[] ids = LogitsGoldenTests.Ids(golden["input_ids"]);
+        using var embedded = new EmbeddedModel();
+        string merged = Path.Combine(Path.GetTempPath(), "gemmacore-merged-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            using (LoraAdapter adapter = LoraAdapter.Load(Goldens.Path($"adapters/{folder}"), embedded.Model))
+            {
+                Assert.Equal(tensors, adapter.AppliedTensorCount);
+                LogitsGoldenTests.Check(folder, "logits", embedded.Run([ids], [Image]).Logits, golden["logits"].Floats);
+                WriteMerged(embedded, adapter, merged);
+            }
+
+            using var again = new EmbeddedModel(merged);
+            LogitsGoldenTests.Check(folder, "merged_logits", again.Run([ids], [Image]).Logits, golden["merged_logits"].Floats);
+        }
+        finally
+        {
+            if (Directory.Exists(merged)) Directory.Delete(merged, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Removing_an_adapter_restores_the_base_bit_for_bit()
+    {
+        int[] ids = [2, 10, 390, 293, 11];
+        using var embedded = new EmbeddedModel();
+        float[] before = embedded.Run([ids], []).Logits;
+        using (LoraAdapter adapter = LoraAdapter.Load(Goldens.Path("adapters/dora_r4"), embedded.Model))
+            Assert.NotEqual(before, embedded.Run([ids], []).Logits);
+        Assert.Equal(before, embedded.Run([ids], []).Logits);
+    }
+
+    [Fact]
+    public void An_adapter_for_another_base_is_refused_and_the_misfits_are_listed()
+    {
+        string folder = Path.Combine(Path.GetTempPath(), "gemmacore-other-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            ModelPreset preset = ModelPreset.Find("tiny")!;
+            preset.Config["text_config"]!["num_hidden_layers"] = 5;
+            RandomCheckpoint.Write(preset, folder, 1, DType.BF16);
+            using var embedded = new EmbeddedModel(folder);
+            var error = Assert.Throws<CheckpointException>(() => LoraAdapter.Load(Goldens.Path("adapters/all_linear_r8"), embedded.Model));
+            Assert.Contains("applied 118 of 132 tensors", error.Message, StringComparison.Ordinal);
+            Assert.Contains("model.language_model.layers.5.self_attn.q_proj", error.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    // The golden was merged in fp32; so that ours is not rounded to bf16, the base is written as f32 first.
+    private static void WriteMerged(EmbeddedModel embedded, LoraAdapter adapter, string folder)
+    {
+        string wide = folder + "-wide";
+        try
+        {
+            using (CheckpointFolder source = CheckpointFolder.Open(Goldens.DemoPath("model"), embedded.Device))
+            {
+                SafetensorsWriter.WriteCheckpoint(wide, [.. source.Files.SelectMany(file => file.Header.Tensors.Keys.Select(name =>
+                {
+                    TensorView view = file.View(name);
+                    return new WritableTensor(name, DType.F32, view.Shape, stream =>
+                        stream.Write(MemoryMarshal.AsBytes<float>(view.ToFloats())));
+                }))]);
+            }
+
+            AdapterMerge.Write(embedded.Model, adapter, wide, folder);
+            File.Copy(Goldens.DemoPath("model/config.json"), Path.Combine(folder, "config.json"));
+        }
+        finally
+        {
+            Directory.Delete(wide, recursive: true);
+        }
+    }
+}
