@@ -220,6 +220,11 @@ public sealed class ConfigurationReader
         {
             throw new ConfigurationException($"{where}line {error.Start.Line}: not valid YAML: {error.Message}");
         }
+        catch (Exception error) when (error is InvalidOperationException or ArgumentException)
+        {
+            // The library's parser gives up in this way on some damaged files.
+            throw new ConfigurationException($"{where}not valid YAML");
+        }
 
         if (stream.Documents.Count == 0 || ConfigurationValues.IsNull(stream.Documents[0].RootNode)) return new YamlMappingNode();
         return stream.Documents[0].RootNode as YamlMappingNode ?? throw new ConfigurationException($"{where}expected a YAML mapping of keys to values");

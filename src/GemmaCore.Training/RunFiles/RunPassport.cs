@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
@@ -15,7 +16,7 @@ public sealed record RunPassport
     /// <summary>Name of the file.</summary>
     public const string Name = "run.json";
 
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2 };
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The configuration as resolved: defaults filled in, standard spelling.</summary>
     public required TrainingConfiguration Configuration { get; init; }

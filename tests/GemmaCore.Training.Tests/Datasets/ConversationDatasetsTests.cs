@@ -1,0 +1,102 @@
+using GemmaCore.Inputs;
+using GemmaCore.Training.Datasets;
+
+namespace GemmaCore.Training.Tests.Datasets;
+
+public sealed class ConversationDatasetsTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("gemmacore-chat-").FullName;
+
+    public ConversationDatasetsTests() => File.WriteAllBytes(Path.Combine(_folder, "a.png"), [1]);
+
+    private string Write(string text)
+    {
+        string file = Path.Combine(_folder, "rows.jsonl");
+        File.WriteAllText(file, text);
+        return file;
+    }
+
+    private TrainingExample Messages(string row) => Assert.Single(ConversationDatasets.ReadMessages(Write(row), new RowReport(false)));
+
+    private TrainingExample ShareGpt(string row) => Assert.Single(ConversationDatasets.ReadShareGpt(Write(row), new RowReport(false)));
+
+    [Fact]
+    public void The_last_assistant_turn_is_the_answer_and_the_rest_the_prompt()
+    {
+        TrainingExample row = Messages("""
+            {"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"},{"role":"assistant","content":"d"}]}
+            """);
+        Assert.Equal("d", row.Answer);
+        Assert.Equal([ChatRole.System, ChatRole.User, ChatRole.Assistant, ChatRole.User], row.Prompt.Select(message => message.Role));
+        Assert.Equal("rows:0", row.Uid);
+    }
+
+    [Fact]
+    public void Content_parts_hold_text_and_pictures_by_path_or_data()
+    {
+        TrainingExample row = Messages("""
+            {"messages":[{"role":"user","content":[{"type":"image","image":"a.png"},{"type":"text","text":"between"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AQID"}}]},{"role":"assistant","content":[{"type":"text","text":"d"}]}]}
+            """);
+        IReadOnlyList<ContentPart> parts = row.Prompt[0].Content;
+        Assert.Equal(Path.Combine(_folder, "a.png"), Assert.IsType<ImagePart>(parts[0]).Image.Path);
+        Assert.Equal("between", Assert.IsType<TextPart>(parts[1]).Text);
+        Assert.Equal([1, 2, 3], Assert.IsType<ImagePart>(parts[2]).Image.Bytes!.Value.ToArray());
+    }
+
+    [Fact]
+    public void Share_gpt_turns_take_their_pictures_in_order()
+    {
+        TrainingExample row = ShareGpt("""
+            [{"conversations":[{"from":"human","value":"<image>What is it?"},{"from":"gpt","value":"d"}],"images":["a.png"]}]
+            """);
+        Assert.Equal("d", row.Answer);
+        Assert.IsType<ImagePart>(row.Prompt[0].Content[0]);
+        Assert.Equal("What is it?", Assert.IsType<TextPart>(row.Prompt[0].Content[1]).Text);
+    }
+
+    [Theory]
+    [InlineData("""{"conversations":[{"from":"human","value":"<image><image>"},{"from":"gpt","value":"d"}],"images":["a.png"]}""", "more <image> than images")]
+    [InlineData("""{"conversations":[{"from":"human","value":"x"},{"from":"gpt","value":"d"}],"images":["a.png"]}""", "1 images have no <image>")]
+    [InlineData("""{"conversations":[{"from":"robot","value":"x"},{"from":"gpt","value":"d"}]}""", "speaker 'robot' is unknown")]
+    [InlineData("""{"conversations":[{"from":"human","value":"x"}]}""", "the last turn must be the assistant's")]
+    [InlineData("""{"conversation":[]}""", "no 'conversations' list")]
+    public void Bad_share_gpt_rows_are_named(string row, string problem) => Assert.Contains(
+        problem, Assert.Throws<DatasetException>(() => ConversationDatasets.ReadShareGpt(Write(row), new RowReport(false))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("""{"messages":3}""", "no 'messages' list")]
+    [InlineData("""[1""", "not valid JSON")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"},{"role":"tool","content":"y"}]}""", "role 'tool' is unknown")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":""}]}""", "the answer is empty")]
+    [InlineData("""{"messages":[{"role":"user","content":[{"type":"audio"}]},{"role":"assistant","content":"y"}]}""", "type 'audio'")]
+    [InlineData("""{"messages":[{"role":"user","content":[{"type":"image","image":"no.png"}]},{"role":"assistant","content":"y"}]}""", "image 'no.png' not found")]
+    [InlineData("""{"messages":[{"role":"user","content":[{"type":"image","image":"https://x/y.png"}]},{"role":"assistant","content":"y"}]}""", "pictures are not fetched")]
+    [InlineData("""{"messages":[{"role":"user","content":[{"type":"image","image":"data:image/png;base64,%%"}]},{"role":"assistant","content":"y"}]}""", "base64")]
+    [InlineData("""{"messages":[{"role":"user","content":"\ud800"},{"role":"assistant","content":"y"}]}""", "not valid Unicode")]
+    public void Bad_message_rows_are_named(string row, string problem) => Assert.Contains(
+        problem, Assert.Throws<DatasetException>(() => ConversationDatasets.ReadMessages(Write(row), new RowReport(false))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Bad_rows_are_listed_by_line_and_left_out()
+    {
+        const string Good = """{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]}""";
+        var report = new RowReport(Skip: true);
+        string file = Write($"{Good}\r\n\r\nnot json\r\n{Good}\n");
+        IReadOnlyList<TrainingExample> rows = ConversationDatasets.ReadMessages(file, report);
+        Assert.Equal(["rows:0", "rows:2"], rows.Select(row => row.Uid));
+        Assert.StartsWith($"{file}: line 3: ", Assert.Single(report.Skipped), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n\n")]
+    [InlineData("[]")]
+    public void An_empty_data_set_is_an_error(string text) => Assert.Contains(
+        "no usable rows", Assert.Throws<DatasetException>(() => ConversationDatasets.ReadMessages(Write(text), new RowReport(false))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_missing_file_is_an_error() =>
+        Assert.Contains("not found", Assert.Throws<DatasetException>(() => ConversationDatasets.ReadMessages(Path.Combine(_folder, "no.jsonl"), new RowReport(false))).Message, StringComparison.Ordinal);
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}

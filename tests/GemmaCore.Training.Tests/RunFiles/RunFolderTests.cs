@@ -1,0 +1,36 @@
+using GemmaCore.Training.RunFiles;
+
+namespace GemmaCore.Training.Tests.RunFiles;
+
+public sealed class RunFolderTests : IDisposable
+{
+    private readonly string _folder = Path.Combine(Directory.CreateTempSubdirectory("gemmacore-run-").FullName, "run");
+
+    [Fact]
+    public void Only_complete_checkpoints_count_in_order_of_steps()
+    {
+        foreach (string name in (string[])["checkpoint-200", "checkpoint-30", "checkpoint-x", "checkpoint-40.partial", "checkpoint-50"])
+            Directory.CreateDirectory(Path.Combine(_folder, name));
+        foreach (string name in (string[])["checkpoint-200", "checkpoint-30", "checkpoint-x"])
+            File.WriteAllText(Path.Combine(_folder, name, TrainerStateFile.Name), "{}");
+        var folder = new RunFolder(_folder);
+        Assert.Equal([30, 200], folder.Checkpoints.Select(item => item.Step));
+        Assert.False(Directory.Exists(Path.Combine(_folder, "checkpoint-40.partial"))); // what a killed save left behind
+    }
+
+    [Fact]
+    public void The_log_grows_by_a_line_and_is_cut_back_whole()
+    {
+        var folder = new RunFolder(_folder);
+        LogEntry[] entries = [new(1, 0.1, 2, 1, 1e-3, null), new(2, 0.2, null, null, null, 1.5)];
+        folder.WriteLog([]);
+        foreach (LogEntry entry in entries) folder.AppendLog(entry);
+        string path = Path.Combine(_folder, "train.jsonl");
+        Assert.Equal(["{\"epoch\":0.1,\"grad_norm\":1,\"learning_rate\":0.001,\"loss\":2,\"step\":1}", "{\"epoch\":0.2,\"eval_loss\":1.5,\"step\":2}"], File.ReadAllLines(path));
+        File.AppendAllText(path, "{\"epoch\":0.3,\"gra"); // killed while writing
+        folder.WriteLog(entries[..1]);
+        Assert.Single(File.ReadAllLines(path));
+    }
+
+    public void Dispose() => Directory.Delete(Path.GetDirectoryName(_folder)!, recursive: true);
+}
