@@ -65,12 +65,14 @@ public sealed class ConfigurationReader
             LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),
             LoraDropout = run.Number("lora_dropout", 0, 0, 0.99),
             UseRslora = run.Flag("use_rslora", false),
-            TargetModules = run.Texts("target_modules", defaults.TargetModules) is ["all"] ? ["all-linear"] : run.Texts("target_modules", defaults.TargetModules),
+            TargetModules = run.Texts("target_modules", defaults.TargetModules) is var targets && targets is ["all"] ? ["all-linear"] : targets,
             PeftLayout = run.Choice("peft_layout", "default", "legacy"),
             PerDeviceTrainBatchSize = run.Int("per_device_train_batch_size", 8, 1, 1 << 16),
             PerDeviceEvalBatchSize = run.Int("per_device_eval_batch_size", 8, 1, 1 << 16),
             GradientAccumulationSteps = run.Int("gradient_accumulation_steps", 1, 1, 1 << 16),
-            LossReduction = run.Choice("loss_reduction", "mean_of_means", "token_weighted") == "token_weighted" ? LossReduction.TokenWeighted : LossReduction.MeanOfMeans,
+            LossReduction = run.Choice("loss_reduction", "mean_of_means", "token_weighted") == "mean_of_means"
+                ? LossReduction.MeanOfMeans
+                : LossReduction.TokenWeighted,
             AnswersOnly = run.Choice("loss_on", "assistant_only", "all_text") == "assistant_only",
             MaxLength = run.Int("max_length", 0, 0, 1 << 26),
             LearningRate = learningRate,
@@ -129,8 +131,9 @@ public sealed class ConfigurationReader
         var values = new ConfigurationValues("lr_scheduler_kwargs.");
         foreach ((string key, string value) in _run.Block("lr_scheduler_kwargs")) values.Set(key, new YamlScalarNode(value));
         if (values.Contains("min_lr_rate")) rate = values.Number("min_lr_rate", 0, 0, 1);
-        if (values.Contains("min_lr")) rate = values.Number("min_lr", 0, 0, learningRate) / learningRate;
-        if (values.Contains("num_cycles") && values.Number("num_cycles", 0.5, 0, 100) is not 0.5) throw values.Wrong("num_cycles", values.Text("num_cycles", ""), "0.5");
+        if (values.Contains("min_lr") && learningRate > 0) rate = values.Number("min_lr", 0, 0, learningRate) / learningRate;
+        if (values.Contains("num_cycles") && values.Number("num_cycles", 0.5, 0, 100) is not 0.5)
+            throw values.Wrong("num_cycles", values.Text("num_cycles", ""), "0.5");
         _ = (values.Node("min_lr_rate"), values.Node("min_lr"), values.Node("num_cycles"));
         values.RefuseUnknown();
         return rate;
@@ -153,7 +156,10 @@ public sealed class ConfigurationReader
         if (configuration.EvalDataset is not null && configuration.ValSize > 0)
             throw new ConfigurationException("val_size: rows are held out only where there is no eval_dataset; leave one of the two out");
         if (configuration is { Evaluates: true, EvalDataset: null, ValSize: 0, Dataset.Type: not "flare" })
-            throw new ConfigurationException($"eval_strategy: nothing to evaluate on; give eval_dataset: {{ type: {configuration.Dataset.Type}, path: ... }} or val_size");
+        {
+            throw new ConfigurationException(
+                $"eval_strategy: nothing to evaluate on; give eval_dataset: {{ type: {configuration.Dataset.Type}, path: ... }} or val_size");
+        }
     }
 
     private void Set(string given, YamlNode value, bool isOverride)
@@ -180,13 +186,21 @@ public sealed class ConfigurationReader
         else if (ConfigurationKeys.Fixed.TryGetValue(given, out string[]? values))
         {
             if (values.Length > 0 && !ConfigurationValues.IsNull(value) && !values.Contains(scalar) && !values.Contains(lower))
-                throw new ConfigurationException($"{given}: expected {string.Join(" or ", values)}, got '{(scalar.Length > 0 ? scalar : "a list or block")}'; nothing else is supported");
+            {
+                string got = scalar.Length > 0 ? scalar : "a list or block";
+                throw new ConfigurationException($"{given}: expected {string.Join(" or ", values)}, got '{got}'; nothing else is supported");
+            }
+
             _notes.Add($"{given} is not needed here and has no effect");
             return;
         }
 
         if (!isOverride && !_givenAs.TryAdd(key, given))
-            throw new ConfigurationException($"{given}: {key} was given before{(_givenAs[key] == key ? "" : $" as {_givenAs[key]}")}; leave one of the two out");
+        {
+            string spelling = _givenAs[key] == key ? "" : $" as {_givenAs[key]}";
+            throw new ConfigurationException($"{given}: {key} was given before{spelling}; leave one of the two out");
+        }
+
         Place(key, value);
     }
 
@@ -238,7 +252,8 @@ public sealed class ConfigurationReader
         {
             depth += parser.Current!.NestingIncrease;
             if (depth > MaxDepth) throw new ConfigurationException($"{where}line {parser.Current.Start.Line}: values are nested more than {MaxDepth} deep");
-            if (parser.Current is AnchorAlias) throw new ConfigurationException($"{where}line {parser.Current.Start.Line}: YAML aliases (*name) are not supported; write the value out");
+            if (parser.Current is AnchorAlias)
+                throw new ConfigurationException($"{where}line {parser.Current.Start.Line}: YAML aliases (*name) are not supported; write the value out");
         }
     }
 }

@@ -28,7 +28,7 @@ public static class LossPlot
         plot.YLabel("nats per token");
         plot.Font.Set(FontName);
         plot.Axes.Title.Label.Bold = false; // the one face that travels with the program is regular
-        if (evaluation.Length > 0) plot.ShowLegend();
+        if (evaluation.Length > 0) plot.ShowLegend(Alignment.UpperRight); // where a falling loss leaves room
         else plot.HideLegend();
         AtomicFile.WriteAllBytes(path, plot.GetImageBytes(900, 520, ImageFormat.Png));
     }
