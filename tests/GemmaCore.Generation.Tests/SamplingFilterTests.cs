@@ -21,14 +21,7 @@ public sealed class SamplingFilterTests
             "top_k_5" => (logits, _) => SamplingFilters.TopK(logits, 5),
             "top_p_0_9" => (logits, _) => SamplingFilters.TopP(logits, 0.9f),
             "min_p_0_1" => (logits, _) => SamplingFilters.MinP(logits, 0.1f),
-            _ => (logits, history) =>
-            {
-                SamplingFilters.RepetitionPenalty(logits, history, 1.3f);
-                SamplingFilters.Temperature(logits, 0.7f);
-                SamplingFilters.TopK(logits, 40);
-                SamplingFilters.TopP(logits, 0.9f);
-                SamplingFilters.MinP(logits, 0.02f);
-            },
+            _ => Chain,
         };
         for (int row = 0; row < 6; row++)
         {
@@ -41,6 +34,15 @@ public sealed class SamplingFilterTests
                 if (!float.IsNegativeInfinity(expected[i])) Assert.InRange(Math.Abs(expected[i] - logits[i]), 0, 1e-6 * Math.Max(1, Math.Abs(expected[i])));
             }
         }
+    }
+
+    private static void Chain(Span<float> logits, ReadOnlySpan<int> history)
+    {
+        SamplingFilters.RepetitionPenalty(logits, history, 1.3f);
+        SamplingFilters.Temperature(logits, 0.7f);
+        SamplingFilters.TopK(logits, 40);
+        SamplingFilters.TopP(logits, 0.9f);
+        SamplingFilters.MinP(logits, 0.02f);
     }
 
     [Fact]

@@ -39,7 +39,7 @@ internal readonly unsafe struct Vectors128 : IVectors<Vector128<float>>
     public static Vector128<float> Round(Vector128<float> value) => Vector128.Round(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> ScaleByPowerOfTwo(Vector128<float> value, Vector128<float> exponent) => 
+    public static Vector128<float> ScaleByPowerOfTwo(Vector128<float> value, Vector128<float> exponent) =>
         (value.AsInt32() + (Vector128.ConvertToInt32(exponent) << 23)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -39,7 +39,7 @@ internal readonly unsafe struct Vectors256 : IVectors<Vector256<float>>
     public static Vector256<float> Round(Vector256<float> value) => Vector256.Round(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> ScaleByPowerOfTwo(Vector256<float> value, Vector256<float> exponent) => 
+    public static Vector256<float> ScaleByPowerOfTwo(Vector256<float> value, Vector256<float> exponent) =>
         (value.AsInt32() + (Vector256.ConvertToInt32(exponent) << 23)).AsSingle();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
