@@ -40,7 +40,9 @@ internal static class TrainCommand
             if (parsed.GetResult(resume) is not null) session.Resume(parsed.GetValue(resume));
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);
-            return 0;
+            if (!Edge.Interrupted.IsCancellationRequested || session.State.Step == session.State.MaxSteps) return 0;
+            Console.Error.WriteLine($"gemmacore: interrupted after step {session.State.Step} of {session.State.MaxSteps} and saved; go on with --resume");
+            return 1; // a script must not take the unfinished adapter for the result
         });
         return command;
     }
