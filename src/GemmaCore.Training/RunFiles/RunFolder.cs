@@ -42,10 +42,19 @@ public sealed class RunFolder
         ArgumentNullException.ThrowIfNull(optimizer);
         string final = System.IO.Path.Combine(Path, Prefix + state.Step.ToString(CultureInfo.InvariantCulture)), partial = final + Partial;
         if (Directory.Exists(final)) return; // a resumed run has come back to a step it had saved: the bytes are the same
-        adapter.Save(partial, layout);
-        SafetensorsWriter.Write(System.IO.Path.Combine(partial, OptimizerName), [.. OptimizerTensors(optimizer)]);
-        AtomicFile.WriteAllText(System.IO.Path.Combine(partial, TrainerStateFile.Name), stateText);
-        Directory.Move(partial, final);
+        try
+        {
+            adapter.Save(partial, layout);
+            SafetensorsWriter.Write(System.IO.Path.Combine(partial, OptimizerName), [.. OptimizerTensors(optimizer)]);
+            AtomicFile.WriteAllText(System.IO.Path.Combine(partial, TrainerStateFile.Name), stateText);
+            Directory.Move(partial, final);
+        }
+        catch (IOException)
+        {
+            Directory.Delete(partial, recursive: true); // on a full disk its files are in the way
+            throw;
+        }
+
         if (limit <= 0) return;
         IReadOnlyList<(int Step, string Folder)> old = [.. Checkpoints.Where(item => item.Step != state.BestStep)];
         foreach ((_, string folder) in old.Take(Math.Max(0, old.Count - limit))) Remove(folder);
