@@ -41,11 +41,14 @@ public static class AtomicFile
                 throw;
             }
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is UnauthorizedAccessException || IsWriteFailure(error))
         {
             throw new IOException($"{path}: could not be written: {error.Message}", error);
         }
     }
+
+    // .NET reports a file that outgrows a file system or a user's limit (EFBIG) as an argument out of range.
+    private static bool IsWriteFailure(Exception error) => error is IOException or ArgumentOutOfRangeException { ParamName: "value" };
 
     private static void Discard(FileStream stream, string temporary)
     {
@@ -54,7 +57,7 @@ public static class AtomicFile
             // Closing flushes what is buffered, which fails again on a full disk.
             stream.Dispose();
         }
-        catch (IOException)
+        catch (Exception error) when (IsWriteFailure(error))
         {
             // The first failure is the one to report.
         }

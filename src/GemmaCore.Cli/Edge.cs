@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Inputs;
 using GemmaCore.Tensors;
@@ -20,16 +21,24 @@ internal static class Edge
         Console.CancelKeyPress += OnInterrupt;
         string[] normalised = [.. args.Select(KebabCase)];
         ParseResult parsed = root.Parse(normalised);
-        if (parsed.Errors.Count > 0) return Usage(parsed, normalised);
+        bool json = normalised.Contains("--json");
+        if (parsed.Errors.Count > 0) return Fail(Usage(parsed, normalised), 2, json);
         try
         {
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
         catch (Exception error) when (!EnvironmentVariables.Trace)
         {
-            Console.Error.WriteLine("gemmacore: " + Describe(error));
-            return error is UsageException ? 2 : 1;
+            return Fail(Describe(error), error is UsageException ? 2 : 1, json);
         }
+    }
+
+    // With --json a reader of stdout gets a document in any case.
+    private static int Fail(string message, int exitCode, bool json)
+    {
+        Console.Error.WriteLine("gemmacore: " + message);
+        if (json) Console.WriteLine(new JsonObject { ["error"] = message, ["exit_code"] = exitCode }.ToJsonString());
+        return exitCode;
     }
 
     // One clear line for what users can cause; for anything else a hint how to see more.
@@ -45,23 +54,19 @@ internal static class Edge
 
     private static string OneLine(string message) => message.ReplaceLineEndings(" ");
 
-    private static int Usage(ParseResult parsed, string[] args)
+    private static string Usage(ParseResult parsed, string[] args)
     {
-        string? unknown = parsed.UnmatchedTokens.Count > 0 ? parsed.UnmatchedTokens[0] : null;
-        if (unknown is not null)
-        {
-            IEnumerable<string> known = unknown.StartsWith('-')
-                ? parsed.CommandResult.Command.Options.Select(option => option.Name)
-                : parsed.CommandResult.Command.Subcommands.Select(command => command.Name);
-            string nearest = Spelling.Nearest(unknown, known);
-            Console.Error.WriteLine($"gemmacore: '{unknown}' is unknown here{(nearest.Length > 0 ? $"; did you mean '{nearest}'?" : "")}");
-        }
-        else
-        {
-            Console.Error.WriteLine("gemmacore: " + (args.Length == 0 ? "say what to do: gemmacore -h lists the commands" : OneLine(parsed.Errors[0].Message)));
-        }
+        if (args.Length == 0) return "say what to do: gemmacore -h lists the commands";
+        if (parsed.UnmatchedTokens.Count == 0) return OneLine(parsed.Errors[0].Message);
+        return Unknown(parsed.UnmatchedTokens[0], parsed.CommandResult.Command);
+    }
 
-        return 2;
+    /// <summary>The complaint about a flag or verb that a command does not have.</summary>
+    public static string Unknown(string unknown, Command command)
+    {
+        IEnumerable<string> known = unknown.StartsWith('-') ? command.Options.Select(option => option.Name) : command.Subcommands.Select(verb => verb.Name);
+        string nearest = Spelling.Nearest(unknown, known);
+        return $"'{unknown}' is unknown here{(nearest.Length > 0 ? $"; did you mean '{nearest}'?" : "")}";
     }
 
     // Flags may be spelled with underscores, as Python tools do.

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics;
 
 namespace GemmaCore.Generation;
 
@@ -60,6 +61,18 @@ public static class SamplingFilters
         double cut = Math.Log(p);
         for (int i = 0; i < logits.Length; i++)
             if (logits[i] - max < cut) logits[i] = float.NegativeInfinity;
+    }
+
+    /// <summary>False when a NaN or an infinity is among the numbers.</summary>
+    public static bool AllFinite(ReadOnlySpan<float> values)
+    {
+        // A finite number times zero is zero; NaN and infinity become NaN, which no sum loses again.
+        Vector<float> sum = Vector<float>.Zero;
+        int i = 0;
+        for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count) sum += new Vector<float>(values[i..]) * Vector<float>.Zero;
+        float rest = Vector.Sum(sum);
+        for (; i < values.Length; i++) rest += values[i] * 0;
+        return rest == 0;
     }
 
     /// <summary>Largest logit.</summary>

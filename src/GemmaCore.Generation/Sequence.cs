@@ -39,8 +39,11 @@ internal sealed class Sequence : IDisposable
     public double DecodeSeconds { get; set; }
 
     /// <summary>Chooses the next token from its logits, which are overwritten, and reports it.</summary>
+    /// <exception cref="InputException">The logits are not finite: whatever came out would be no answer.</exception>
     public GeneratedToken Accept(Span<float> logits)
     {
+        if (!SamplingFilters.AllFinite(logits))
+            throw new InputException("the model's logits are not finite, so its weights or an adapter hold NaN, infinity or huge values; gemmacore info MODEL --check looks for them");
         float logprob = float.NaN;
         IReadOnlyList<TokenLogprob> top = [];
         double total = 0;

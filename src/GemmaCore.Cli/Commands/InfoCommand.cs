@@ -16,17 +16,20 @@ internal static class InfoCommand
 
             Examples:
               gemmacore info demo
-              gemmacore info demo --json
+              gemmacore info demo --check --json
             """);
         var model = new Argument<string>("MODEL") { Description = "model folder, adapter folder, hub id in the cache, or demo" };
         var json = new Option<bool>("--json") { Description = "print one JSON document" };
+        var check = new Option<bool>("--check") { Description = "read every weight and refuse NaN and infinity" };
         command.Add(model);
+        command.Add(check);
         command.Add(json);
         command.SetAction(parsed =>
         {
             string folder = ModelLocation.Resolve(parsed.GetValue(model)!);
             using var device = new CpuDevice(1);
-            JsonObject report = File.Exists(Path.Combine(folder, "adapter_config.json")) ? Adapter(folder, device) : Model(folder, device);
+            bool finite = parsed.GetValue(check);
+            JsonObject report = File.Exists(Path.Combine(folder, "adapter_config.json")) ? Adapter(folder, device) : Model(folder, device, finite);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJsonString());
             else foreach ((string name, JsonNode? value) in report) Console.WriteLine($"{name,-18}{Show(value)}");
             return 0;
@@ -34,10 +37,11 @@ internal static class InfoCommand
         return command;
     }
 
-    private static JsonObject Model(string folder, CpuDevice device)
+    private static JsonObject Model(string folder, CpuDevice device, bool checkFinite)
     {
         using LanguageModel model = ModelFolder.Load(folder, device);
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder, device);
+        if (checkFinite) checkpoint.CheckFinite();
         List<StoredTensor> tensors = [.. checkpoint.Files.SelectMany(file => file.Header.Tensors.Values)];
         return new JsonObject
         {

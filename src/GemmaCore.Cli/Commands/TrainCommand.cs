@@ -9,7 +9,7 @@ internal static class TrainCommand
     public static Command Create()
     {
         var command = new Command("train", """
-            Fine-tune a LoRA adapter.
+            Fine-tune a LoRA adapter. Ctrl-C once finishes the step, saves and exits with 1, as the run is not done; twice stops at once (130).
 
             Examples:
               gemmacore train configs/demo.yaml
@@ -19,15 +19,22 @@ internal static class TrainCommand
         var overrides = new Argument<string[]>("OVERRIDES") { Description = "key=value, dataset.key=value", Arity = ArgumentArity.ZeroOrMore };
         var resume = new Option<string?>("--resume") { Description = "go on from the newest checkpoint, or from this folder", Arity = ArgumentArity.ZeroOrOne };
         var smoke = new Option<bool>("--smoke") { Description = "three steps, to see that everything fits" };
+        var badRow = new Option<string?>("--on-bad-row") { Description = "stop at a row that cannot be read, or skip it; short for on_bad_row=" };
+        badRow.AcceptOnlyFromAmong("stop", "skip");
         command.Add(file);
         command.Add(overrides);
         command.Add(resume);
         command.Add(smoke);
+        command.Add(badRow);
         command.SetAction(parsed =>
         {
+            // A mistyped flag would pass for one of the overrides.
+            if (parsed.GetValue(overrides)?.FirstOrDefault(text => text.StartsWith('-') && !text.Contains('=', StringComparison.Ordinal)) is { } flag)
+                throw new UsageException(Edge.Unknown(flag, command));
             string path = parsed.GetValue(file)!;
             if (!File.Exists(path)) throw new UsageException($"{path}: not found; expected a YAML configuration");
-            ConfigurationReading reading = ReadConfiguration(path, parsed.GetValue(overrides) ?? []);
+            ConfigurationReading reading = ReadConfiguration(
+                path, [.. parsed.GetValue(overrides) ?? [], .. parsed.GetValue(badRow) is { } choice ? [$"on_bad_row={choice}"] : Array.Empty<string>()]);
             foreach (string note in reading.Notes) Console.Error.WriteLine($"{path}: {note}");
             TrainingConfiguration configuration = reading.Configuration with
             {
@@ -40,7 +47,9 @@ internal static class TrainCommand
             if (parsed.GetResult(resume) is not null) session.Resume(parsed.GetValue(resume));
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);
-            return 0;
+            if (!Edge.Interrupted.IsCancellationRequested || session.State.Step == session.State.MaxSteps) return 0;
+            Console.Error.WriteLine($"gemmacore: interrupted after step {session.State.Step} of {session.State.MaxSteps} and saved; go on with --resume");
+            return 1; // a script must not take the unfinished adapter for the result
         });
         return command;
     }

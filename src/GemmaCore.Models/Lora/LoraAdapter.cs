@@ -156,7 +156,7 @@ public sealed class LoraAdapter : IDisposable
         }
 
         if (missing.Count == 0) return;
-        string rest = string.Join(", ", missing.Take(8)) + (missing.Count > 8 ? $" and {missing.Count - 8} more" : "");
+        string rest = string.Join(", ", missing.Take(3)) + (missing.Count > 3 ? $" and {missing.Count - 3} more" : "");
         throw new CheckpointException(
             $"{folder}: applied {AppliedTensorCount} of {file.TensorCount} tensors; these fit no layer of the model: {rest}; is the adapter for another base model?");
     }

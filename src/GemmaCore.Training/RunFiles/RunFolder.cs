@@ -12,14 +12,14 @@ namespace GemmaCore.Training.RunFiles;
 /// </summary>
 public sealed class RunFolder
 {
-    private const string Prefix = "checkpoint-", OptimizerName = "optimizer.safetensors", LogName = "train.jsonl";
+    private const string Prefix = "checkpoint-", Partial = ".partial", OptimizerName = "optimizer.safetensors", LogName = "train.jsonl";
 
     /// <summary>Opens or creates the folder, and removes what an interrupted save left behind.</summary>
     public RunFolder(string path)
     {
         Path = path;
         Directory.CreateDirectory(path);
-        foreach (string leftover in Directory.EnumerateDirectories(path, Prefix + "*.partial")) Directory.Delete(leftover, recursive: true);
+        foreach (string leftover in Directory.EnumerateDirectories(path, Prefix + "*" + Partial)) Directory.Delete(leftover, recursive: true);
     }
 
     /// <summary>The folder.</summary>
@@ -40,15 +40,24 @@ public sealed class RunFolder
         ArgumentNullException.ThrowIfNull(state);
         ArgumentNullException.ThrowIfNull(adapter);
         ArgumentNullException.ThrowIfNull(optimizer);
-        string final = System.IO.Path.Combine(Path, Prefix + state.Step.ToString(CultureInfo.InvariantCulture)), partial = final + ".partial";
+        string final = System.IO.Path.Combine(Path, Prefix + state.Step.ToString(CultureInfo.InvariantCulture)), partial = final + Partial;
         if (Directory.Exists(final)) return; // a resumed run has come back to a step it had saved: the bytes are the same
-        adapter.Save(partial, layout);
-        SafetensorsWriter.Write(System.IO.Path.Combine(partial, OptimizerName), [.. OptimizerTensors(optimizer)]);
-        AtomicFile.WriteAllText(System.IO.Path.Combine(partial, TrainerStateFile.Name), stateText);
-        Directory.Move(partial, final);
+        try
+        {
+            adapter.Save(partial, layout);
+            SafetensorsWriter.Write(System.IO.Path.Combine(partial, OptimizerName), [.. OptimizerTensors(optimizer)]);
+            AtomicFile.WriteAllText(System.IO.Path.Combine(partial, TrainerStateFile.Name), stateText);
+            Directory.Move(partial, final);
+        }
+        catch (IOException)
+        {
+            Directory.Delete(partial, recursive: true); // on a full disk its files are in the way
+            throw;
+        }
+
         if (limit <= 0) return;
         IReadOnlyList<(int Step, string Folder)> old = [.. Checkpoints.Where(item => item.Step != state.BestStep)];
-        foreach ((_, string folder) in old.Take(Math.Max(0, old.Count - limit))) Directory.Delete(folder, recursive: true);
+        foreach ((_, string folder) in old.Take(Math.Max(0, old.Count - limit))) Remove(folder);
     }
 
     /// <summary>Restores adapter and optimiser from a checkpoint and cuts the log back to it.</summary>
@@ -90,6 +99,13 @@ public sealed class RunFolder
     /// <summary>Adds a line to the log.</summary>
     public void AppendLog(LogEntry entry) =>
         File.AppendAllText(System.IO.Path.Combine(Path, LogName), TrainerStateFile.ToJson(entry).ToJsonString() + "\n");
+
+    // Under the temporary name first: a checkpoint that lost half its files to a killed process must not look whole.
+    private static void Remove(string checkpoint)
+    {
+        Directory.Move(checkpoint, checkpoint + Partial);
+        Directory.Delete(checkpoint + Partial, recursive: true);
+    }
 
     private static int StepOf(string folder)
     {

@@ -1,0 +1,249 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Cli.Tests;
+
+public sealed class BadInputTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("missing shard", DamagedModel.FirstShard, "not found")]
+    [InlineData("truncated shard", DamagedModel.FirstShard, "truncated")]
+    [InlineData("header larger than the file", DamagedModel.FirstShard, "50000000 bytes")]
+    [InlineData("overlapping offsets", DamagedModel.FirstShard, DamagedModel.Tensor, "overlaps")]
+    [InlineData("offsets out of range", DamagedModel.FirstShard, "belong to no tensor")]
+    [InlineData("wrong dtype", DamagedModel.FirstShard, "layers.0.mlp.down_proj.weight", "is I8", "expected F32, F16 or BF16")]
+    [InlineData("dtype and offsets at odds", DamagedModel.FirstShard, "layers.0.input_layernorm.weight", "F32[128] takes 512 bytes", "offsets cover 256")]
+    [InlineData("wrong shape", DamagedModel.FirstShard, "layers.0.mlp.down_proj.weight", "[384, 128]", "expected [128, 384]")]
+    [InlineData("missing tokenizer", "tokenizer.json")]
+    [InlineData("absurd hidden size", "config.json", "hidden_size", "2000000000")]
+    [InlineData("absurd number of layers", "config.json", "num_hidden_layers", "1000000")]
+    [InlineData("absurd vocabulary", "config.json", "vocab_size", "-1")]
+    [InlineData("config that is no JSON", "config.json", "JSON")]
+    public void A_damaged_model_is_refused(string damage, params string[] words)
+    {
+        string model = DamagedModel.Copy(_folder);
+        DamagedModel.Damage(model, damage);
+        AssertOneLine(GemmacoreProcess.Run("generate", model, "--prompt", "Hello", "--max-tokens", "1"), 1, words);
+    }
+
+    [Fact]
+    public void NaN_in_a_matrix_is_found_by_the_check_and_named_with_its_element()
+    {
+        string model = DamagedModel.Copy(_folder);
+        DamagedModel.Damage(model, "NaN");
+        AssertOneLine(GemmacoreProcess.Run("info", model, "--check"), 1, DamagedModel.FirstShard, "layers.0.mlp.down_proj.weight", "NaN", "element 5");
+    }
+
+    [Fact]
+    public void An_answer_from_NaN_is_not_given()
+    {
+        string model = DamagedModel.Copy(_folder);
+        DamagedModel.Damage(model, "NaN");
+        AssertOneLine(GemmacoreProcess.Run("generate", model, "--prompt", "Hello", "--max-tokens", "4"), 1, "not finite", "info MODEL --check");
+    }
+
+    [Fact]
+    public void An_adapter_whose_tensors_fit_no_layer_is_refused()
+    {
+        string model = DamagedModel.Copy(_folder), adapter = _folder.File("adapter");
+        Directory.CreateDirectory(adapter);
+        File.Copy(Path.Combine(model, DamagedModel.FirstShard), Path.Combine(adapter, "adapter_model.safetensors"));
+        File.WriteAllText(Path.Combine(adapter, "adapter_config.json"), """{"peft_type": "LORA", "r": 2, "lora_alpha": 2, "target_modules": ["q_proj"]}""");
+        AssertOneLine(GemmacoreProcess.Run("generate", model, "--prompt", "Hello", "--adapter", adapter), 1, "applied", "another base model");
+    }
+
+    [Fact]
+    public void An_adapter_for_another_base_is_refused_with_the_layer_and_both_shapes()
+    {
+        ShortRun.WriteConfiguration(_folder.Path);
+        GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "max_steps=1").Expect(0);
+        string model = DamagedModel.Copy(_folder), config = _folder.File("out/adapter_model.safetensors");
+        byte[] weights = File.ReadAllBytes(config);
+        int length = (int)BinaryPrimitives.ReadInt64LittleEndian(weights);
+        JsonObject header = JsonNode.Parse(weights.AsSpan(8, length))!.AsObject();
+        foreach ((string name, JsonNode? tensor) in header.Where(entry => entry.Key.EndsWith("lora_A.weight", StringComparison.Ordinal)))
+        {
+            // The same bytes as half the inputs and twice the rank fit the file, but no longer the pair.
+            tensor!["shape"] = new JsonArray(tensor["shape"]![0]!.GetValue<int>() * 2, tensor["shape"]![1]!.GetValue<int>() / 2);
+        }
+
+        byte[] json = System.Text.Encoding.UTF8.GetBytes(header.ToJsonString());
+        File.WriteAllBytes(config, [.. BitConverter.GetBytes((long)json.Length), .. json, .. weights.AsSpan(8 + length)]);
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "merge", model, "--adapter", "out", "--out", "merged"), 1, "lora_A [4, ", "rank 2");
+        Assert.False(Directory.Exists(_folder.File("merged")));
+    }
+
+    [Fact]
+    public void A_picture_that_is_none_is_refused()
+    {
+        File.WriteAllText(_folder.File("note.png"), "this is a note");
+        AssertOneLine(Ask("--image", _folder.File("note.png")), 1, "note.png", "not a PNG");
+        AssertOneLine(Ask("--image", _folder.File("nowhere.png")), 1, "nowhere.png", "cannot be read");
+    }
+
+    [Fact]
+    public void A_huge_picture_is_refused_by_its_header()
+    {
+        File.WriteAllBytes(_folder.File("huge.png"), PngHeader(40_000, 40_000));
+        AssertOneLine(Ask("--image", _folder.File("huge.png")), 1, "huge.png", "40000 x 40000");
+    }
+
+    [Fact]
+    public void A_prompt_longer_than_the_context_is_refused_with_both_lengths()
+    {
+        string words = string.Concat(Enumerable.Repeat("cells ", 9_000));
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", words, "--max-tokens", "1"), 1, "8192 positions");
+    }
+
+    [Fact]
+    public void Pictures_and_their_marks_must_be_equally_many()
+    {
+        string image = Goldens.DemoPath("data/validation-public/Microscopy/phantom_cells/imagesVal/phantom_cells_0000.jpg");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--raw", "--prompt", "<start_of_image> and <start_of_image>", "--image", image), 1, "1 image", "2 image mark");
+    }
+
+    [Theory]
+    [InlineData("[]", "no rows")]
+    [InlineData("{}", "expected a JSON array")]
+    [InlineData("[", "not valid JSON")]
+    public void A_data_set_without_rows_is_refused_and_nothing_is_written(string questions, string complaint)
+    {
+        File.WriteAllText(_folder.File("questions.json"), questions);
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "predict", "demo", "--data", "questions.json", "--out", "answers.json"), 1, "questions.json", complaint);
+        ShortRun.WriteConfiguration(_folder.Path);
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "dataset.path=questions.json", "dataset.tasks=all"), 1, "questions.json", complaint);
+        Assert.Equal(["questions.json", "run.yaml"], _folder.Entries);
+    }
+
+    [Fact]
+    public void An_unreadable_row_stops_the_run_or_is_listed_with_file_and_index()
+    {
+        string image = Goldens.DemoPath("data/training/Microscopy/phantom_cells/imagesTr/phantom_cells_0000.jpg");
+        File.WriteAllText(_folder.File("broken.jpg"), "no picture");
+        File.WriteAllText(_folder.File("rows.json"), $$"""
+            [{"TaskType": "Counting", "ImageName": "{{image}}", "Question": "How many cells?", "Answer": "3"},
+             {"TaskType": "Counting", "ImageName": "missing.jpg", "Question": "How many cells?", "Answer": "3"},
+             {"TaskType": "Counting", "ImageName": "broken.jpg", "Question": "How many cells?", "Answer": "3"}]
+            """);
+        string[] predict = ["predict", "demo", "--data", "rows.json", "--max-tokens", "2", "--out", "answers.json", "--on-bad-row"];
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, [.. predict, "stop"]), 1, "rows.json: row 1", "missing.jpg");
+        Assert.False(File.Exists(_folder.File("answers.json")));
+        string listed = GemmacoreProcess.RunIn(_folder.Path, [.. predict, "skip"]).Expect(0).Error;
+        Assert.Contains("left out: rows.json: row 1: image 'missing.jpg' not found", listed, StringComparison.Ordinal);
+        Assert.Contains("left out: rows.json: row 2: ", listed, StringComparison.Ordinal);
+        Assert.Single(JsonNode.Parse(File.ReadAllText(_folder.File("answers.json")))!.AsArray());
+
+        ShortRun.WriteConfiguration(_folder.Path);
+        string[] train = ["train", "run.yaml", "dataset.path=rows.json", "dataset.tasks=all", "max_steps=2", "--on-bad-row"];
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, [.. train, "stop"]), 1, "rows.json: row 1", "missing.jpg");
+        listed = GemmacoreProcess.RunIn(_folder.Path, [.. train, "skip"]).Expect(0).Error;
+        Assert.Contains("left out: rows.json: row 1: image 'missing.jpg' not found", listed, StringComparison.Ordinal);
+        Assert.Contains("left out: rows.json: row 2: ", listed, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_unknown_configuration_key_names_the_nearest()
+    {
+        ShortRun.WriteConfiguration(_folder.Path);
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "learning_rat=1e-3"), 1, "learning_rat", "did you mean", "learning_rate");
+        File.AppendAllText(_folder.File("run.yaml"), "\nlora_rnk: 4\n");
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml"), 1, "run.yaml", "lora_rnk", "lora_rank");
+        Assert.Equal(["run.yaml"], _folder.Entries);
+    }
+
+    [Theory]
+    [InlineData("did you mean 'generate'?", "generat")]
+    [InlineData("did you mean '--prompt'?", "generate", "demo", "--promt", "Hello")]
+    [InlineData("did you mean '--smoke'?", "train", "run.yaml", "--smok")]
+    [InlineData("'--prompt' is required", "generate", "demo")]
+    [InlineData("gemmacore -h")]
+    [InlineData("not found", "info", "nowhere")]
+    [InlineData("--temperature", "generate", "demo", "--prompt", "Hello", "--temperature", "warm")]
+    [InlineData("--device", "generate", "demo", "--prompt", "Hello", "--device", "cuda")]
+    public void A_command_line_that_makes_no_sense_is_a_usage_error(string complaint, params string[] arguments)
+    {
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, arguments), 2, complaint);
+    }
+
+    // The limit on the size of a file stands for the full disk: write() fails half-way in the same manner. SIGXFSZ must be ignored for that.
+    [Theory]
+    [InlineData("train run.yaml", 40, "adapter_model.safetensors")]
+    [InlineData("init --preset tiny --out out", 1000, "safetensors")]
+    [InlineData("merge demo --adapter adapter --out out", 1000, "safetensors")]
+    public void A_full_disk_while_saving_is_told_and_leaves_no_half_file(string arguments, int kilobytes, string file)
+    {
+        ShortRun.WriteConfiguration(_folder.Path);
+        if (arguments.StartsWith("merge", StringComparison.Ordinal)) GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "max_steps=1", "output_dir=adapter").Expect(0);
+        string limits = string.Create(CultureInfo.InvariantCulture, $"trap '' XFSZ; ulimit -f {kilobytes}; export DOTNET_EnableWriteXorExecute=0; exec \"$0\" exec \"$1\" {arguments}");
+        using GemmacoreProcess process = GemmacoreProcess.Launch(_folder.Path, "bash", ["-c", limits, GemmacoreProcess.Host, GemmacoreProcess.Program]);
+        AssertOneLine(process.WaitForEnd(), 1, file, "could not be written");
+        Assert.DoesNotContain(_folder.Entries, entry => entry.StartsWith("out", StringComparison.Ordinal)
+            && (entry.Contains(".safetensors", StringComparison.Ordinal) || entry.EndsWith(".partial", StringComparison.Ordinal) || Path.GetFileName(entry).StartsWith('.')));
+    }
+
+    // The full disk itself, where the machine lets its users mount.
+    [Fact]
+    public void A_disk_of_three_hundred_kilobytes_keeps_the_checkpoints_that_fit_and_no_half_file()
+    {
+        using (GemmacoreProcess trial = GemmacoreProcess.Launch(_folder.Path, "bash", ["-c", "unshare -rm mount -t tmpfs none /mnt"]))
+            Assert.SkipUnless(trial.WaitForEnd().ExitCode == 0, "no right to mount a small disk here; the limit on file sizes is tested instead");
+        ShortRun.WriteConfiguration(_folder.Path);
+        Directory.CreateDirectory(_folder.File("out"));
+        const string command = "mount -t tmpfs -o size=300k none out; \"$0\" exec \"$1\" train run.yaml save_total_limit=0; code=$?; find out -type f; exit $code";
+        using GemmacoreProcess process = GemmacoreProcess.Launch(_folder.Path, "unshare", ["-rm", "bash", "-c", command, GemmacoreProcess.Host, GemmacoreProcess.Program]);
+        Finished finished = process.WaitForEnd();
+        AssertOneLine(finished with { Output = "" }, 1, "out/", "could not be written", "No space left");
+        string[] left = finished.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Contains("out/checkpoint-1/trainer_state.json", left);
+        Assert.DoesNotContain(left, file => Path.GetFileName(file).StartsWith('.') || file.StartsWith("out/adapter", StringComparison.Ordinal));
+    }
+
+    private static Finished Ask(params string[] arguments) => GemmacoreProcess.Run(["generate", "demo", "--prompt", "What is it?", .. arguments]);
+
+    // Progress may come before it; the complaint is one line, the last.
+    private static void AssertOneLine(Finished finished, int exitCode, params string[] words)
+    {
+        finished.Expect(exitCode);
+        string[] lines = finished.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.True(lines.Length > 0, "nothing on stderr");
+        Assert.Single(lines, line => line.StartsWith("gemmacore: ", StringComparison.Ordinal));
+        Assert.StartsWith("gemmacore: ", lines[^1], StringComparison.Ordinal);
+        Assert.True(lines[^1].Length < 600, $"{lines[^1].Length} characters: {lines[^1]}");
+        foreach (string word in words) Assert.Contains(word, lines[^1], StringComparison.OrdinalIgnoreCase);
+        foreach (string sign in (string[])["Unhandled", "   at ", "GEMMACORE_TRACE", "Exception"]) Assert.DoesNotContain(sign, finished.Error, StringComparison.Ordinal);
+        Assert.Equal("", finished.Output);
+    }
+
+    // Signature, IHDR and an empty IDAT: all that a reader sees before it would allocate the pixels.
+    private static byte[] PngHeader(int width, int height)
+    {
+        byte[] ihdr = new byte[17];
+        "IHDR"u8.CopyTo(ihdr);
+        BinaryPrimitives.WriteInt32BigEndian(ihdr.AsSpan(4), width);
+        BinaryPrimitives.WriteInt32BigEndian(ihdr.AsSpan(8), height);
+        (ihdr[12], ihdr[13]) = (8, 2);
+        return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, .. Chunk(ihdr), .. Chunk("IDAT"u8), .. Chunk("IEND"u8)];
+    }
+
+    private static byte[] Chunk(ReadOnlySpan<byte> typeAndBody)
+    {
+        uint crc = uint.MaxValue;
+        foreach (byte value in typeAndBody)
+        {
+            crc ^= value;
+            for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0xEDB88320 & (uint)-(int)(crc & 1));
+        }
+
+        var chunk = new byte[typeAndBody.Length + 8];
+        BinaryPrimitives.WriteInt32BigEndian(chunk, typeAndBody.Length - 4);
+        typeAndBody.CopyTo(chunk.AsSpan(4));
+        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(4 + typeAndBody.Length), ~crc);
+        return chunk;
+    }
+}

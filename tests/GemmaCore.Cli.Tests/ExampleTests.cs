@@ -1,0 +1,65 @@
+using System.Text.RegularExpressions;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Cli.Tests;
+
+/// <summary>Every verb's <c>-h</c> shows two examples, and they run as printed, in a folder that looks like a clone.</summary>
+public sealed class ExampleTests
+{
+    // Minutes each: tools/check.sh runs the demo, ResumeTests trains, and the --smoke example below runs the same configuration.
+    private static readonly string[] TooLong = ["gemmacore demo", "gemmacore demo --out demo-out --seed 43", "gemmacore train configs/demo.yaml"];
+
+    [Theory]
+    [InlineData("demo")]
+    [InlineData("doctor")]
+    [InlineData("init")]
+    [InlineData("info")]
+    [InlineData("generate")]
+    [InlineData("chat")]
+    [InlineData("train")]
+    [InlineData("predict")]
+    [InlineData("merge")]
+    public void The_examples_of_a_verb_run_as_printed(string verb)
+    {
+        string[] examples = Examples(GemmacoreProcess.Run(verb, "-h").Expect(0).Output);
+        Assert.Equal(2, examples.Length);
+        using TemporaryFolder folder = CloneLike();
+        if (verb == "merge") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out");
+        foreach (string example in examples.Except(TooLong))
+        {
+            Run(folder, example);
+            if (verb == "merge") Directory.Delete(folder.File("merged"), recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Every_verb_is_among_the_tested_ones()
+    {
+        string help = GemmacoreProcess.Run("-h").Expect(0).Output;
+        string[] listed = [.. Regex.Matches(help[help.IndexOf("Commands:", StringComparison.Ordinal)..], @"(?m)^  (\w+) ").Select(match => match.Groups[1].Value)];
+        string[] tested = [.. typeof(ExampleTests).GetMethod(nameof(The_examples_of_a_verb_run_as_printed))!.GetCustomAttributes(typeof(InlineDataAttribute), false)
+            .Cast<InlineDataAttribute>().Select(data => (string)data.Data[0]!)];
+        Assert.Equal(tested.Order(StringComparer.Ordinal), listed.Order(StringComparer.Ordinal));
+    }
+
+    private static string[] Examples(string help) =>
+    [
+        .. help[help.IndexOf("Examples:", StringComparison.Ordinal)..].Split('\n').Skip(1)
+            .TakeWhile(line => line.Trim().Length > 0).Select(line => line.Trim()),
+    ];
+
+    private static TemporaryFolder CloneLike()
+    {
+        var folder = new TemporaryFolder();
+        foreach (string name in (string[])["demo", "configs"]) Directory.CreateSymbolicLink(folder.File(name), Goldens.RepositoryPath(name));
+        return folder;
+    }
+
+    private static void Run(TemporaryFolder folder, string example)
+    {
+        string command = "gemmacore() { \"$HOST\" exec \"$PROGRAM\" \"$@\"; }\n" + example;
+        using GemmacoreProcess process = GemmacoreProcess.Launch(
+            folder.Path, "env", ["HOST=" + GemmacoreProcess.Host, "PROGRAM=" + GemmacoreProcess.Program, "bash", "-c", command], threads: 2);
+        process.WaitForEnd().Expect(0);
+    }
+}

@@ -1,0 +1,153 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using GemmaCore.Checkpoints;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Cli.Tests;
+
+public sealed class ResumeTests : IClassFixture<ResumeTests.UninterruptedRun>
+{
+    private static readonly string[] SameBytes = ["adapter_model.safetensors", "adapter_config.json", "train.jsonl", "trainer_state.json", "training_loss.png"];
+
+    // Of run.json these two alone tell of the process, not of the run.
+    private static readonly string[] ClockAndMemory = ["seconds", "peak_memory_measured_bytes"];
+
+    private readonly UninterruptedRun _whole;
+
+    public ResumeTests(UninterruptedRun whole) => _whole = whole;
+
+    [Fact]
+    public void A_run_killed_again_and_again_ends_with_the_bytes_of_one_that_was_not()
+    {
+        const int kills = 20;
+        var random = new Random(7);
+        int killed = 0;
+        while (killed < kills)
+        {
+            using var folder = new TemporaryFolder();
+            ShortRun.WriteConfiguration(folder.Path);
+            for (bool ended = false; !ended;)
+            {
+                using GemmacoreProcess process = GemmacoreProcess.Start(folder.Path, ["train", "run.yaml", .. Resume(folder)]);
+                // Before the first step, or up to three steps on, and then anywhere within the next one and its save.
+                bool running = process.WaitForLines("step ", random.Next(4));
+                Thread.Sleep(random.Next(running ? 90 : 1));
+                if (killed < kills && process.Kill()) killed++;
+                else
+                {
+                    process.WaitForEnd().Expect(0);
+                    ended = true;
+                }
+
+                AssertEverythingIsReadable(folder.File("out"));
+            }
+
+            AssertSameAsUninterrupted(folder);
+        }
+    }
+
+    [Fact]
+    public void Two_threads_give_the_bytes_of_one()
+    {
+        using var folder = new TemporaryFolder();
+        ShortRun.WriteConfiguration(folder.Path);
+        using GemmacoreProcess process = GemmacoreProcess.Launch(folder.Path, GemmacoreProcess.Host, ["exec", GemmacoreProcess.Program, "train", "run.yaml"], threads: 2);
+        process.WaitForEnd().Expect(0);
+        AssertSameAsUninterrupted(folder);
+    }
+
+    [Fact]
+    public void One_interrupt_finishes_the_step_and_saves_and_the_run_can_go_on_to_the_same_bytes()
+    {
+        using var folder = new TemporaryFolder();
+        ShortRun.WriteConfiguration(folder.Path);
+        using GemmacoreProcess process = GemmacoreProcess.StartInterruptible(folder.Path, "train", "run.yaml", "save_steps=100");
+        Assert.True(process.WaitForLines("step ", 1));
+        process.Interrupt();
+        Finished interrupted = process.WaitForEnd().Expect(1);
+        int steps = JsonNode.Parse(File.ReadAllText(folder.File("out/trainer_state.json")))!["global_step"]!.GetValue<int>();
+        Assert.InRange(steps, 1, ShortRun.Steps - 1);
+        Assert.Equal($"gemmacore: interrupted after step {steps} of {ShortRun.Steps} and saved; go on with --resume", interrupted.Error.Split('\n')[^1]);
+        Assert.True(Directory.Exists(folder.File($"out/checkpoint-{steps}")));
+        GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "--resume").Expect(0);
+        AssertSameAsUninterrupted(folder);
+    }
+
+    [Fact]
+    public void Two_interrupts_stop_at_once_and_leave_only_whole_files()
+    {
+        using var folder = new TemporaryFolder();
+        ShortRun.WriteConfiguration(folder.Path);
+        // A step of a hundred micro-batches: still at work when the second signal comes.
+        using GemmacoreProcess process = GemmacoreProcess.StartInterruptible(
+            folder.Path, "train", "run.yaml", "dataset.max_samples=32", "per_device_train_batch_size=1", "gradient_accumulation_steps=32", "num_train_epochs=50", "max_steps=-1");
+        Assert.True(process.WaitForLines("step ", 1));
+        process.Interrupt();
+        Assert.True(process.WaitForLines("gemmacore: finishing the step", 1));
+        process.Interrupt();
+        process.WaitForEnd().Expect(130);
+        Assert.False(File.Exists(folder.File("out/adapter_model.safetensors")));
+        AssertEverythingIsReadable(folder.File("out"));
+    }
+
+    private static string[] Resume(TemporaryFolder folder) =>
+        Directory.Exists(folder.File("out")) && Directory.EnumerateDirectories(folder.File("out"), "checkpoint-*").Any(IsComplete) ? ["--resume"] : [];
+
+    private static bool IsComplete(string checkpoint) => !checkpoint.EndsWith(".partial", StringComparison.Ordinal);
+
+    // What bears its final name is whole, whenever the process died.
+    private static void AssertEverythingIsReadable(string run)
+    {
+        if (!Directory.Exists(run)) return;
+        foreach (string checkpoint in Directory.EnumerateDirectories(run, "checkpoint-*").Where(IsComplete))
+        {
+            foreach (string name in (string[])["adapter_model.safetensors", "adapter_config.json", "optimizer.safetensors", "trainer_state.json"])
+                Assert.True(File.Exists(Path.Combine(checkpoint, name)), $"{checkpoint} has no {name}");
+            AssertReadable(checkpoint);
+        }
+
+        AssertReadable(run);
+    }
+
+    private static void AssertReadable(string folder)
+    {
+        using var device = new CpuDevice(1);
+        foreach (string file in Directory.EnumerateFiles(folder).Where(file => !Path.GetFileName(file).StartsWith('.')))
+        {
+            if (file.EndsWith(".safetensors", StringComparison.Ordinal)) SafetensorsFile.Open(file, device).Dispose();
+            if (file.EndsWith(".json", StringComparison.Ordinal)) JsonDocument.Parse(File.ReadAllText(file)).Dispose();
+            if (file.EndsWith(".jsonl", StringComparison.Ordinal))
+                foreach (string line in File.ReadAllLines(file)) JsonDocument.Parse(line).Dispose();
+        }
+    }
+
+    private void AssertSameAsUninterrupted(TemporaryFolder folder)
+    {
+        foreach (string name in SameBytes)
+            Assert.True(File.ReadAllBytes(_whole.Folder.File("out/" + name)).AsSpan().SequenceEqual(File.ReadAllBytes(folder.File("out/" + name))), $"{name} differs");
+        Assert.Equal(Passport(_whole.Folder), Passport(folder));
+        Assert.DoesNotContain(
+            folder.Entries, entry => Path.GetFileName(entry).StartsWith('.') || entry.EndsWith(".tmp", StringComparison.Ordinal) || entry.EndsWith(".partial", StringComparison.Ordinal));
+    }
+
+    private static string Passport(TemporaryFolder folder)
+    {
+        JsonObject passport = JsonNode.Parse(File.ReadAllText(folder.File("out/run.json")))!.AsObject();
+        foreach (string field in ClockAndMemory) Assert.True(passport.Remove(field));
+        return passport.ToJsonString();
+    }
+
+    /// <summary>The run that nobody disturbs, on one thread.</summary>
+    public sealed class UninterruptedRun : IDisposable
+    {
+        public UninterruptedRun()
+        {
+            ShortRun.WriteConfiguration(Folder.Path);
+            GemmacoreProcess.RunIn(Folder.Path, "train", "run.yaml").Expect(0);
+        }
+
+        internal TemporaryFolder Folder { get; } = new();
+
+        public void Dispose() => Folder.Dispose();
+    }
+}
