@@ -5,6 +5,7 @@ namespace GemmaCore.Inputs.Tests;
 
 public sealed class PromptGoldenTests
 {
+    private const string Topic = "chat template";
     private static readonly ImageSource Picture = ImageSource.FromFile(Goldens.Path("images/rgb_37x53.png"));
     private static readonly PromptEncoder Embedded = PromptEncoder.Load(Goldens.DemoPath("model"));
 
@@ -18,14 +19,16 @@ public sealed class PromptGoldenTests
             bool addGenerationPrompt = row.GetProperty("add_generation_prompt").GetBoolean();
             if (row.TryGetProperty("error", out _))
             {
-                Assert.Throws<InputException>(() => Embedded.Encode(messages, addGenerationPrompt));
-                refused++;
+                refused += Record.Exception(() => Embedded.Encode(messages, addGenerationPrompt)) is InputException ? 1 : 0;
                 continue;
             }
-            Assert.Equal(row.GetProperty("rendered").GetString(), ChatTemplate.Gemma3.Render(messages, addGenerationPrompt));
-            CheckIds(row, Embedded.Encode(messages, addGenerationPrompt), Embedded);
-            rendered++;
+
+            if (row.GetProperty("rendered").GetString() == ChatTemplate.Gemma3.Render(messages, addGenerationPrompt)
+                && IdsEqual(row, Embedded.Encode(messages, addGenerationPrompt), Embedded)) rendered++;
         }
+
+        Parity.ReportExact(Topic, "chat/tiny.json", "conversations: text and ids", rendered, 24);
+        Parity.ReportExact(Topic, "chat/tiny.json", "conversations to refuse", refused, 4);
         Assert.Equal((4, 24), (refused, rendered));
     }
 
@@ -43,8 +46,11 @@ public sealed class PromptGoldenTests
             File.WriteAllText(Path.Combine(folder, "preprocessor_config.json"),
                 """{"size": {"height": 896, "width": 896}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "image_seq_length": 256}""");
             PromptEncoder encoder = PromptEncoder.Load(folder);
-            foreach (JsonElement row in Rows(Goldens.SharedPath("chat/gemma3.json")))
-                CheckIds(row, encoder.Encode(Messages(row), row.GetProperty("add_generation_prompt").GetBoolean()), encoder);
+            int equal = 0;
+            JsonElement[] rows = Rows(Goldens.SharedPath("chat/gemma3.json"));
+            foreach (JsonElement row in rows)
+                equal += IdsEqual(row, encoder.Encode(Messages(row), row.GetProperty("add_generation_prompt").GetBoolean()), encoder) ? 1 : 0;
+            Assert.Equal(0, Parity.ReportExact(Topic, "chat/gemma3.json", "ids of conversations", equal, rows.Length));
         }
         finally
         {
@@ -52,14 +58,15 @@ public sealed class PromptGoldenTests
         }
     }
 
-    private static void CheckIds(JsonElement row, Prompt prompt, PromptEncoder encoder)
+    private static bool IdsEqual(JsonElement row, Prompt prompt, PromptEncoder encoder)
     {
         int[] golden = [.. row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
-        Assert.Equal(golden, prompt.Ids);
+        if (!prompt.Ids.SequenceEqual(golden)) return false;
         Assert.Equal(golden.Count(id => id == encoder.ImageTokenId), prompt.ImageTokenCount);
         Assert.Equal(prompt.Images.Count, prompt.ImageSpans.Count);
         foreach (ImageSpan span in prompt.ImageSpans)
             Assert.All(golden[span.Start..(span.Start + span.Length)], id => Assert.Equal(encoder.ImageTokenId, id));
+        return true;
     }
 
     private static JsonElement[] Rows(string path) => [.. JsonDocument.Parse(File.ReadAllBytes(path)).RootElement.EnumerateArray()];

@@ -21,6 +21,8 @@ public sealed class AdapterGoldenTests
     public void An_adapter_loaded_and_merged_gives_the_logits_of_peft(string folder, string goldenName, int tensors)
     {
         Dictionary<string, GoldenTensor> golden = GoldenTensors.Load(Goldens.Path($"adapters/{goldenName}.safetensors"));
+        // As the manifest names it: the golden, or the folder that holds the same adapter under another key layout.
+        string file = folder == goldenName ? $"adapters/{goldenName}.safetensors" : $"adapters/{folder}/";
         int[] ids = LogitsGoldenTests.Ids(golden["input_ids"]);
         using var embedded = new EmbeddedModel();
         string merged = Path.Combine(Path.GetTempPath(), "gemmacore-merged-" + Guid.NewGuid().ToString("N"));
@@ -29,12 +31,12 @@ public sealed class AdapterGoldenTests
             using (LoraAdapter adapter = LoraAdapter.Load(Goldens.Path($"adapters/{folder}"), embedded.Model))
             {
                 Assert.Equal(tensors, adapter.AppliedTensorCount);
-                LogitsGoldenTests.Check(folder, "logits", embedded.Run([ids], [Image]).Logits, golden["logits"].Floats);
+                LogitsGoldenTests.Check("adapters", file, "logits, loaded", embedded.Run([ids], [Image]).Logits, golden["logits"].Floats);
                 WriteMerged(embedded, adapter, merged);
             }
 
             using var again = new EmbeddedModel(merged);
-            LogitsGoldenTests.Check(folder, "merged_logits", again.Run([ids], [Image]).Logits, golden["merged_logits"].Floats);
+            LogitsGoldenTests.Check("adapters", file, "logits, merged", again.Run([ids], [Image]).Logits, golden["merged_logits"].Floats);
         }
         finally
         {

@@ -10,6 +10,7 @@ namespace GemmaCore.Models.Tests;
 public sealed class FamilyGoldenTests : IDisposable
 {
     private const ulong Seed = 2026;
+    private const string RealDimensions = "real dimensions";
     private readonly string _folder = Path.Combine(Path.GetTempPath(), "gemmacore-family-" + Guid.NewGuid().ToString("N"));
 
     [Theory]
@@ -22,7 +23,7 @@ public sealed class FamilyGoldenTests : IDisposable
         RandomCheckpoint.Write(new ModelPreset(name, config), _folder, Seed, DType.BF16);
         Dictionary<string, GoldenTensor> golden = GoldenTensors.Load(Goldens.Path($"llama/{name}.safetensors"));
         using var model = new EmbeddedModel(_folder);
-        LogitsGoldenTests.Check("llama " + name, "logits", model.Run([LogitsGoldenTests.Ids(golden["input_ids"])], []).Logits, golden["logits"].Floats);
+        LogitsGoldenTests.Check("llama", $"llama/{name}.safetensors", "logits", model.Run([LogitsGoldenTests.Ids(golden["input_ids"])], []).Logits, golden["logits"].Floats);
     }
 
     [Fact]
@@ -43,8 +44,8 @@ public sealed class FamilyGoldenTests : IDisposable
         Dictionary<string, GoldenTensor> golden = GoldenTensors.Load(Goldens.Path("real/text_2560.safetensors"));
         int[] ids = LogitsGoldenTests.Ids(golden["input_ids"]);
         using var model = new EmbeddedModel(_folder);
-        LogitsGoldenTests.Check("text_2560", "logits", model.Run([ids], []).Logits, golden["logits"].Floats);
-        LogitsGoldenTests.Check("text_2560", "logits_far", model.Run([ids[..40]], [], positionOffset: 100000).Logits, golden["logits_far"].Floats);
+        LogitsGoldenTests.Check(RealDimensions, "real/text_2560.safetensors", "logits", model.Run([ids], []).Logits, golden["logits"].Floats);
+        LogitsGoldenTests.Check(RealDimensions, "real/text_2560.safetensors", "logits at positions 100000 to 100039", model.Run([ids[..40]], [], positionOffset: 100000).Logits, golden["logits_far"].Floats);
     }
 
     [Fact]
@@ -64,7 +65,7 @@ public sealed class FamilyGoldenTests : IDisposable
 
         float[] ours = features.ToFloats(), every4 = [.. Enumerable.Range(0, 64).SelectMany(row => ours.AsSpan(row * 4 * 2560, 2560).ToArray())];
         float[] golden = GoldenTensors.Load(Goldens.Path("real/siglip_1152.safetensors"))["features_every_4"].Floats;
-        LogitsGoldenTests.Check("siglip_1152", "features", every4, golden, allowed: 2e-4);
+        LogitsGoldenTests.Check(RealDimensions, "real/siglip_1152.safetensors", "projected image features", every4, golden, allowed: 2e-4);
     }
 
     [Theory]
@@ -91,8 +92,8 @@ public sealed class FamilyGoldenTests : IDisposable
         (TensorView patches, TensorView pooled) = encoder.Forward(input, arena);
 
         Dictionary<string, GoldenTensor> golden = GoldenTensors.Load(Goldens.Path($"clip/{name}.safetensors"));
-        LogitsGoldenTests.Check("clip " + name, "pooled", pooled.ToFloats(), golden["pooled"].Floats);
-        LogitsGoldenTests.Check("clip " + name, "features", patches.ToFloats()[d..], golden["features"].Floats);
+        LogitsGoldenTests.Check("clip", $"clip/{name}.safetensors", "pooled", pooled.ToFloats(), golden["pooled"].Floats);
+        LogitsGoldenTests.Check("clip", $"clip/{name}.safetensors", "features", patches.ToFloats()[d..], golden["features"].Floats);
     }
 
     public void Dispose()

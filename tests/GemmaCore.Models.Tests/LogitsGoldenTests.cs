@@ -7,6 +7,7 @@ public sealed class LogitsGoldenTests
 {
     // The manifest's tolerance for this topic, relative to the tensor's largest magnitude.
     private const double Allowed = 1e-4;
+    private const string Topic = "logits";
 
     public static TheoryData<string, string[]> Cases => new()
     {
@@ -29,8 +30,8 @@ public sealed class LogitsGoldenTests
 
         (float[] hidden, float[] logits) = embedded.Run([Ids(golden["input_ids"])], images);
 
-        Check(name, "hidden.final_norm", hidden, golden["hidden.final_norm"].Floats);
-        Check(name, "logits", logits, golden["logits"].Floats);
+        Check(Topic, $"model/{name}.safetensors", "after the last norm", hidden, golden["hidden.final_norm"].Floats);
+        Check(Topic, $"model/{name}.safetensors", "logits", logits, golden["logits"].Floats);
     }
 
     [Fact]
@@ -40,7 +41,7 @@ public sealed class LogitsGoldenTests
         using var embedded = new EmbeddedModel();
         string[] images = (string[])[.. Cases.Last().Data.Item2];
         TensorView features = ImageEncoding.Encode(embedded.Model, [.. images.Select(EmbeddedModel.Pixels)], embedded.Arena);
-        Check("two_images_interleaved", "projector", features.ToFloats(), golden["projector"].Floats);
+        Check(Topic, "model/two_images_interleaved.safetensors", "projected image features", features.ToFloats(), golden["projector"].Floats);
     }
 
     // Our batches are packed, so the pads of the golden rows are left out; the real tokens must come out the same.
@@ -64,7 +65,7 @@ public sealed class LogitsGoldenTests
 
         int v = embedded.Model.Layout.VocabularySize;
         float[] last = [.. logits.AsSpan((rows[0].Length - 1) * v, v), .. logits.AsSpan((rows[0].Length + rows[1].Length - 1) * v, v)];
-        Check(name, "last_logits", last, golden["last_logits"].Floats);
+        Check(Topic, $"model/{name}.safetensors", "logits of the last token", last, golden["last_logits"].Floats);
     }
 
     // Prefill in chunks and token by token through the cache, far past the window of 32, against one pass.
@@ -88,7 +89,7 @@ public sealed class LogitsGoldenTests
             parts.AddRange(embedded.Model.Forward(batch, embedded.Arena, null).ToFloats());
         }
 
-        Check($"chunks of {chunk}", "hidden", [.. parts], whole);
+        Assert.InRange(Tolerance.RelativeError([.. parts], whole), 0, Allowed);
     }
 
     [Fact]
@@ -110,10 +111,6 @@ public sealed class LogitsGoldenTests
 
     internal static int[] Ids(GoldenTensor tensor) => Array.ConvertAll(tensor.Integers, id => (int)id);
 
-    internal static void Check(string name, string what, float[] ours, float[] golden, double allowed = Allowed)
-    {
-        double error = Tolerance.RelativeError(ours, golden);
-        TestContext.Current.TestOutputHelper?.WriteLine($"parity {name} {what}: {error:E2} of {allowed:E0}");
-        Assert.InRange(error, 0, allowed);
-    }
+    internal static void Check(string topic, string file, string what, float[] ours, float[] golden, double allowed = Allowed) =>
+        Assert.InRange(Parity.Report(topic, file, what, Tolerance.RelativeError(ours, golden), allowed), 0, allowed);
 }

@@ -1,0 +1,42 @@
+using System.Diagnostics;
+using GemmaCore.Testing.Fuzz;
+
+namespace GemmaCore.Proof;
+
+/// <summary>Runs every fuzzer and counts what came of the damaged inputs.</summary>
+internal static class FuzzTable
+{
+    private static readonly (string Target, Func<long, int, FuzzCount> Run)[] Targets =
+    [
+        ("safetensors header", SafetensorsFuzz.Run),
+        ("adapter_config.json", AdapterConfigFuzz.Run),
+        ("tokenizer.json", (inputs, seed) => new FuzzCount(inputs, TokenizerJsonFuzz.Run(inputs, seed).Accepted)),
+        ("FLARE questions", (inputs, seed) => new FuzzCount(inputs, FlareJsonFuzz.Run(inputs, seed).Accepted)),
+    ];
+
+    public static int Print(long inputs, int seed)
+    {
+        Circumstances.Print($"tools/fuzz.sh {inputs} {seed}");
+        Console.WriteLine("| target | inputs | accepted | refused | unhandled | seconds |");
+        Console.WriteLine("|---|---:|---:|---:|---:|---:|");
+        List<Exception> failures = [];
+        foreach ((string target, Func<long, int, FuzzCount> run) in Targets)
+        {
+            var clock = Stopwatch.StartNew();
+            try
+            {
+                FuzzCount count = run(inputs, seed);
+                Console.WriteLine($"| {target} | {count.Inputs} | {count.Accepted} | {count.Inputs - count.Accepted} | 0 | {clock.Elapsed.TotalSeconds:0} |");
+            }
+            catch (Exception failure)
+            {
+                // A fuzzer ends with its first unexpected exception, whatever its type.
+                failures.Add(failure);
+                Console.WriteLine($"| {target} | ended early | | | 1 | {clock.Elapsed.TotalSeconds:0} |");
+            }
+        }
+
+        foreach (Exception failure in failures) Console.WriteLine($"\n{failure}");
+        return failures.Count == 0 ? 0 : 1;
+    }
+}
