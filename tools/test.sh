@@ -8,7 +8,9 @@ trap 'rm -f "$log"' EXIT
 
 dotnet test -c Release --no-build --no-progress --output Detailed >"$log" 2>&1
 status=$?
-grep -vE '^(passed|\[\+)' "$log" | grep -v '^$' | tail -n 60
+# Each failed test with its message, then the summary.
+grep -A 12 -E '^failed ' "$log" | grep -vE '^(passed|  from) '
+sed -n '/^Test run summary/,$p' "$log"
 
 passed=$(sed -n 's/^ *succeeded: *//p' "$log" | tail -n 1)
 failed=$(sed -n 's/^ *failed: *//p' "$log" | tail -n 1)

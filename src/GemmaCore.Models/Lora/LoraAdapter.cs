@@ -156,9 +156,8 @@ public sealed class LoraAdapter : IDisposable
         }
 
         if (missing.Count == 0) return;
-        string rest = string.Join(", ", missing.Take(3)) + (missing.Count > 3 ? $" and {missing.Count - 3} more" : "");
         throw new CheckpointException(
-            $"{folder}: applied {AppliedTensorCount} of {file.TensorCount} tensors; these fit no layer of the model: {rest}; is the adapter for another base model?");
+            $"{folder}: applied {AppliedTensorCount} of {file.TensorCount} tensors; these fit no layer of the model: {ModulePaths.List(missing)}; is the adapter for another base model?");
     }
 
     private static void CheckShapes(string folder, Linear layer, AdapterPair pair)
