@@ -45,7 +45,7 @@ public sealed class HubClient : IDisposable
             int index = i;
             void Report(long bytes, string? note) => progress(new HubProgress(file.Name, index, files.Count, bytes, file.Size, note));
             received += await FetchAsync(request.Repository, listing.Commit, file, destination, Report, cancellation).ConfigureAwait(false);
-            Report(file.Size, null);
+            progress(new HubProgress(file.Name, i, files.Count, file.Size, file.Size, IsFinished: true));
         }
 
         await destination.FinishAsync(() => { }, cancellation).ConfigureAwait(false);
