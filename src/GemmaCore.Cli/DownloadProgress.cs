@@ -26,6 +26,7 @@ internal sealed class DownloadProgress(TextWriter writer, bool bar)
         if (moment.IsFinished)
         {
             WriteLine($"[{moment.FileIndex + 1}/{moment.FileCount}] {moment.File} {Size(moment.TotalBytes)}");
+            _file = "";
         }
         else if (bar && Stopwatch.GetElapsedTime(_lastDrawn) > RedrawInterval)
         {

@@ -20,6 +20,9 @@ public sealed record HubReply(int Status, byte[] Body)
 
     public long? Declared { get; init; }
 
+    /// <summary>Set: nothing more comes, but the connection stays open until this is signalled.</summary>
+    public WaitHandle? HoldOpen { get; init; }
+
     public static HubReply Empty(int status, string headers = "") => new(status, []) { Headers = headers };
 }
 
@@ -63,7 +66,7 @@ public sealed class LoopbackHub : IDisposable
     /// <summary>The checksum under which a file is stored: SHA-256 for weights, git's blob id for the rest.</summary>
     public string ETag(string file) => IsLarge(file)
         ? Convert.ToHexStringLower(SHA256.HashData(Files[file]))
-        : Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {Files[file].Length}\0"), .. Files[file]]));
+        : Convert.ToHexStringLower(CryptographicOperations.HashData(HashAlgorithmName.SHA1, (byte[])[.. Encoding.ASCII.GetBytes($"blob {Files[file].Length}\0"), .. Files[file]]));
 
     public void Dispose() => _listener.Dispose();
 
@@ -95,6 +98,7 @@ public sealed class LoopbackHub : IDisposable
                     $"HTTP/1.1 {reply.Status} Answer\r\nConnection: close\r\nContent-Length: {reply.Declared ?? reply.Body.Length}\r\n{reply.Headers}\r\n");
                 await stream.WriteAsync(Encoding.ASCII.GetBytes(head));
                 await stream.WriteAsync(reply.Body.AsMemory(0, reply.CutAfter ?? reply.Body.Length));
+                reply.HoldOpen?.WaitOne();
             }
         }
         catch (IOException)

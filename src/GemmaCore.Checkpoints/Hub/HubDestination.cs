@@ -30,9 +30,9 @@ internal abstract class HubDestination
     /// <summary>Size of a file, or of the one a link leads to; null when there is none.</summary>
     public static long? SizeOf(string path)
     {
-        if (!File.Exists(path)) return null;
         var file = new FileInfo(path);
-        return file.LinkTarget is null ? file.Length : ((FileInfo)file.ResolveLinkTarget(returnFinalTarget: true)!).Length;
+        if (file.LinkTarget is not null) file = (FileInfo)file.ResolveLinkTarget(returnFinalTarget: true)!;
+        return file.Exists ? file.Length : null; // one look: another process may rename it in between
     }
 }
 
