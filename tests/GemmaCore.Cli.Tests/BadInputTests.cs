@@ -7,6 +7,9 @@ namespace GemmaCore.Cli.Tests;
 
 public sealed class BadInputTests : IDisposable
 {
+    // Characters of one complaint; the one that lists every misfit tensor of an adapter grows with the adapter.
+    private const int LineLimit = 600, ListingLimit = 1200;
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -55,7 +58,8 @@ public sealed class BadInputTests : IDisposable
         Directory.CreateDirectory(adapter);
         File.Copy(Path.Combine(model, DamagedModel.FirstShard), Path.Combine(adapter, "adapter_model.safetensors"));
         File.WriteAllText(Path.Combine(adapter, "adapter_config.json"), """{"peft_type": "LORA", "r": 2, "lora_alpha": 2, "target_modules": ["q_proj"]}""");
-        AssertOneLine(GemmacoreProcess.Run("generate", model, "--prompt", "Hello", "--adapter", adapter), 1, "applied", "another base model");
+        Finished finished = GemmacoreProcess.Run("generate", model, "--prompt", "Hello", "--adapter", adapter);
+        AssertOneLine(finished, 1, ListingLimit, "applied", "another base model", "layers.{0-3}.", "post_layernorm.weight");
     }
 
     [Fact]
@@ -206,15 +210,17 @@ public sealed class BadInputTests : IDisposable
 
     private static Finished Ask(params string[] arguments) => GemmacoreProcess.Run(["generate", "demo", "--prompt", "What is it?", .. arguments]);
 
+    private static void AssertOneLine(Finished finished, int exitCode, params string[] words) => AssertOneLine(finished, exitCode, LineLimit, words);
+
     // Progress may come before it; the complaint is one line, the last.
-    private static void AssertOneLine(Finished finished, int exitCode, params string[] words)
+    private static void AssertOneLine(Finished finished, int exitCode, int limit, params string[] words)
     {
         finished.Expect(exitCode);
         string[] lines = finished.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.True(lines.Length > 0, "nothing on stderr");
         Assert.Single(lines, line => line.StartsWith("gemmacore: ", StringComparison.Ordinal));
         Assert.StartsWith("gemmacore: ", lines[^1], StringComparison.Ordinal);
-        Assert.True(lines[^1].Length < 600, $"{lines[^1].Length} characters: {lines[^1]}");
+        Assert.True(lines[^1].Length < limit, $"{lines[^1].Length} characters: {lines[^1]}");
         foreach (string word in words) Assert.Contains(word, lines[^1], StringComparison.OrdinalIgnoreCase);
         foreach (string sign in (string[])["Unhandled", "   at ", "GEMMACORE_TRACE", "Exception"]) Assert.DoesNotContain(sign, finished.Error, StringComparison.Ordinal);
         Assert.Equal("", finished.Output);
