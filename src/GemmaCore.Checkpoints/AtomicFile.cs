@@ -48,7 +48,7 @@ public static class AtomicFile
     }
 
     // .NET reports a file that outgrows a file system or a user's limit (EFBIG) as an argument out of range.
-    private static bool IsWriteFailure(Exception error) => error is IOException or ArgumentOutOfRangeException { ParamName: "value" };
+    internal static bool IsWriteFailure(Exception error) => error is IOException or ArgumentOutOfRangeException { ParamName: "value" };
 
     private static void Discard(FileStream stream, string temporary)
     {

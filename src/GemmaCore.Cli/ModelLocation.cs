@@ -1,3 +1,5 @@
+using GemmaCore.Checkpoints.Hub;
+
 namespace GemmaCore.Cli;
 
 /// <summary>What a MODEL argument means: a folder, <c>demo</c>, or a hub id whose files are in the hub cache.</summary>
@@ -16,13 +18,11 @@ internal static class ModelLocation
         // The word comes first: in a clone of this repository there is a folder of the same name. "./demo" means the folder.
         if (model == "demo") return Path.Combine(Demo, "model");
         if (Directory.Exists(model)) return model;
-        string[] parts = model.Split('/');
-        if (parts.Length == 2 && parts.All(part => part.Length > 0 && part is not "." and not ".."))
+        if (HubName.IsRepository(model))
         {
-            string cache = Path.Combine(EnvironmentVariables.HubCache, $"models--{parts[0]}--{parts[1]}"), head = Path.Combine(cache, "refs", "main");
-            string snapshot = File.Exists(head) ? Path.Combine(cache, "snapshots", File.ReadAllText(head).Trim()) : "";
-            if (Directory.Exists(snapshot)) return snapshot;
-            throw new UsageException($"{model}: neither a folder nor in the hub cache; fetch it first: gemmacore download {model}");
+            if (new HubCache(EnvironmentVariables.HubCache).FindSnapshot(model) is { } snapshot) return snapshot;
+            if (model.Contains('/', StringComparison.Ordinal))
+                throw new UsageException($"{model}: neither a folder nor in the hub cache; fetch it first: gemmacore download {model}");
         }
 
         throw new UsageException($"{model}: not found; expected a model folder, a hub id such as google/medgemma-4b-it, or demo");

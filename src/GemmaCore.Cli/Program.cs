@@ -6,6 +6,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
 {
     DemoCommand.Create(),
     DoctorCommand.Create(),
+    DownloadCommand.Create(),
     InitCommand.Create(),
     InfoCommand.Create(),
     GenerateCommand.Create(),

@@ -12,6 +12,7 @@ public sealed class ExampleTests
     [Theory]
     [InlineData("demo")]
     [InlineData("doctor")]
+    [InlineData("download")]
     [InlineData("init")]
     [InlineData("info")]
     [InlineData("generate")]
@@ -24,10 +25,12 @@ public sealed class ExampleTests
         string[] examples = Examples(GemmacoreProcess.Run(verb, "-h").Expect(0).Output);
         Assert.Equal(2, examples.Length);
         using TemporaryFolder folder = CloneLike();
-        if (verb == "merge") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out");
+        using var hub = new LoopbackHub(new Dictionary<string, byte[]> { ["config.json"] = "{}"u8.ToArray() });
+        string[] surroundings = ["HF_ENDPOINT=" + hub.Endpoint, "HF_HOME=" + folder.File("hub")];
+        if (verb == "merge") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out", surroundings);
         foreach (string example in examples.Except(TooLong))
         {
-            Run(folder, example);
+            Run(folder, example, surroundings);
             if (verb == "merge") Directory.Delete(folder.File("merged"), recursive: true);
         }
     }
@@ -55,11 +58,11 @@ public sealed class ExampleTests
         return folder;
     }
 
-    private static void Run(TemporaryFolder folder, string example)
+    private static void Run(TemporaryFolder folder, string example, string[] surroundings)
     {
         string command = "gemmacore() { \"$HOST\" exec \"$PROGRAM\" \"$@\"; }\n" + example;
         using GemmacoreProcess process = GemmacoreProcess.Launch(
-            folder.Path, "env", ["HOST=" + GemmacoreProcess.Host, "PROGRAM=" + GemmacoreProcess.Program, "bash", "-c", command], threads: 2);
+            folder.Path, "env", [.. surroundings, "HOST=" + GemmacoreProcess.Host, "PROGRAM=" + GemmacoreProcess.Program, "bash", "-c", command], threads: 2);
         process.WaitForEnd().Expect(0);
     }
 }

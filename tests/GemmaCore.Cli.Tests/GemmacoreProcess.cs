@@ -48,6 +48,10 @@ internal sealed class GemmacoreProcess : IDisposable
         return process.WaitForEnd();
     }
 
+    /// <summary>Starts the program with environment variables (<c>NAME=VALUE</c>).</summary>
+    public static GemmacoreProcess StartWith(IEnumerable<string> variables, params string[] arguments) =>
+        Launch(Environment.CurrentDirectory, "env", [.. variables, Host, "exec", Program, .. arguments]);
+
     /// <summary>Starts the program on one thread.</summary>
     public static GemmacoreProcess Start(string folder, params string[] arguments) => Launch(folder, Host, ["exec", Program, .. arguments]);
 

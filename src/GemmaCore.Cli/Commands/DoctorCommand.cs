@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json.Nodes;
+using GemmaCore.Checkpoints;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -43,11 +44,24 @@ internal static class DoctorCommand
         ["memory_gib"] = Math.Round(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30), 1),
         ["cuda"] = "not part of this build; everything runs on the CPU",
         ["hub_cache"] = EnvironmentVariables.HubCache + (Directory.Exists(EnvironmentVariables.HubCache) ? "" : " (does not exist yet)"),
-        ["hub_login"] = Environment.GetEnvironmentVariable("HF_TOKEN") is { Length: > 0 } ? "HF_TOKEN is set" : "no token in HF_TOKEN",
+        ["hub_login"] = HubLogin(),
         ["environment"] = new JsonObject(EnvironmentVariables.Names
             .Where(name => Environment.GetEnvironmentVariable(name) is not null)
             .Select(name => KeyValuePair.Create(name, (JsonNode?)Environment.GetEnvironmentVariable(name)))),
     };
+
+    // A diagnosis does not fail on what it finds.
+    private static string HubLogin()
+    {
+        try
+        {
+            return EnvironmentVariables.Hub().TokenSource is { } source ? $"token from {source}" : "no token: neither HF_TOKEN nor a token file";
+        }
+        catch (CheckpointException error)
+        {
+            return error.Message;
+        }
+    }
 
     private static IEnumerable<string> Features()
     {
