@@ -10,6 +10,9 @@ namespace GemmaCore.Models;
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
+    // Canonical names of the two tables that an adapter may replace whole.
+    internal const string HeadName = "lm_head.weight", EmbeddingsName = "model.language_model.embed_tokens.weight";
+
     private readonly DecoderStep _step;
     private TensorView _embeddings;
     private readonly float _embeddingScale;
@@ -97,14 +100,18 @@ public abstract class LanguageModel : IDisposable
     /// Replaces the embedding table or the head by a trained copy (an adapter's modules_to_save). The two are independent from then on, even if
     /// the base ties them.
     /// </summary>
-    /// <returns>False when the model has no tensor of that canonical name.</returns>
-    internal bool TryReplace(string name, TensorView weight)
+    /// <param name="name">Canonical name of the tensor.</param>
+    /// <param name="weight">Its replacement; must outlive the model or the next replacement.</param>
+    /// <param name="original">What was there before, to be put back.</param>
+    /// <returns>False when the model has no tensor of that canonical name and shape.</returns>
+    internal bool TryReplace(string name, TensorView weight, out TensorView original)
     {
+        original = default;
         if (weight.Shape != Head.Shape || !weight.DType.IsFloat()) return false;
         switch (name)
         {
-            case "lm_head.weight": Head = weight; return true;
-            case "model.language_model.embed_tokens.weight": _embeddings = weight; return true;
+            case HeadName: (original, Head) = (Head, weight); return true;
+            case EmbeddingsName: (original, _embeddings) = (_embeddings, weight); return true;
             default: return false;
         }
     }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using GemmaCore.Checkpoints;
 using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
@@ -32,7 +31,7 @@ public sealed class AdapterGoldenTests
             {
                 Assert.Equal(tensors, adapter.AppliedTensorCount);
                 LogitsGoldenTests.Check("adapters", file, "logits, loaded", embedded.Run([ids], [Image]).Logits, golden["logits"].Floats);
-                WriteMerged(embedded, adapter, merged);
+                MergedModel.Write(embedded, adapter, merged);
             }
 
             using var again = new EmbeddedModel(merged);
@@ -75,31 +74,6 @@ public sealed class AdapterGoldenTests
         finally
         {
             Directory.Delete(folder, recursive: true);
-        }
-    }
-
-    // The golden was merged in fp32; so that ours is not rounded to bf16, the base is written as f32 first.
-    private static void WriteMerged(EmbeddedModel embedded, LoraAdapter adapter, string folder)
-    {
-        string wide = folder + "-wide";
-        try
-        {
-            using (CheckpointFolder source = CheckpointFolder.Open(Goldens.DemoPath("model"), embedded.Device))
-            {
-                SafetensorsWriter.WriteCheckpoint(wide, [.. source.Files.SelectMany(file => file.Header.Tensors.Keys.Select(name =>
-                {
-                    TensorView view = file.View(name);
-                    return new WritableTensor(name, DType.F32, view.Shape, stream =>
-                        stream.Write(MemoryMarshal.AsBytes<float>(view.ToFloats())));
-                }))]);
-            }
-
-            AdapterMerge.Write(embedded.Model, adapter, wide, folder);
-            File.Copy(Goldens.DemoPath("model/config.json"), Path.Combine(folder, "config.json"));
-        }
-        finally
-        {
-            Directory.Delete(wide, recursive: true);
         }
     }
 }

@@ -34,7 +34,6 @@ internal static class MergeCommand
             using LoraAdapter adapter = LoraAdapter.Load(adapters[0], loaded);
             AdapterMerge.Write(loaded, adapter, source, folder);
             ModelFiles.CopyBeside(source, folder);
-            File.Copy(Path.Combine(source, "config.json"), Path.Combine(folder, "config.json"), overwrite: true);
             Console.Error.WriteLine($"applied {adapter.AppliedTensorCount} of {adapter.AppliedTensorCount} tensors to {adapter.LayerCount} layers");
             Console.WriteLine(folder);
             return 0;

@@ -1,18 +1,28 @@
 using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Models.Lora;
 
-/// <summary>Folds an adapter into a full checkpoint: W + s·B·A, computed in f32 and rounded once to the stored type (gemma3.md §9.6).</summary>
+/// <summary>
+/// Folds an adapter into a full checkpoint: W + s·B·A, computed in f32 and rounded once to the stored type (gemma3.md §9.6); trained copies
+/// (<c>modules_to_save</c>) take the place of the base's tensors.
+/// </summary>
 public static class AdapterMerge
 {
-    /// <summary>Writes the merged checkpoint. Tensor names and types stay those of the base; other files of the folder are the caller's to copy.</summary>
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2 };
+
+    /// <summary>
+    /// Writes the merged weights and their <c>config.json</c>. Tensor names and types stay those of the base; other files of the folder are the
+    /// caller's to copy. A tied head that the adapter parts from the embeddings becomes a tensor of its own, with <c>tie_word_embeddings</c> false.
+    /// </summary>
     /// <param name="model">The loaded base.</param>
     /// <param name="adapter">An adapter attached to it.</param>
     /// <param name="folder">The base's folder.</param>
-    /// <param name="destination">Where the merged weights go.</param>
+    /// <param name="destination">Where the merged model goes.</param>
     public static void Write(LanguageModel model, LoraAdapter adapter, string folder, string destination)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -20,36 +30,65 @@ public static class AdapterMerge
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder, model.Device);
         Dictionary<string, Linear> linears = model.Linears.ToDictionary(linear => linear.Path + ".weight");
         var tensors = new List<WritableTensor>();
+        string embeddings = "";
+        bool hasHead = false;
         foreach (SafetensorsFile file in checkpoint.Files)
         {
             foreach (StoredTensor stored in file.Header.Tensors.Values)
             {
                 TensorView view = file.View(stored.Name);
-                Linear? linear = WeightNames.Canonical(stored.Name) is { } name ? linears.GetValueOrDefault(name) : null;
-                tensors.Add(new WritableTensor(stored.Name, view.DType, view.Shape, stream => stream.Write(Bytes(view, linear, adapter))));
+                string? name = WeightNames.Canonical(stored.Name);
+                Linear? linear = name is null ? null : linears.GetValueOrDefault(name);
+                TensorView saved = name is null ? default : adapter.SavedCopyOf(name);
+                if (name == LanguageModel.EmbeddingsName) embeddings = stored.Name;
+                hasHead |= name == LanguageModel.HeadName;
+                TensorView source = saved.IsEmpty ? view : saved;
+                tensors.Add(new WritableTensor(stored.Name, view.DType, view.Shape, stream => stream.Write(Bytes(source, view.DType, linear, adapter))));
             }
         }
 
+        bool parted = !hasHead && !(adapter.SavedCopyOf(LanguageModel.HeadName).IsEmpty && adapter.SavedCopyOf(LanguageModel.EmbeddingsName).IsEmpty);
+        if (parted)
+        {
+            DType type = tensors.Single(tensor => tensor.Name == embeddings).DType;
+            tensors.Add(new WritableTensor(HeadBeside(embeddings), type, model.Head.Shape, stream => stream.Write(Bytes(model.Head, type, null, adapter))));
+        }
+
         SafetensorsWriter.WriteCheckpoint(destination, tensors);
+        string config = File.ReadAllText(Path.Combine(folder, "config.json"));
+        AtomicFile.WriteAllText(Path.Combine(destination, "config.json"), parted ? Untied(config) : config);
     }
 
-    private static byte[] Bytes(TensorView view, Linear? linear, LoraAdapter adapter)
+    // The first generation keeps the head inside language_model, as transformers before 4.52 wrote it.
+    private static string HeadBeside(string embeddings) =>
+        embeddings.StartsWith("language_model.model.", StringComparison.Ordinal) ? "language_model." + LanguageModel.HeadName : LanguageModel.HeadName;
+
+    private static string Untied(string config)
     {
-        if (linear is null || adapter.Of(linear) is not { } change)
+        JsonNode root = JsonNode.Parse(config)!;
+        root["tie_word_embeddings"] = false;
+        if (root["text_config"] is JsonObject text) text["tie_word_embeddings"] = false;
+        return root.ToJsonString(Indented) + "\n";
+    }
+
+    private static byte[] Bytes(TensorView source, DType type, Linear? linear, LoraAdapter adapter)
+    {
+        (LoraWeights Weights, float[]? ColumnScale)? change = linear is null ? null : adapter.Of(linear);
+        if (change is null && source.DType == type)
         {
-            var copy = new byte[view.ByteCount];
-            view.Device.CopyToHost(view, copy);
+            var copy = new byte[source.ByteCount];
+            source.Device.CopyToHost(source, copy);
             return copy;
         }
 
-        float[] merged = Merge(linear.Weight.ToFloats(), change.Weights, change.ColumnScale);
-        if (Array.Exists(merged, value => !float.IsFinite(value))) throw new CheckpointException($"{linear.Path}: the merged weight is not finite");
-        if (view.DType == DType.F32) return MemoryMarshal.AsBytes<float>(merged).ToArray();
-        var bytes = new byte[view.ByteCount];
-        Span<ushort> halves = MemoryMarshal.Cast<byte, ushort>(bytes.AsSpan());
-        for (int i = 0; i < merged.Length; i++)
-            halves[i] = view.DType == DType.BF16 ? BFloat16.FromSingle(merged[i]) : BitConverter.HalfToUInt16Bits((Half)merged[i]);
-        return bytes;
+        float[] values = source.ToFloats();
+        if (change is { } lora) values = Merge(values, lora.Weights, lora.ColumnScale);
+        if (Array.Exists(values, value => !float.IsFinite(value))) throw new CheckpointException($"{linear?.Path ?? "modules_to_save"}: the merged weight is not finite");
+        if (type == DType.F32) return MemoryMarshal.AsBytes<float>(values).ToArray();
+        var halves = new ushort[values.Length];
+        for (int i = 0; i < values.Length; i++)
+            halves[i] = type == DType.BF16 ? BFloat16.FromSingle(values[i]) : BitConverter.HalfToUInt16Bits((Half)values[i]);
+        return MemoryMarshal.AsBytes<ushort>(halves).ToArray();
     }
 
     /// <summary>W' = (m/n) ⊙ (W + s·B·A), row by row; m/n is 1 without DoRA.</summary>

@@ -12,12 +12,14 @@ public sealed class LoraAdapter : IDisposable
 {
     private readonly List<(Linear Layer, LinearAdapter Adapter)> _attached = [];
     private readonly List<(Linear Layer, TensorView Original)> _replaced = [];
+    private readonly List<(string Name, TensorView Original)> _replacedTables = [];
     private readonly List<DeviceBuffer> _owned = [];
     private readonly List<LoraParameter> _parameters = [];
     private readonly Device _device;
+    private readonly LanguageModel _model;
     private AdapterFile? _file;
 
-    private LoraAdapter(AdapterConfig config, Device device) => (Config, _device) = (config, device);
+    private LoraAdapter(AdapterConfig config, LanguageModel model) => (Config, _model, _device) = (config, model, model.Device);
 
     /// <summary>The PEFT configuration.</summary>
     public AdapterConfig Config { get; }
@@ -40,7 +42,7 @@ public sealed class LoraAdapter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         AdapterFile file = AdapterFile.Load(folder, model.Device);
-        var adapter = new LoraAdapter(file.Config, model.Device) { _file = file };
+        var adapter = new LoraAdapter(file.Config, model) { _file = file };
         try
         {
             adapter.AttachFile(folder, file, model, trainable: false, dropout: 0);
@@ -58,7 +60,7 @@ public sealed class LoraAdapter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         using AdapterFile file = AdapterFile.Load(folder, model.Device);
-        var adapter = new LoraAdapter(file.Config, model.Device);
+        var adapter = new LoraAdapter(file.Config, model);
         if (file.Config.UseDora || file.SavedModules.Count > 0)
             throw new CheckpointException($"{folder}: adapters with DoRA or modules_to_save can be used for inference, not for training");
         try
@@ -82,7 +84,7 @@ public sealed class LoraAdapter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(config);
-        var adapter = new LoraAdapter(config, model.Device);
+        var adapter = new LoraAdapter(config, model);
         foreach (Linear layer in model.Linears.Where(layer => config.Targets(layer.Path)))
         {
             int rank = config.RankFor(layer.Path);
@@ -114,14 +116,19 @@ public sealed class LoraAdapter : IDisposable
         return (adapter.Weights, adapter.ColumnScale.IsEmpty ? null : adapter.ColumnScale.ToFloats());
     }
 
+    /// <summary>The trained copy of a tensor (<c>modules_to_save</c>) by its canonical name; default when the adapter holds none.</summary>
+    internal TensorView SavedCopyOf(string name) => _file?.SavedModules.GetValueOrDefault(name) ?? default;
+
     /// <inheritdoc/>
     public void Dispose()
     {
         foreach ((Linear layer, LinearAdapter adapter) in _attached) layer.Detach(adapter);
         foreach ((Linear layer, TensorView original) in _replaced) layer.ReplaceWeight(original);
+        foreach ((string name, TensorView original) in _replacedTables) _model.TryReplace(name, original, out _);
         foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
         _attached.Clear();
         _replaced.Clear();
+        _replacedTables.Clear();
         _owned.Clear();
         _file?.Dispose();
         _file = null;
@@ -150,7 +157,8 @@ public sealed class LoraAdapter : IDisposable
 
         foreach (string name in missing.Where(name => file.SavedModules.ContainsKey(name)).ToList())
         {
-            if (!model.TryReplace(name, file.SavedModules[name])) continue;
+            if (!model.TryReplace(name, file.SavedModules[name], out TensorView original)) continue;
+            _replacedTables.Add((name, original));
             missing.Remove(name);
             AppliedTensorCount++;
         }
