@@ -79,6 +79,8 @@ public static unsafe partial class Attention
         if (tape is not null || !lse.IsEmpty) Require.Shape(operation, "lse", lse, new Shape(q.Shape[0], q.Shape[1]));
     }
 
+    private static bool IsFloats(TensorView view) => !view.IsEmpty && view.DType == DType.F32;
+
     private static void RequireSequences(TensorView k, AttentionSequence[] sequences, Tape? tape)
     {
         const string operation = "Attention.Forward";
@@ -94,12 +96,15 @@ public static unsafe partial class Attention
                 $"sequence {i}: its past must not be negative, got {sequence.PastCount} slots from {sequence.PastStart}");
             if (sequence.PastCount == 0) continue;
             Require.That(tape is null, operation, $"sequence {i} has {sequence.PastCount} past slots, which no gradient can reach; pass no tape");
-            Require.Floats(operation, $"past keys of sequence {i}", sequence.PastKeys);
+            // Not Require.Floats: the name would be a string built on every call.
+            Require.That(IsFloats(sequence.PastKeys), operation, $"past keys of sequence {i} must be f32, got {sequence.PastKeys}");
             Shape ring = sequence.PastKeys.Shape;
             Require.That(
                 ring.Rank == 3 && ring[0] >= sequence.PastCount && ring[1] == k.Shape[1] && ring[2] == k.Shape[2], operation,
                 $"past keys of sequence {i} must be [≥ {sequence.PastCount}, {k.Shape[1]}, {k.Shape[2]}], got {sequence.PastKeys}");
-            Require.SameShape(operation, $"past values of sequence {i}", sequence.PastValues, sequence.PastKeys);
+            Require.That(
+                IsFloats(sequence.PastValues) && sequence.PastValues.Shape == ring, operation,
+                $"past values of sequence {i} must be like {sequence.PastKeys}, got {sequence.PastValues}");
         }
 
         Require.That(row == k.Shape[0], operation, $"the sequences must cover all {k.Shape[0]} rows, they end at row {row}");
