@@ -49,9 +49,10 @@ public static class ModelBench
                 long before = GC.GetAllocatedBytesForCurrentThread();
                 start = Stopwatch.GetTimestamp();
                 Pass(model, batch, arena, [(i + 1) * 31], cache);
+                double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                 if (repeat == 0) continue; // compiled, caches grown
-                decode.Add(1 / Stopwatch.GetElapsedTime(start).TotalSeconds);
                 allocated += GC.GetAllocatedBytesForCurrentThread() - before;
+                decode.Add(1 / seconds);
                 tokens++;
             }
         }
