@@ -69,14 +69,17 @@ Function* Module::function(const std::string& name) {
 std::string Module::source_line(std::uintptr_t address) const {
   if (!contains(address)) return "";
   char command[128];
-  std::snprintf(command, sizeof command, "addr2line -s -e /proc/%d/fd/%d 0x%zx 2>/dev/null", getpid(), file_,
+  std::snprintf(command, sizeof command, "addr2line -i -s -e /proc/%d/fd/%d 0x%zx 2>/dev/null", getpid(), file_,
                 static_cast<std::size_t>(address - begin_));
   std::FILE* pipe = popen(command, "r");
   if (pipe == nullptr) return "";
-  char line[512] = "";
-  const bool read = std::fgets(line, sizeof line, pipe) != nullptr;
+  // Innermost first; what is inlined from the thin headers is named by the kernel's line that asked for it.
+  std::string text;
+  for (char line[512]; std::fgets(line, sizeof line, pipe) != nullptr;) {
+    text = line;
+    if (text.rfind("device.hpp:", 0) != 0 && text.rfind("ptx.cuh:", 0) != 0) break;
+  }
   pclose(pipe);
-  std::string text = read ? line : "";
   if (const std::size_t end = text.find_first_of(" \n"); end != std::string::npos) text.resize(end);
   return text.rfind("??", 0) == 0 ? "" : text;
 }
