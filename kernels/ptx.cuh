@@ -1,0 +1,235 @@
+// The thin layer between our kernels and the hardware: everything a kernel may ask of the machine, in the field's words.
+// Needs no toolkit header. NVRTC sees inline PTX (sm_75 .. sm_90a); g++ with GEMMACORE_CUDASIM sees the simulator
+// (tests/cudasim), which keeps the same names, so a kernel is one text for both and never asks which one it runs on.
+// Fragment layouts: PTX ISA, "Matrix fragments for mma.m16n8k8 / .m16n8k16"; g = lane / 4, t = lane % 4.
+#pragma once
+
+#ifdef GEMMACORE_CUDASIM
+#include "cudasim/device.hpp"
+#else
+
+#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define DEVICE __device__ __forceinline__
+// A block's own array with a size known at compile time; 16-byte aligned so that vector access is allowed.
+#define SHARED_ARRAY(type, name, count) __shared__ __align__(16) type name[count]
+
+namespace ptx {
+
+using u8 = unsigned char;
+using u16 = unsigned short;
+using u32 = unsigned int;
+using u64 = unsigned long long;
+
+// Storage types: bits only, no arithmetic, so a missing conversion does not compile.
+struct half { u16 bits; };
+struct bfloat16 { u16 bits; };
+
+constexpr int arch = __CUDA_ARCH__;  // 750, 800, 860, 890, 900
+constexpr u32 full_warp = 0xffffffffu;
+
+DEVICE int thread_index() { return threadIdx.x; }
+DEVICE int thread_count() { return blockDim.x; }
+DEVICE int block_x() { return blockIdx.x; }
+DEVICE int block_y() { return blockIdx.y; }
+DEVICE int block_z() { return blockIdx.z; }
+DEVICE int grid_x() { return gridDim.x; }
+DEVICE int grid_y() { return gridDim.y; }
+DEVICE int lane_index() { return threadIdx.x & 31; }
+DEVICE int warp_index() { return threadIdx.x >> 5; }
+
+DEVICE void sync_block() { __syncthreads(); }
+DEVICE void sync_warp(u32 mask = full_warp) { __syncwarp(mask); }
+// Barrier `id` (1..15) over `threads` threads, a multiple of 32; id 0 is sync_block.
+DEVICE void sync_named(int id, int threads) { asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
+
+template <typename T> DEVICE T shuffle(T v, int from, u32 mask = full_warp) { return __shfl_sync(mask, v, from); }
+template <typename T> DEVICE T shuffle_xor(T v, int with, u32 mask = full_warp) { return __shfl_xor_sync(mask, v, with); }
+template <typename T> DEVICE T shuffle_down(T v, int by, u32 mask = full_warp) { return __shfl_down_sync(mask, v, by); }
+DEVICE u32 ballot(bool p, u32 mask = full_warp) { return __ballot_sync(mask, p); }
+DEVICE bool any(bool p, u32 mask = full_warp) { return __any_sync(mask, p); }
+DEVICE bool all(bool p, u32 mask = full_warp) { return __all_sync(mask, p); }
+
+template <typename T> DEVICE T* dynamic_shared() {
+  extern __shared__ __align__(16) u8 gemmacore_dynamic_shared[];
+  return reinterpret_cast<T*>(gemmacore_dynamic_shared);
+}
+DEVICE u32 shared_address(const void* p) {
+  u64 address;
+  asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(p));
+  return static_cast<u32>(address);
+}
+
+// 16- and 8-byte accesses; the address must be a multiple of the size.
+DEVICE uint4 load16(const void* p) { return *static_cast<const uint4*>(p); }
+DEVICE uint2 load8(const void* p) { return *static_cast<const uint2*>(p); }
+DEVICE void store16(void* p, uint4 v) { *static_cast<uint4*>(p) = v; }
+DEVICE void store8(void* p, uint2 v) { *static_cast<uint2*>(p) = v; }
+// Read-once data (weights while decoding): through the read-only path and not kept in L1.
+DEVICE uint4 load16_streaming(const void* p) {
+  uint4 v;
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+      : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+  return v;
+}
+
+// Asynchronous 16-byte copy global -> shared; bytes past `valid` (0..16) are written as zero. From sm_80 on.
+DEVICE void copy_async16(void* shared, const void* global, int valid = 16) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid)
+               : "memory");
+#else
+  __trap();
+#endif
+}
+DEVICE void copy_async_commit() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+// Waits until at most `pending` of this thread's committed groups are unfinished. Other threads need a barrier as well.
+template <int pending> DEVICE void copy_async_wait() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+#endif
+}
+
+// count 8x8 matrices of 16-bit elements from shared memory; lane i gives row i % 8 of matrix i / 8. Every lane's address
+// must be valid, also where count < 4 (sm_75 reads them all).
+template <int count, bool transposed = false> DEVICE void load_matrix(u32 (&r)[count], const void* row) {
+  static_assert(count == 1 || count == 2 || count == 4, "ldmatrix takes 1, 2 or 4 matrices");
+  const u32 a = shared_address(row);
+  if constexpr (count == 1 && !transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];" : "=r"(r[0]) : "r"(a) : "memory");
+  if constexpr (count == 1 && transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];" : "=r"(r[0]) : "r"(a) : "memory");
+  if constexpr (count == 2 && !transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];" : "=r"(r[0]), "=r"(r[1]) : "r"(a) : "memory");
+  if constexpr (count == 2 && transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
+                 : "=r"(r[0]), "=r"(r[1]) : "r"(a) : "memory");
+  if constexpr (count == 4 && !transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(a) : "memory");
+  if constexpr (count == 4 && transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(a) : "memory");
+}
+
+// c += a b, a 16x8 and b 8x8, fp32 sums. half from sm_75, bfloat16 from sm_80.
+template <typename T> DEVICE void mma_k8(float (&c)[4], const u32 (&a)[2], const u32 (&b)[1]);
+template <> DEVICE void mma_k8<half>(float (&c)[4], const u32 (&a)[2], const u32 (&b)[1]) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+}
+#if __CUDA_ARCH__ >= 800
+template <> DEVICE void mma_k8<bfloat16>(float (&c)[4], const u32 (&a)[2], const u32 (&b)[1]) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+}
+#endif
+// c += a b, a 16x16 and b 16x8, fp32 sums. On sm_75 half is two steps of eight.
+template <typename T> DEVICE void mma_k16(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]);
+template <> DEVICE void mma_k16<half>(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+  mma_k8<half>(c, {a[0], a[1]}, {b[0]});
+  mma_k8<half>(c, {a[2], a[3]}, {b[1]});
+#endif
+}
+#if __CUDA_ARCH__ >= 800
+template <> DEVICE void mma_k16<bfloat16>(float (&c)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#endif
+
+DEVICE u32 float_bits(float v) { return __float_as_uint(v); }
+DEVICE float bits_float(u32 v) { return __uint_as_float(v); }
+DEVICE float half_to_float(u16 bits) {
+  float v;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(v) : "h"(bits));
+  return v;
+}
+DEVICE u16 float_to_half(float v) {
+  u16 bits;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(v));
+  return bits;
+}
+DEVICE float exp2_approx(float v) {
+  float r;
+  asm("ex2.approx.f32 %0, %1;" : "=f"(r) : "f"(v));
+  return r;
+}
+DEVICE float tanh_approx(float v) {
+  float r;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(r) : "f"(v));
+  return r;
+}
+DEVICE float fused_multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+DEVICE float reciprocal_sqrt(float v) { return rsqrtf(v); }
+
+}  // namespace ptx
+#endif
+
+// What follows is arithmetic in both worlds.
+namespace ptx {
+
+DEVICE float to_float(float v) { return v; }
+DEVICE float to_float(half v) { return half_to_float(v.bits); }
+DEVICE float to_float(bfloat16 v) { return bits_float(static_cast<u32>(v.bits) << 16); }
+
+// Round to nearest even; a NaN stays a NaN (adding to its bits could carry it into infinity).
+template <typename T> DEVICE T from_float(float v);
+template <> DEVICE float from_float<float>(float v) { return v; }
+template <> DEVICE half from_float<half>(float v) { return half{float_to_half(v)}; }
+template <> DEVICE bfloat16 from_float<bfloat16>(float v) {
+  const u32 bits = float_bits(v);
+  if (v != v) return bfloat16{static_cast<u16>((bits >> 16) | 0x40u)};
+  return bfloat16{static_cast<u16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+template <typename T> constexpr bool is_half = false;
+template <> constexpr bool is_half<half> = true;
+// Two 16-bit values in one register, the lower index in the low bits. sm_80 has one instruction for it.
+template <typename T> DEVICE u32 pack(float low, float high) {
+#if !defined(GEMMACORE_CUDASIM) && __CUDA_ARCH__ >= 800
+  u32 r;
+  if constexpr (is_half<T>)
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+  else
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+  return r;
+#else
+  return from_float<T>(low).bits | static_cast<u32>(from_float<T>(high).bits) << 16;
+#endif
+}
+template <typename T> DEVICE float unpack_low(u32 v) { return to_float(T{static_cast<u16>(v)}); }
+template <typename T> DEVICE float unpack_high(u32 v) { return to_float(T{static_cast<u16>(v >> 16)}); }
+
+DEVICE float warp_sum(float v) {
+  for (int step = 16; step > 0; step >>= 1) v += shuffle_xor(v, step);
+  return v;
+}
+DEVICE float warp_max(float v) {
+  for (int step = 16; step > 0; step >>= 1) {
+    const float other = shuffle_xor(v, step);
+    v = other > v ? other : v;
+  }
+  return v;
+}
+// Every lane gets the warp's sum. redux.sync is one instruction from sm_80 on.
+DEVICE u32 warp_sum(u32 v) {
+#if !defined(GEMMACORE_CUDASIM) && __CUDA_ARCH__ >= 800
+  u32 r;
+  asm volatile("redux.sync.add.u32 %0, %1, 0xffffffff;" : "=r"(r) : "r"(v));
+  return r;
+#else
+  for (int step = 16; step > 0; step >>= 1) v += shuffle_xor(v, step);
+  return v;
+#endif
+}
+
+}  // namespace ptx

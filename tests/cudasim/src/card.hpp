@@ -1,0 +1,61 @@
+// The simulated card: what one process sees behind the driver API.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "defect.hpp"
+#include "device_memory.hpp"
+#include "profile.hpp"
+#include "schedule.hpp"
+#include "streams.hpp"
+
+namespace cudasim {
+
+enum class Arithmetic {
+  ideal,     // tensor core sums in fp64, rounded once; approximations are the host library's
+  hardware,  // aligned and truncated sums (kernels.md 4.5), approximate functions with their documented error
+};
+
+struct Settings {
+  std::string device = "a100";
+  std::string schedule = "round_robin";
+  std::uint64_t seed = 1;
+  Arithmetic arithmetic = Arithmetic::hardware;
+};
+// From GEMMACORE_CUDASIM_{DEVICE,SCHEDULE,SEED,ARITHMETIC}. Throws std::invalid_argument naming what is allowed.
+Settings settings_of_environment();
+
+class Card {
+ public:
+  explicit Card(const Settings& settings);
+
+  const Profile& profile;
+  const Arithmetic arithmetic;
+  Schedule schedule;
+  DeviceMemory memory;
+  Streams streams;
+  OperationHistory history;
+  // Grows at every completed barrier and at both ends of every operation; stamps accesses. 0 stands for "never".
+  std::uint32_t now = 0;
+  // A defect found while executing: this code is then every later call's answer, as on a card.
+  int lost = 0;
+
+  void tick();
+  void fail(Defect defect, const std::string& text);
+  const std::string& last_report() const { return last_report_; }
+
+  // Notes that the current operation touches the allocation. Returns why it may not, or nothing.
+  std::optional<std::string> use(Allocation& allocation);
+  // A copy's or fill's access to [begin, begin + bytes): checks bounds and order, stamps the cells. False after fail().
+  bool access_range(std::uintptr_t begin, std::size_t bytes, bool write);
+  // Frees in the order of the current operation.
+  void release(Allocation& allocation);
+
+ private:
+  void execute(const Operation& operation);
+  std::string last_report_;
+};
+
+}  // namespace cudasim

@@ -1,0 +1,82 @@
+#include "device_memory.hpp"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <stdexcept>
+
+namespace cudasim {
+namespace {
+
+// Filling more than this with poison would touch host memory that the program itself may never touch.
+constexpr std::size_t most_poisoned_bytes = std::size_t{256} << 20;
+
+void* reserve(std::size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::runtime_error("cudasim: cannot reserve addresses for device memory");
+  return memory;
+}
+
+std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+
+}  // namespace
+
+DeviceMemory::DeviceMemory(std::size_t capacity_bytes)
+    : capacity_bytes_(capacity_bytes),
+      base_(reinterpret_cast<std::uintptr_t>(reserve(range_bytes))),
+      cells_(static_cast<Cell*>(reserve(range_bytes / granule_bytes * sizeof(Cell)))),
+      owner_(static_cast<std::uint32_t*>(reserve(range_bytes / unit_bytes * sizeof(std::uint32_t)))) {}
+
+DeviceMemory::~DeviceMemory() {
+  munmap(reinterpret_cast<void*>(base_), range_bytes);
+  munmap(cells_, range_bytes / granule_bytes * sizeof(Cell));
+  munmap(owner_, range_bytes / unit_bytes * sizeof(std::uint32_t));
+}
+
+Allocation* DeviceMemory::allocate(std::size_t bytes) {
+  if (bytes > capacity_bytes_ - used_bytes_) return nullptr;
+  const std::size_t taken = round_up(bytes, unit_bytes) + unit_bytes;  // the last unit is the red zone
+  if (taken > range_bytes - next_) return nullptr;
+  const std::uintptr_t begin = base_ + next_;
+  allocations_.push_back({begin, begin + bytes});
+  for (std::size_t unit = next_ / unit_bytes; unit < (next_ + taken) / unit_bytes; ++unit)
+    owner_[unit] = static_cast<std::uint32_t>(allocations_.size());
+  next_ += taken;
+  used_bytes_ += bytes;
+  ++live_count_;
+  // 0xff bytes are NaN in every floating-point type and an index far out of range in every integer type.
+  if (bytes <= most_poisoned_bytes) std::memset(reinterpret_cast<void*>(begin), 0xff, bytes);
+  return &allocations_.back();
+}
+
+void DeviceMemory::release(Allocation& allocation) {
+  allocation.live = false;
+  allocation.touched_by.clear();
+  const std::size_t bytes = allocation.end - allocation.begin;
+  used_bytes_ -= bytes;
+  --live_count_;
+  constexpr std::size_t page = 4096;
+  const std::uintptr_t first = round_up(allocation.begin, page), last = allocation.end / page * page;
+  if (last <= first) return;
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  const std::uintptr_t cell_first = round_up(reinterpret_cast<std::uintptr_t>(cell(first)), page);
+  const std::uintptr_t cell_last = reinterpret_cast<std::uintptr_t>(cell(last)) / page * page;
+  if (cell_last > cell_first) madvise(reinterpret_cast<void*>(cell_first), cell_last - cell_first, MADV_DONTNEED);
+}
+
+Allocation* DeviceMemory::find(std::uintptr_t address) {
+  if (!contains(address)) return nullptr;
+  const std::uint32_t owner = owner_[(address - base_) / unit_bytes];
+  return owner == 0 ? nullptr : &allocations_[owner - 1];
+}
+
+std::string DeviceMemory::describe(std::uintptr_t address) {
+  const Allocation* allocation = find(address);
+  if (allocation == nullptr) return "no allocation is near";
+  const auto bytes = std::to_string(allocation->end - allocation->begin);
+  const std::string which = std::string(allocation->live ? "an" : "a freed") + " allocation of " + bytes + " bytes";
+  if (address < allocation->end) return "byte " + std::to_string(address - allocation->begin) + " of " + which;
+  return std::to_string(address - allocation->end) + " bytes past the end of " + which;
+}
+
+}  // namespace cudasim

@@ -1,0 +1,70 @@
+// abi.h, answered for the CUDA thread that is running.
+#include "cudasim/abi.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "grid_run.hpp"
+#include "number_formats.hpp"
+#include "warp_collective.hpp"
+
+using cudasim::Defect;
+using cudasim::GridRun;
+
+namespace {
+
+GridRun& run() { return *GridRun::running; }
+std::uintptr_t address(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
+bool hardware() { return GridRun::running != nullptr && run().card().arithmetic == cudasim::Arithmetic::hardware; }
+
+// Keeps the leading `bits` of the fraction: an approximate instruction's lower bits are nothing to rely on.
+float keep_fraction_bits(float value, int bits) {
+  std::uint32_t word;
+  std::memcpy(&word, &value, 4);
+  word &= ~0u << (23 - bits);
+  std::memcpy(&value, &word, 4);
+  return value;
+}
+
+}  // namespace
+
+int cudasim_thread_index() { return run().current() % static_cast<int>(run().launch().block[0]); }
+int cudasim_thread_count() { return static_cast<int>(run().launch().block[0]); }
+int cudasim_block_index(int axis) { return static_cast<int>(run().block_index(axis)); }
+int cudasim_grid_size(int axis) { return static_cast<int>(run().launch().grid[static_cast<std::size_t>(axis)]); }
+
+void cudasim_sync_block() { run().sync_block(); }
+void cudasim_sync_warp(unsigned mask) { cudasim::warp_sync(run(), mask); }
+void cudasim_sync_named(int id, int threads) { run().sync_named(id, threads); }
+unsigned cudasim_shuffle(int kind, unsigned value, int selector, unsigned mask) {
+  return cudasim::warp_shuffle(run(), kind, value, selector, mask);
+}
+unsigned cudasim_ballot(int predicate, unsigned mask) { return cudasim::warp_ballot(run(), predicate != 0, mask); }
+
+void* cudasim_shared_array(const void* key, unsigned long bytes) { return run().shared_array(key, static_cast<std::uint32_t>(bytes)); }
+void* cudasim_dynamic_shared() { return reinterpret_cast<void*>(run().shared().dynamic()); }
+
+void cudasim_load(void* to, const void* from, int bytes) {
+  run().access(address(from), static_cast<std::size_t>(bytes), false, __builtin_return_address(0));
+  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+}
+void cudasim_store(void* to, const void* from, int bytes) {
+  run().access(address(to), static_cast<std::size_t>(bytes), true, __builtin_return_address(0));
+  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+}
+
+void cudasim_copy_async16(void* shared, const void* global, int valid) { run().copy_async(address(shared), address(global), valid); }
+void cudasim_copy_async_commit() { run().copy_async_commit(); }
+void cudasim_copy_async_wait(int pending) { run().copy_async_wait(pending); }
+
+void cudasim_load_matrix(unsigned* registers, int count, int transposed, const void* row) {
+  cudasim::warp_load_matrix(run(), registers, count, transposed != 0, row, __builtin_return_address(0));
+}
+void cudasim_mma(int type, int depth, float* c, const unsigned* a, const unsigned* b) { cudasim::warp_mma(run(), type, depth, c, a, b); }
+
+float cudasim_half_to_float(unsigned short bits) { return cudasim::half_value(bits); }
+unsigned short cudasim_float_to_half(float value) { return cudasim::half_bits(value); }
+// ex2.approx: 2 ulp in the PTX manual; tanh.approx: relative error 2^-11.
+float cudasim_exp2_approx(float value) { return hardware() ? keep_fraction_bits(std::exp2(value), 22) : std::exp2(value); }
+float cudasim_tanh_approx(float value) { return hardware() ? keep_fraction_bits(std::tanh(value), 11) : std::tanh(value); }
+void cudasim_unsupported(const char* what) { run().fail(Defect::unsupported, what, __builtin_return_address(0)); }

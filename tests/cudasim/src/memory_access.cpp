@@ -1,0 +1,126 @@
+// Every load and store of a kernel: is the address the thread's to touch, and is the access ordered with all others?
+#include <cstring>
+
+#include "grid_run.hpp"
+
+namespace cudasim {
+
+void GridRun::access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned) {
+  if (stacks_.contains(current_, address)) return;
+  if (aligned && (address & (bytes - 1)) != 0)
+    fail(Defect::misaligned, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(current_) +
+                                 " at an address that is " + std::to_string(address & (bytes - 1)) + " past a multiple of " +
+                                 std::to_string(bytes), site);
+  access_by(current_, address, bytes, write, site);
+}
+
+void GridRun::access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
+  const auto refuse = [&](const std::string& what) {
+    fail(Defect::out_of_bounds, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread) +
+                                    ": " + what, site);
+  };
+  if (shared_.contains(address)) {
+    if (!shared_.allocated(address, bytes)) refuse("shared memory that the block has not declared");
+    check_cells(thread, shared_.cell(address), address, bytes, write, true, site);
+    return;
+  }
+  if (last_allocation_ == nullptr || address < last_allocation_->begin || address + bytes > last_allocation_->end) {
+    Allocation* allocation = card_.memory.find(address);
+    if (allocation == nullptr) {
+      if (!write && launch_.function->module->contains(address)) return;  // a constant table
+      refuse(stacks_.contains(address) ? "another thread's local variable" : "not device memory");
+    }
+    if (address < allocation->begin || address + bytes > allocation->end) refuse(card_.memory.describe(address));
+    if (const auto problem = card_.use(*allocation))
+      fail(allocation->live ? Defect::stream_order : Defect::out_of_bounds, *problem, site);
+    last_allocation_ = allocation;
+  }
+  check_cells(thread, card_.memory.cell(address), address, bytes, write, false, site);
+}
+
+bool GridRun::ordered(std::uint32_t stamp, int other, int thread, bool shared) const {
+  if (stamp >= block_start_) return order_.before(other, stamp, thread);
+  if (shared) return true;                   // another block's memory, reused
+  if (stamp >= launch_start_) return false;  // another block of this launch
+  return card_.history.ordered(stamp);
+}
+
+void GridRun::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, bool write, bool shared,
+                          const void* site) {
+  const std::uint32_t now = card_.now;
+  const auto index = static_cast<std::uint16_t>(thread);
+  const std::uintptr_t end = address + bytes;
+  for (std::uintptr_t at = address & ~(granule_bytes - 1); at < end; at += granule_bytes, ++cell) {
+    const unsigned touched = (at >= address ? 1u : 0u) | (at + 1 < end ? 2u : 0u);
+    if (cell->copy_pending)
+      fail(Defect::early_use, std::string(write ? "store" : "load") + " by " + whereabouts(thread) +
+                                  " touches shared memory that an unfinished asynchronous copy will write", site);
+    if (cell->write_stamp != 0 && (cell->write_bytes & touched) && !ordered(cell->write_stamp, cell->write_thread, thread, shared))
+      fail_order(thread, cell->write_stamp, cell->write_thread, true, at, bytes, write, shared, site);
+    if (write) {
+      const unsigned read_bytes[2] = {cell->read_bytes_0, cell->read_bytes_1};
+      for (int reader = 0; reader < 2; ++reader)
+        if (cell->read_stamp[reader] != 0 && (read_bytes[reader] & touched) &&
+            !ordered(cell->read_stamp[reader], cell->read_thread[reader], thread, shared))
+          fail_order(thread, cell->read_stamp[reader], cell->read_thread[reader], false, at, bytes, write, shared, site);
+      cell->write_stamp = now;
+      cell->write_thread = index;
+      cell->write_bytes = touched & 3;
+      if (touched == 3) cell->read_stamp[0] = cell->read_stamp[1] = 0;
+      continue;
+    }
+    if (shared && cell->write_stamp < block_start_)
+      fail(Defect::unwritten_shared, "load by " + whereabouts(thread) + " before anything of its block was stored there", site);
+    if (cell->read_stamp[0] == 0 || ordered(cell->read_stamp[0], cell->read_thread[0], thread, shared)) {
+      cell->read_stamp[0] = now, cell->read_thread[0] = index, cell->read_bytes_0 = touched & 3;
+    } else if (cell->read_stamp[1] == 0 || cell->read_thread[1] / 32 == cell->read_thread[0] / 32 ||
+               ordered(cell->read_stamp[1], cell->read_thread[1], thread, shared)) {
+      cell->read_stamp[1] = now, cell->read_thread[1] = index, cell->read_bytes_1 = touched & 3;
+    }
+  }
+}
+
+void GridRun::fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address, std::size_t bytes,
+                         bool write, bool shared, const void* site) {
+  const std::string mine = std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread);
+  const std::string place = shared ? "shared memory" : card_.memory.describe(address);
+  const std::string theirs = other_wrote ? "was stored" : "was loaded";
+  if (stamp < launch_start_)
+    fail(Defect::stream_order, mine + " (stream " + std::to_string(card_.history.current().stream) + ", " + place + ") is not ordered after " +
+                                   card_.history.operation_at(stamp), site);
+  if (stamp < block_start_) fail(Defect::race, mine + ": " + place + " " + theirs + " by another block of the same launch", site);
+  fail(Defect::race, mine + ": " + place + " " + theirs + " by thread " + std::to_string(other) + " with no barrier between", site);
+}
+
+void GridRun::copy_async(std::uintptr_t shared, std::uintptr_t global, int valid) {
+  const void* site = nullptr;
+  if (valid < 0 || valid > 16) fail(Defect::out_of_bounds, "cp.async with " + std::to_string(valid) + " valid bytes; it copies 0 to 16");
+  if (!shared_.contains(shared)) fail(Defect::out_of_bounds, "cp.async writes to memory that is not shared");
+  access(shared, 16, true, site);
+  if (global % 16 != 0) fail(Defect::misaligned, "cp.async reads at an address that is not a multiple of 16");
+  if (valid > 0) access_by(current_, global, static_cast<std::size_t>(valid), false, site);
+  for (std::uintptr_t at = shared; at < shared + 16; at += granule_bytes) shared_.cell(at)->copy_pending = 1;
+  threads_[current_].copies.push_back({shared, global, valid, threads_[current_].open_group});
+}
+
+void GridRun::copy_async_commit() { ++threads_[current_].open_group; }
+
+void GridRun::copy_async_wait(int pending) {
+  Thread& thread = threads_[current_];
+  std::size_t kept = 0;
+  for (const AsyncCopy& copy : thread.copies) {
+    if (copy.group + static_cast<std::uint32_t>(pending) < thread.open_group) finish_copy(current_, copy);
+    else thread.copies[kept++] = copy;
+  }
+  thread.copies.resize(kept);
+}
+
+void GridRun::finish_copy(int thread, const AsyncCopy& copy) {
+  std::uint8_t bytes[16] = {};
+  std::memcpy(bytes, reinterpret_cast<const void*>(copy.global), static_cast<std::size_t>(copy.valid));
+  for (std::uintptr_t at = copy.shared; at < copy.shared + 16; at += granule_bytes) shared_.cell(at)->copy_pending = 0;
+  access_by(thread, copy.shared, 16, true, nullptr);
+  std::memcpy(reinterpret_cast<void*>(copy.shared), bytes, 16);
+}
+
+}  // namespace cudasim

@@ -1,0 +1,46 @@
+// A loaded image: the shared object that host_compiler.cpp made of one kernel text.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cudasim/abi.h"
+
+namespace cudasim {
+
+class Module;
+
+struct Function {
+  const KernelEntry* entry;
+  Module* module;
+  std::uint32_t most_dynamic_shared;  // raised by CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+};
+
+class Module {
+ public:
+  // `image` is an ELF (cubin), or the text of a PTX image, which ends with a zero byte. Throws std::invalid_argument.
+  explicit Module(const void* image);
+  ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  Function* function(const std::string& name);
+  int arch() const { return arch_; }  // 75 ... 90
+  bool architecture_specific() const { return specific_; }  // the "a" of sm_90a
+  bool is_ptx() const { return is_ptx_; }
+  bool contains(std::uintptr_t address) const { return address >= begin_ && address < end_; }
+  // "file.cu:line" of an instruction, or an empty string.
+  std::string source_line(std::uintptr_t address) const;
+
+ private:
+  int file_ = -1;
+  void* library_ = nullptr;
+  std::uintptr_t begin_ = 0, end_ = 0;
+  int arch_ = 0;
+  bool specific_ = false, is_ptx_ = false;
+  std::vector<Function> functions_;
+};
+
+}  // namespace cudasim

@@ -1,0 +1,33 @@
+// Happens-before among the threads of one block: which of another thread's accesses does a barrier place before mine?
+// Time is one counter for the whole device that grows by one at every completed barrier, so an access is stamped with the
+// counter's value and "known up to stamp s" says everything. Shuffles, votes, ldmatrix and mma order nothing, as in CUDA.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace cudasim {
+
+class ThreadOrder {
+ public:
+  void start_block(std::uint32_t now, int threads);
+  void block_synchronised(std::uint32_t now) { block_known_ = now; }
+  // A named barrier: whole warps, given as a set of bits.
+  void warps_synchronised(std::uint32_t warps, std::uint32_t now);
+  void lanes_synchronised(int warp, std::uint32_t mask, std::uint32_t now);
+
+  // Whether thread `other`'s access at `stamp` (of this block) is ordered before what thread `me` does now.
+  bool before(int other, std::uint32_t stamp, int me) const {
+    return other == me || stamp < block_known_ || stamp < warp_known_[me / 32][other / 32] ||
+           (me / 32 == other / 32 && stamp < lane_known_[static_cast<std::size_t>(me)][other % 32]);
+  }
+
+ private:
+  using Lanes = std::array<std::uint32_t, 32>;
+  std::uint32_t block_known_ = 0;
+  std::array<Lanes, 32> warp_known_{};
+  std::vector<Lanes> lane_known_;
+};
+
+}  // namespace cudasim

@@ -1,0 +1,17 @@
+// What a warp does together. Each function is called by one CUDA thread and returns when its warp has done it.
+#pragma once
+
+#include <cstdint>
+
+namespace cudasim {
+
+class GridRun;
+
+void warp_sync(GridRun& run, std::uint32_t mask);
+std::uint32_t warp_shuffle(GridRun& run, int kind, std::uint32_t value, int selector, std::uint32_t mask);
+std::uint32_t warp_ballot(GridRun& run, bool predicate, std::uint32_t mask);
+// ldmatrix: `row` is this lane's row address.
+void warp_load_matrix(GridRun& run, std::uint32_t* registers, int count, bool transposed, const void* row, const void* site);
+void warp_mma(GridRun& run, int type, int depth, float* c, const std::uint32_t* a, const std::uint32_t* b);
+
+}  // namespace cudasim

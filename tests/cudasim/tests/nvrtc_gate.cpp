@@ -1,0 +1,160 @@
+// Compiles every kernel and specialisation for every architecture with the real NVRTC and holds registers, shared memory
+// and spills against kernels/budgets.csv. Prints the table with occupancy; `--write` makes the present figures the budget.
+// Exit codes: 0 within budget, 1 not, 77 NVRTC is not there (CTest: skipped).
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+struct Specialisation { std::string file; std::vector<std::string> defines; int threads; };
+// Name every file of kernels/ here, with the -D combinations that the launches use.
+const std::vector<Specialisation> specialisations = {
+    {"rms_norm.cu", {"-DELEMENT=float"}, 128},
+    {"rms_norm.cu", {"-DELEMENT=half"}, 128},
+    {"rms_norm.cu", {"-DELEMENT=bfloat16"}, 128},
+    {"rms_norm.cu", {"-DELEMENT=float", "-DWEIGHT=bfloat16"}, 128},
+};
+// Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
+struct Architecture { const char* name; int threads, shared, blocks; };
+const Architecture architectures[] = {{"sm_75", 1024, 65536, 16}, {"sm_80", 2048, 167936, 32}, {"sm_86", 1536, 102400, 16},
+                                      {"sm_89", 1536, 102400, 24}, {"sm_90", 2048, 233472, 32}, {"sm_90a", 2048, 233472, 32}};
+struct Use { int registers, shared, spilled; };
+
+std::string text_of(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+using Program = void*;
+struct Nvrtc {
+  int (*create)(Program*, const char*, const char*, int, const char* const*, const char* const*);
+  int (*compile)(Program, int, const char* const*);
+  int (*log_size)(Program, std::size_t*);
+  int (*log)(Program, char*);
+  int (*destroy)(Program*);
+};
+
+template <typename F> bool resolve(void* library, const char* name, F& function) {
+  function = reinterpret_cast<F>(dlsym(library, name));
+  return function != nullptr;
+}
+
+std::string compile(const Nvrtc& nvrtc, const Specialisation& what, const std::string& architecture, bool& succeeded) {
+  const std::string source = text_of(std::string(KERNELS) + "/" + what.file), header = text_of(KERNELS "/ptx.cuh");
+  const char* const texts[] = {header.c_str()};
+  const char* const names[] = {"ptx.cuh"};
+  Program program = nullptr;
+  succeeded = false;
+  if (nvrtc.create(&program, source.c_str(), what.file.c_str(), 1, texts, names) != 0) return "nvrtcCreateProgram failed";
+  const std::string arch = "-arch=" + architecture;
+  std::vector<const char*> options = {arch.c_str(), "-std=c++17", "--ptxas-options=-v"};
+  for (const std::string& define : what.defines) options.push_back(define.c_str());
+  succeeded = nvrtc.compile(program, static_cast<int>(options.size()), options.data()) == 0;
+  std::size_t bytes = 0;
+  nvrtc.log_size(program, &bytes);
+  std::string log(bytes, '\0');
+  nvrtc.log(program, log.data());
+  nvrtc.destroy(&program);
+  return log;
+}
+
+// What ptxas -v says about each entry function.
+std::map<std::string, Use> uses(const std::string& log) {
+  static const std::regex entry("Compiling entry function '(\\w+)'"), spill("(\\d+) bytes spill stores, (\\d+) bytes spill loads"),
+      used("Used (\\d+) registers"), shared("(\\d+) bytes smem");
+  std::map<std::string, Use> result;
+  std::istringstream lines(log);
+  std::string kernel;
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch found;
+    if (std::regex_search(line, found, entry)) kernel = found[1], result[kernel] = {-1, 0, -1};
+    if (kernel.empty()) continue;
+    if (std::regex_search(line, found, spill)) result[kernel].spilled = std::stoi(found[1]) + std::stoi(found[2]);
+    if (std::regex_search(line, found, used)) result[kernel].registers = std::stoi(found[1]);
+    if (std::regex_search(line, found, shared)) result[kernel].shared = std::stoi(found[1]);
+  }
+  return result;
+}
+
+// Blocks per multiprocessor times threads, in per cent; registers are given to warps in units of 256.
+int occupancy(const Architecture& on, const Use& use, int threads) {
+  const int registers = (use.registers * 32 + 255) / 256 * 256 * (threads / 32);
+  int blocks = std::min({on.threads / threads, 65536 / registers, on.blocks});
+  if (use.shared > 0) blocks = std::min(blocks, on.shared / use.shared);
+  return 100 * blocks * threads / on.threads;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const bool write = count > 1 && std::strcmp(arguments[1], "--write") == 0;
+  const char* chosen = std::getenv("GEMMACORE_NVRTC_LIBRARY");
+  const std::string path = chosen != nullptr ? chosen : FETCHED "/usr/lib/x86_64-linux-gnu/libnvrtc.so.12";
+  // The compiler's built-ins lie beside it and are looked for by name alone.
+  dlopen((path.substr(0, path.rfind('/') + 1) + "libnvrtc-builtins.so.12.4").c_str(), RTLD_NOW | RTLD_GLOBAL);
+  void* library = dlopen(path.c_str(), RTLD_NOW);
+  if (library == nullptr) {
+    std::printf("skipped: %s; run tools/fetch_nvrtc.sh or set GEMMACORE_NVRTC_LIBRARY\n", dlerror());
+    return 77;
+  }
+  Nvrtc nvrtc{};
+  if (!resolve(library, "nvrtcCreateProgram", nvrtc.create) || !resolve(library, "nvrtcCompileProgram", nvrtc.compile) ||
+      !resolve(library, "nvrtcGetProgramLogSize", nvrtc.log_size) || !resolve(library, "nvrtcGetProgramLog", nvrtc.log) ||
+      !resolve(library, "nvrtcDestroyProgram", nvrtc.destroy)) {
+    std::printf("%s is not NVRTC\n", path.c_str());
+    return 1;
+  }
+
+  std::map<std::string, std::string> budget;
+  std::ifstream budgets(KERNELS "/budgets.csv");
+  for (std::string line; std::getline(budgets, line);) {
+    std::size_t at = 0;
+    for (int commas = 0; commas < 4 && at != std::string::npos; ++commas) at = line.find(',', at + (commas > 0));
+    if (at != std::string::npos) budget[line.substr(0, at)] = line.substr(at + 1);
+  }
+  budget.erase("file,defines,arch,kernel");
+  std::string table = "file,defines,arch,kernel,registers,shared_bytes\n";
+  int failures = 0;
+  for (const Specialisation& what : specialisations)
+    for (const Architecture& on : architectures) {
+      bool succeeded = false;
+      const std::string log = compile(nvrtc, what, on.name, succeeded);
+      const auto kernels = uses(log);
+      if (!succeeded || kernels.empty()) {
+        std::printf("FAILED: %s for %s:\n%s\n", what.file.c_str(), on.name, log.c_str());
+        ++failures;
+        continue;
+      }
+      std::string defines;
+      for (const std::string& define : what.defines) defines += (defines.empty() ? "" : " ") + define;
+      for (const auto& [kernel, use] : kernels) {
+        const std::string key = what.file + "," + defines + "," + on.name + "," + kernel;
+        const std::string found = std::to_string(use.registers) + "," + std::to_string(use.shared);
+        table += key + "," + found + "\n";
+        std::printf("%-90s %3d registers %5d bytes shared, occupancy %3d %%\n", key.c_str(), use.registers, use.shared, occupancy(on, use, what.threads));
+        if (use.spilled != 0 || use.registers < 0) std::printf("FAILED: %s spills %d bytes; expected 0\n", key.c_str(), use.spilled), ++failures;
+        const auto allowed = budget.find(key);
+        if (!write && (allowed == budget.end() || allowed->second != found)) {
+          std::printf("FAILED: %s: registers,shared = %s, budget %s; if meant, run nvrtc_gate --write and commit kernels/budgets.csv\n",
+                      key.c_str(), found.c_str(), allowed == budget.end() ? "none" : allowed->second.c_str());
+          ++failures;
+        }
+        if (allowed != budget.end()) budget.erase(allowed);
+      }
+    }
+  for (const auto& [key, figures] : budget)
+    if (!write) std::printf("FAILED: %s is in kernels/budgets.csv but is no longer compiled\n", key.c_str()), ++failures;
+  if (write && failures == 0) std::ofstream(KERNELS "/budgets.csv") << table;
+  return failures == 0 ? 0 : 1;
+}
