@@ -10,6 +10,8 @@ dotnet restore GemmaCore.sln --locked-mode
 dotnet build GemmaCore.sln -c Release --no-restore
 echo "== format"
 dotnet format GemmaCore.sln --no-restore --verify-no-changes
+echo "== kernels in the simulator, and their compile gate"
+bash tools/test_kernels.sh
 echo "== tests"
 bash tools/test.sh
 echo "== demo"
