@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GemmaCore.Generation;
+using GemmaCore.Models.Lora;
 
 namespace GemmaCore.Cli;
 
@@ -35,6 +36,14 @@ internal sealed class ModelOptions
         if (quantize != "none") throw new UsageException($"--quantize {quantize}: quantised weights are not available in this build; use none");
     }
 
+    /// <summary>Says on stderr how much of an adapter was applied (all of it, or loading had failed) and which of its settings are unknown here.</summary>
+    public static void TellApplied(string folder, LoraAdapter adapter)
+    {
+        Console.Error.WriteLine($"adapter {folder}: applied {adapter.AppliedTensorCount} of {adapter.AppliedTensorCount} tensors");
+        if (adapter.Config.UnknownFields.Count > 0)
+            Console.Error.WriteLine($"adapter {folder}: adapter_config.json has settings unknown to GemmaCore, which it ignores: {string.Join(", ", adapter.Config.UnknownFields)}");
+    }
+
     /// <summary>Loads the model and its adapters, telling what was applied.</summary>
     public GemmaModel Load(ParseResult parsed)
     {
@@ -42,12 +51,7 @@ internal sealed class ModelOptions
         GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), EnvironmentVariables.Threads);
         try
         {
-            foreach (string folder in parsed.GetValue(Adapter) ?? [])
-            {
-                Models.Lora.LoraAdapter adapter = model.LoadAdapter(folder);
-                Console.Error.WriteLine($"adapter {folder}: applied {adapter.AppliedTensorCount} of {adapter.AppliedTensorCount} tensors");
-            }
-
+            foreach (string folder in parsed.GetValue(Adapter) ?? []) TellApplied(folder, model.LoadAdapter(folder));
             return model;
         }
         catch

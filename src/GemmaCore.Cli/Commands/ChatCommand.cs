@@ -1,7 +1,6 @@
 using System.CommandLine;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
-using GemmaCore.Models.Lora;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -64,8 +63,7 @@ internal static class ChatCommand
                 Console.Error.WriteLine($"{file} goes with your next question");
                 break;
             case ["/adapter", var folder]:
-                LoraAdapter adapter = model.LoadAdapter(folder);
-                Console.Error.WriteLine($"adapter {folder}: applied {adapter.AppliedTensorCount} of {adapter.AppliedTensorCount} tensors");
+                ModelOptions.TellApplied(folder, model.LoadAdapter(folder));
                 break;
             case ["/reset"]:
                 messages.Clear();

@@ -32,9 +32,9 @@ internal static class MergeCommand
             using var device = new CpuDevice(EnvironmentVariables.Threads);
             using LanguageModel loaded = ModelFolder.Load(source, device);
             using LoraAdapter adapter = LoraAdapter.Load(adapters[0], loaded);
+            ModelOptions.TellApplied(adapters[0], adapter);
             AdapterMerge.Write(loaded, adapter, source, folder);
             ModelFiles.CopyBeside(source, folder);
-            Console.Error.WriteLine($"applied {adapter.AppliedTensorCount} of {adapter.AppliedTensorCount} tensors to {adapter.LayerCount} layers");
             Console.WriteLine(folder);
             return 0;
         });
