@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -24,6 +25,7 @@ public static partial class RmsNorm
         Require.Shape("RmsNorm.Forward", "w", w, new Shape(x.Shape.Columns));
         Require.SameShape("RmsNorm.Forward", "y", y, x);
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, w, eps, gainOffset, y);
+        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, w, eps, gainOffset, y);
         else throw Require.NoSuchDevice("RmsNorm.Forward", x.Device);
         if (tape is not null && tape.Tracks(x)) Record(x, w, eps, gainOffset, y, tape);
     }
@@ -38,6 +40,7 @@ public static partial class RmsNorm
         TensorView dY = tape.GradientOf(y);
         TensorView dX = tape.GradientFor(x, out bool accumulate);
         if (x.Device is CpuDevice cpu) BackwardCpu(cpu, x, w, eps, gainOffset, dY, dX, accumulate);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, x, w, eps, gainOffset, dY, dX, accumulate);
         else throw Require.NoSuchDevice("RmsNorm.Backward", x.Device);
     }
 }
