@@ -91,17 +91,18 @@ public sealed unsafe class CudaDevice : Device
     internal nint Stream { get; }
 
     // A lower architecture than the card's, or a card newer than the compiler, goes through PTX, which the driver translates.
-    internal string ArchitectureOption
-    {
-        get
-        {
-            int target = Math.Min(Architecture, Nvrtc.Instance.NewestArchitecture);
-            return target == Card.Capability ? $"-arch=sm_{target}" : $"-arch=compute_{target}";
-        }
-    }
+    internal string ArchitectureOption => "-arch=" + TargetOf(Card, Architecture);
 
     /// <summary>Why no card can be used, in one line with the remedy (no driver, no GPU, no NVRTC); null when one can.</summary>
     public static string? WhyUnusable => CudaDriver.Instance.Reason ?? Nvrtc.Instance.Reason;
+
+    /// <summary>What kernels are compiled for, in the compiler's words, e.g. <c>sm_86</c>, or <c>compute_75</c> for PTX that the driver translates.</summary>
+    public static string TargetOf(CudaCard card, int architecture = 0)
+    {
+        ArgumentNullException.ThrowIfNull(card);
+        int target = Math.Min(architecture == 0 ? card.Capability : architecture, Nvrtc.Instance.NewestArchitecture);
+        return target == card.Capability ? $"sm_{target}" : $"compute_{target}";
+    }
 
     /// <summary>Opens a card.</summary>
     /// <param name="ordinal">N of <c>cuda:N</c>.</param>
