@@ -26,6 +26,6 @@ internal sealed class RowKernel
 
     /// <summary>Its grid over at least one row.</summary>
     public static LaunchGrid Grid(int rows, int columns) => columns <= WidestForWarp
-        ? new LaunchGrid((rows + WarpsPerBlock - 1L) / WarpsPerBlock, 32 * WarpsPerBlock)
+        ? new LaunchGrid(((long)rows + WarpsPerBlock - 1) / WarpsPerBlock, 32 * WarpsPerBlock)
         : new LaunchGrid(rows, BlockThreads);
 }
