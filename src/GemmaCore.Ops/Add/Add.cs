@@ -26,7 +26,7 @@ public static partial class Add
     }
 
     // Apart from Forward: a lambda there would allocate its closure in inference too.
-    private static void Record(TensorView x, bool trackX, TensorView n, bool trackN, TensorView y, Tape tape) =>
+    internal static void Record(TensorView x, bool trackX, TensorView n, bool trackN, TensorView y, Tape tape) =>
         tape.Record("add", y, () => Backward(x, trackX, n, trackN, y, tape));
 
     // dX = dY and dN = dY. The last of the two to be served takes over dY's memory if it has none yet; the first needs a copy.

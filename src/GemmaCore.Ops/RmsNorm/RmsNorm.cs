@@ -31,7 +31,7 @@ public static partial class RmsNorm
     }
 
     // Apart from Forward: a lambda there would allocate its closure in inference too.
-    private static void Record(TensorView x, TensorView w, float eps, float gainOffset, TensorView y, Tape tape) =>
+    internal static void Record(TensorView x, TensorView w, float eps, float gainOffset, TensorView y, Tape tape) =>
         tape.Record("rms_norm", y, () => Backward(x, w, eps, gainOffset, y, tape));
 
     // With g = offset + w and r = rsqrt(mean(x²) + eps):  dX = r·(g⊙dY) − x·r³/D·Σ(g⊙dY⊙x).

@@ -15,7 +15,7 @@ public static unsafe partial class Rope
         cpu.Workers.Run(ref work, RowBlocks.Count(work.Rows, work.Columns));
     }
 
-    private static void RotateCpu(CpuDevice cpu, TensorView x, TensorView cos, TensorView sin, int direction)
+    internal static void RotateCpu(CpuDevice cpu, TensorView x, TensorView cos, TensorView sin, int direction)
     {
         var work = new RotateWork
         {
