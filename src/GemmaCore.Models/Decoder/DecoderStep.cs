@@ -60,8 +60,9 @@ public sealed class DecoderStep
             }
 
             var shape = new Shape(batch.TokenCount, _frequencies[layer].Length);
-            TensorView cos = arena.Take(shape), sin = arena.Take(shape);
-            Rope.FillTable(positions, _frequencies[layer], cos, sin);
+            TensorView cos = arena.Take(shape), sin = arena.Take(shape), frequencies = arena.Take(new Shape(shape.Columns));
+            frequencies.CopyFrom(_frequencies[layer]);
+            Rope.FillTable(positions, frequencies, cos, sin);
             Layers[layer] = new LayerStep(cos, sin, batch.UploadIntervals(arena, _windows[layer]), batch.UploadCacheRows(arena, layer));
         }
     }

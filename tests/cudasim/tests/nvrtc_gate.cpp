@@ -19,10 +19,29 @@ namespace {
 struct Specialisation { std::string file; std::vector<std::string> defines; int threads; };
 // Name every file of kernels/ here, with the -D combinations that the launches use.
 const std::vector<Specialisation> specialisations = {
-    {"rms_norm.cu", {"-DELEMENT=float"}, 128},
-    {"rms_norm.cu", {"-DELEMENT=half"}, 128},
-    {"rms_norm.cu", {"-DELEMENT=bfloat16"}, 128},
-    {"rms_norm.cu", {"-DELEMENT=float", "-DWEIGHT=bfloat16"}, 128},
+    {"rms_norm.cu", {"-DROW_THREADS=32"}, 128},
+    {"rms_norm.cu", {"-DROW_THREADS=256"}, 256},
+    {"add_rms_norm.cu", {"-DROW_THREADS=32"}, 128},
+    {"add_rms_norm.cu", {"-DROW_THREADS=256"}, 256},
+    {"rms_norm_rope.cu", {}, 128},
+    {"layer_norm.cu", {"-DROW_THREADS=32"}, 128},
+    {"layer_norm.cu", {"-DROW_THREADS=256"}, 256},
+    {"rope.cu", {}, 128},
+    {"add.cu", {}, 256},
+    {"activate.cu", {"-DACTIVATION=gelu_tanh"}, 256},
+    {"activate.cu", {"-DACTIVATION=silu"}, 256},
+    {"activate.cu", {"-DACTIVATION=quick_gelu"}, 256},
+    {"glu.cu", {"-DACTIVATION=gelu_tanh"}, 256},
+    {"glu.cu", {"-DACTIVATION=silu"}, 256},
+    {"glu.cu", {"-DACTIVATION=quick_gelu"}, 256},
+    {"scale_columns.cu", {}, 256},
+    {"average_pool.cu", {}, 128},
+    {"embedding.cu", {"-DTABLE=float"}, 128},
+    {"embedding.cu", {"-DTABLE=half"}, 128},
+    {"embedding.cu", {"-DTABLE=bfloat16"}, 128},
+    {"gather_rows.cu", {}, 128},
+    {"scatter_rows.cu", {}, 128},
+    {"patch_embed.cu", {}, 128},
 };
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int threads, shared, blocks; };

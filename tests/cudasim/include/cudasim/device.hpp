@@ -29,6 +29,8 @@ DEVICE float rsqrtf(float v) { return 1.0f / __builtin_sqrtf(v); }
 DEVICE float fabsf(float v) { return __builtin_fabsf(v); }
 DEVICE float fmaxf(float a, float b) { return __builtin_fmaxf(a, b); }
 DEVICE float fminf(float a, float b) { return __builtin_fminf(a, b); }
+DEVICE float sinf(float v) { return __builtin_sinf(v); }
+DEVICE float cosf(float v) { return __builtin_cosf(v); }
 
 namespace ptx {
 
@@ -59,6 +61,7 @@ DEVICE void sync_named(int id, int threads) { cudasim_sync_named(id, threads); }
 
 DEVICE u32 float_bits(float v) { return __builtin_bit_cast(u32, v); }
 DEVICE float bits_float(u32 v) { return __builtin_bit_cast(float, v); }
+DEVICE int first_bit(u32 v) { return __builtin_ctz(v); }
 
 template <typename T> DEVICE T shuffle_value(cudasim::ShuffleKind kind, T v, int selector, u32 mask) {
   static_assert(sizeof(T) == 4, "a shuffle moves 32-bit values");
@@ -143,6 +146,7 @@ DEVICE u16 float_to_half(float v) { return cudasim::half_bits(v); }
 DEVICE float exp2_approx(float v) { return cudasim_exp2_approx(v); }
 DEVICE float tanh_approx(float v) { return cudasim_tanh_approx(v); }
 DEVICE float fused_multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+DEVICE float rounded_product(float a, float b) { return a * b; }
 DEVICE float reciprocal_sqrt(float v) { return 1.0f / __builtin_sqrtf(v); }
 
 }  // namespace ptx
