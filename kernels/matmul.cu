@@ -70,7 +70,7 @@ template <bool depth_inside> DEVICE void deposit(float (&stage)[depth * pitch], 
   for (int i = 0; i < 4; ++i) stage[depth_inside ? (k + i) * pitch + across : k * pitch + across + i] = v[i];
 }
 
-KERNEL(block_threads) matmul_tile(const float* a, const WEIGHT* b, const float* a2, const float* b2, const float* bias, float* c,
+KERNEL(block_threads, 2) matmul_tile(const float* a, const WEIGHT* b, const float* a2, const float* b2, const float* bias, float* c,
                                   int m, int n, int k, int r, int splits, float alpha, int accumulate) {
   SHARED_ARRAY(float, stage_a, 2 * depth * pitch);
   SHARED_ARRAY(float, stage_b, 2 * depth * pitch);
@@ -86,18 +86,16 @@ KERNEL(block_threads) matmul_tile(const float* a, const WEIGHT* b, const float* 
   const int seam = (k + depth - 1) / depth, steps = seam + (r + depth - 1) / depth;
   const int first = static_cast<int>(static_cast<long long>(steps) * split / splits);
   const int last = static_cast<int>(static_cast<long long>(steps) * (split + 1) / splits);
-  const bool vectors_a = rows_are_quads(a, a_inside ? k : m), vectors_b = rows_are_quads(b, b_inside ? k : n);
-  const bool vectors_a2 = rows_are_quads(a2, a_inside ? r : m), vectors_b2 = rows_are_quads(b2, b_inside ? r : n);
+  const bool vectors = rows_are_quads(a, a_inside ? k : m) && rows_are_quads(b, b_inside ? k : n);
+  const bool vectors2 = rows_are_quads(a2, a_inside ? r : m) && rows_are_quads(b2, b_inside ? r : n);
 
   float next_a[4], next_b[4];
   const auto fetch_step = [&](int step) {
-    if (step < seam) {
-      fetch<a_inside>(next_a, a, first_m, m, step * depth, k, vectors_a);
-      fetch<b_inside>(next_b, b, first_n, n, step * depth, k, vectors_b);
-    } else {
-      fetch<a_inside>(next_a, a2, first_m, m, (step - seam) * depth, r, vectors_a2);
-      fetch<b_inside>(next_b, b2, first_n, n, (step - seam) * depth, r, vectors_b2);
-    }
+    const bool second = step >= seam;
+    const int at = (second ? step - seam : step) * depth;
+    fetch<a_inside>(next_a, second ? a2 : a, first_m, m, at, second ? r : k, second ? vectors2 : vectors);
+    if (second) fetch<b_inside>(next_b, b2, first_n, n, at, r, vectors2);
+    else fetch<b_inside>(next_b, b, first_n, n, at, k, vectors);
   };
 
   const int row = thread_index() / 16 * 4, column = thread_index() % 16 * 4;
@@ -111,8 +109,8 @@ KERNEL(block_threads) matmul_tile(const float* a, const WEIGHT* b, const float* 
   for (int step = first; step < last; ++step) {
     const int buffer = (step - first) & 1;
     if (step + 1 < last) fetch_step(step + 1);
-#pragma unroll
-    for (int i = 0; i < depth; ++i) {
+#pragma unroll 2
+    for (int i = 0; i < depth; ++i) {  // two: more and two blocks no longer fit into the registers
       float left[quads * 4], right[quads * 4];
 #pragma unroll
       for (int q = 0; q < quads; ++q) {

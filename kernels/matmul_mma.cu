@@ -38,6 +38,8 @@ constexpr int raster = 8;                                         // tiles of M 
 constexpr bool converts = is_half<WEIGHT> != is_half<COMPUTE>;    // B changes its type between registers and shared memory
 constexpr bool asynchronous = !converts && arch >= 800;
 constexpr int stages = asynchronous ? STAGES : 2;
+// Blocks that a multiprocessor should hold; the scattered stores of converted NN tiles take too many registers for two on sm_75.
+constexpr int blocks = BLOCK_N > 128 || (converts && !b_inside && arch < 800) ? 1 : 2;
 constexpr int stage_a = BLOCK_M * depth, stage_b = BLOCK_N * depth;  // elements
 constexpr int chunks_a = stage_a / 8 / block_threads, chunks_b = stage_b / 8 / block_threads;  // of 16 bytes, of a thread
 
@@ -129,7 +131,7 @@ DEVICE void multiply_stage(Sums& sums, const COMPUTE* a, const COMPUTE* b, int r
   }
 }
 
-KERNEL(block_threads) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b, const COMPUTE* a2, const COMPUTE* b2, const int* exponents,
+KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b, const COMPUTE* a2, const COMPUTE* b2, const int* exponents,
                                       const int* exponents2, const float* bias, float* c, int m, int n, int k, int r, int splits,
                                       float alpha, int accumulate) {
   COMPUTE* const shared_a = dynamic_shared<COMPUTE>();

@@ -23,6 +23,18 @@ const std::vector<Specialisation> specialisations = {
     {"rms_norm.cu", {"-DELEMENT=half"}, 128},
     {"rms_norm.cu", {"-DELEMENT=bfloat16"}, 128},
     {"rms_norm.cu", {"-DELEMENT=float", "-DWEIGHT=bfloat16"}, 128},
+    {"matmul.cu", {"-DWEIGHT=float", "-DLAYOUT=NT", "-DTILE=128"}, 256},
+    {"matmul.cu", {"-DWEIGHT=bfloat16", "-DLAYOUT=NN", "-DTILE=64"}, 256},
+    {"matmul.cu", {"-DWEIGHT=float", "-DLAYOUT=TN", "-DTILE=128"}, 256},
+    {"matmul_rows.cu", {"-DWEIGHT=bfloat16", "-DTOKENS=1"}, 128},
+    {"matmul_rows.cu", {"-DWEIGHT=bfloat16", "-DTOKENS=8"}, 128},
+    {"matmul_rows.cu", {"-DWEIGHT=float", "-DTOKENS=8"}, 128},
+    {"matmul_reduce.cu", {}, 256},
+    {"matmul_pack.cu", {"-DSOURCE=float", "-DTARGET=half"}, 128},
+    {"lora.cu", {}, 256},
+    {"matmul_mma.cu", {"-DCOMPUTE=half", "-DWEIGHT=bfloat16", "-DLAYOUT=NT", "-DBLOCK_M=128", "-DBLOCK_N=128"}, 256},
+    {"matmul_mma.cu", {"-DCOMPUTE=half", "-DWEIGHT=half", "-DLAYOUT=TN", "-DBLOCK_M=64", "-DBLOCK_N=64"}, 128},
+    {"matmul_mma.cu", {"-DCOMPUTE=half", "-DWEIGHT=half", "-DLAYOUT=NN", "-DBLOCK_M=128", "-DBLOCK_N=128"}, 256},
 };
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int threads, shared, blocks; };
