@@ -4,7 +4,7 @@
 // half: A is x / 2^exponent (NT, NN one exponent a row, of A2 as well; TN one each for A and B), the sums are multiplied back in fp32.
 // B keeps its scale: bfloat16 weights become half as they are staged, and what is below 2^-14 loses bits, below 2^-25 it is zero
 // splits > 1: C is [splits, M, N] of partial sums for matmul_reduce. 2*M*N*(K + R) operations; tensor bound from M, N ~ 256 on
-// defines: COMPUTE, WEIGHT, LAYOUT, BLOCK_M, BLOCK_N, STAGES (cp.async where WEIGHT is COMPUTE from sm_80 on; else two by registers)
+// defines: COMPUTE, WEIGHT, LAYOUT, BLOCK_M, BLOCK_N. Staged by cp.async where WEIGHT is COMPUTE from sm_80 on, else through registers
 #include "ptx.cuh"
 
 using namespace ptx;
@@ -24,9 +24,6 @@ using namespace ptx;
 #ifndef BLOCK_N
 #define BLOCK_N 128
 #endif
-#ifndef STAGES
-#define STAGES 3
-#endif
 
 enum Layout { NT, NN, TN };
 constexpr Layout layout = LAYOUT;
@@ -37,7 +34,7 @@ constexpr int warp_m = BLOCK_M / warps_m, warp_n = BLOCK_N / warps_n;  // of the
 constexpr int raster = 8;                                         // tiles of M that share a sweep over N, so that B is found in L2
 constexpr bool converts = is_half<WEIGHT> != is_half<COMPUTE>;    // B changes its type between registers and shared memory
 constexpr bool asynchronous = !converts && arch >= 800;
-constexpr int stages = asynchronous ? STAGES : 2;
+constexpr int stages = !asynchronous ? 2 : BLOCK_N > 128 ? 4 : 3;  // tiles of the depth in shared memory at once
 // Blocks that a multiprocessor should hold; the scattered stores of converted NN tiles take too many registers for two on sm_75.
 constexpr int blocks = BLOCK_N > 128 || (converts && !b_inside && arch < 800) ? 1 : 2;
 constexpr int stage_a = BLOCK_M * depth, stage_b = BLOCK_N * depth;  // elements
