@@ -71,7 +71,7 @@ DEVICE void add_elements(float (&sums)[outputs][TOKENS], const float* x, const T
     }
 }
 
-KERNEL(warps * 32) matmul_rows(const float* x, const WEIGHT* w, const float* x2, const float* w2, const float* bias, float* y, int rows,
+KERNEL(warps * 32, TOKENS == 1 ? 8 : 4) matmul_rows(const float* x, const WEIGHT* w, const float* x2, const float* w2, const float* bias, float* y, int rows,
                                int output_count, int k, int r, int split, float alpha, int accumulate) {
   SHARED_ARRAY(float, parts, warps * outputs * TOKENS);
   const int part = warp_index() % split, group = block_x() * (warps / split) + warp_index() / split;
