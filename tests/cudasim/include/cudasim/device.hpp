@@ -6,7 +6,7 @@
 #include "cudasim/half.h"
 
 // host_compiler.cpp finds kernels by this attribute in the preprocessed text and appends their KernelEntry.
-#define KERNEL(threads) extern "C" [[cudasim::kernel(threads)]] void
+#define KERNEL(threads, ...) extern "C" [[cudasim::kernel(threads)]] void
 #define DEVICE inline __attribute__((always_inline))
 #define SHARED_ARRAY(type, name, count)                                                      \
   static const char name##_key = 0;                                                          \
