@@ -8,7 +8,8 @@
 #include "cudasim/device.hpp"
 #else
 
-#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// KERNEL(threads) or KERNEL(threads, blocks): the most threads of a block, and how many blocks a multiprocessor should hold.
+#define KERNEL(...) extern "C" __global__ void __launch_bounds__(__VA_ARGS__)
 #define DEVICE __device__ __forceinline__
 // A block's own array with a size known at compile time; 16-byte aligned so that vector access is allowed.
 #define SHARED_ARRAY(type, name, count) __shared__ __align__(16) type name[count]

@@ -1,77 +1,87 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
 using GemmaCore.Testing.References;
 
 namespace GemmaCore.Ops.Tests;
 
-public sealed unsafe class MatmulTests : IDisposable
+public sealed class MatmulTests : IDisposable
 {
-    private readonly List<nint> _memory = [];
+    private readonly List<DeviceBuffer> _buffers = [];
 
-    // Rows, outputs, inputs: one; a prime; one past a vector; one past a tile; one past a packed slice of the depth; several parts.
+    // Rows, outputs, inputs: one; a prime; one past a vector; one past a tile; one past a packed slice of the depth; several parts; rows of whole
+    // 16-byte vectors; a depth that is split between warps, and one that is split between blocks.
     private static readonly (int Rows, int Outputs, int Inputs)[] Sizes =
     [
         (1, 1, 1), (2, 3, 1), (3, 7, 5), (1, 17, 33), (8, 9, 131), (9, 33, 17), (13, 33, 257), (37, 129, 61), (97, 150, 531), (300, 260, 67),
+        (4, 40, 264), (70, 72, 64), (1, 12, 1160), (5, 9, 2051), (20, 40, 1032), (11, 70, 1027),
     ];
 
-    public static TheoryData<int, int, int, DType> Shapes
+    private static readonly DType[] Types = [DType.F32, DType.BF16, DType.F16];
+
+    public static IEnumerable<(string, int, int, int, DType)> Shapes =>
+        from row in TestDevices.Spread(from size in Sizes from type in Types select (size, type))
+        select (row.Device, row.Case.size.Rows, row.Case.size.Outputs, row.Case.size.Inputs, row.Case.type);
+
+    public static IEnumerable<(string, int, int, int, DType)> SmallShapes =>
+        from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs, DType Type)>(
+            [(1, 1, 1, DType.F32), (3, 7, 5, DType.BF16), (2, 17, 33, DType.F16), (13, 33, 17, DType.F32), (5, 300, 37, DType.BF16), (6, 16, 24, DType.BF16)])
+        select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs, row.Case.Type);
+
+    // Sizes that each card covers with its larger tiles, rows and columns not whole numbers of them (MatmulPlanTests says which).
+    public static TheoryData<string, int, int, int> ManyTiles => new()
     {
-        get
-        {
-            var data = new TheoryData<int, int, int, DType>();
-            foreach ((int rows, int outputs, int inputs) in Sizes)
-                foreach (DType type in new[] { DType.F32, DType.BF16, DType.F16 }) data.Add(rows, outputs, inputs, type);
-            return data;
-        }
-    }
+        { "gtx1650/random", 520, 396, 44 }, { "t4/priority", 370, 896, 40 }, { "a100/adversarial", 640, 1400, 72 },
+        { "a100/random", 640, 3400, 40 }, { "h200/priority", 640, 3400, 168 },
+    };
+
+    public static TheoryData<string> Devices => ["cpu", .. TestDevices.Cards()];
 
     public void Dispose()
     {
-        foreach (nint pointer in _memory) NativeMemory.Free((void*)pointer);
+        foreach (DeviceBuffer buffer in _buffers) buffer.Dispose();
     }
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Forward_matches_the_reference(int rows, int outputs, int inputs, DType type)
+    public void Forward_matches_the_reference(string device, int rows, int outputs, int inputs, DType type)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(1);
         float[] x = sample.Floats(rows * inputs), bias = sample.Floats(outputs);
         TensorView w = Weights(fixture, sample, new Shape(outputs, inputs), type), y = fixture.Empty(new Shape(rows, outputs));
 
         Matmul.Forward(fixture.Of(new Shape(rows, inputs), x), w, fixture.Of(new Shape(outputs), bias), y, null);
 
-        double[] expected = Reference(x, w, bias, inputs);
-        Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(inputs));
+        double[] matrix = Sample.Widen(w.ToFloats());
+        double[] expected = MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x), matrix, Sample.Widen(bias), inputs);
+        bool rounds = rows > MatmulPlan.MostTokens;
+        AssertClose(rounds ? Tolerance.MatrixUnit(fixture.Device) : 0, y, expected, Sample.Widen(x), matrix, inputs);
     }
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void ForwardInOut_matches_the_reference(int rows, int outputs, int inputs, DType type)
+    public void ForwardInOut_matches_the_reference(string device, int rows, int outputs, int inputs, DType type)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(2);
         float[] x = sample.Floats(rows * inputs);
         TensorView w = Weights(fixture, sample, new Shape(inputs, outputs), type), y = fixture.Empty(new Shape(rows, outputs));
 
         Matmul.ForwardInOut(fixture.Of(new Shape(rows, inputs), x), w, y, null);
 
-        double[] turned = MatmulReference.Transpose(Sample.Widen(w.ToFloats()), outputs);
+        double[] turned = Turned(w);
         double[] expected = MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x), turned, [], inputs);
-        Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(inputs));
+        AssertClose(Tolerance.MatrixUnit(fixture.Device), y, expected, Sample.Widen(x), turned, inputs);
     }
 
     [Theory]
-    [InlineData(1, 1, 1, DType.F32)]
-    [InlineData(3, 7, 5, DType.BF16)]
-    [InlineData(2, 17, 33, DType.F16)]
-    [InlineData(13, 33, 17, DType.F32)]
-    [InlineData(5, 300, 37, DType.BF16)]
-    public void Backward_matches_the_complex_step(int rows, int outputs, int inputs, DType type)
+    [MemberData(nameof(SmallShapes))]
+    public void Backward_matches_the_complex_step(string device, int rows, int outputs, int inputs, DType type)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(3);
         float[] x = sample.Floats(rows * inputs), dY = sample.Floats(rows * outputs);
         TensorView input = fixture.Of(new Shape(rows, inputs), x), y = fixture.Empty(new Shape(rows, outputs));
@@ -84,16 +94,14 @@ public sealed unsafe class MatmulTests : IDisposable
         double[] weights = Sample.Widen(w.ToFloats());
         double[] expected = ComplexStep.Gradient(
             Sample.Widen(x), Sample.Widen(dY), p => MatmulReference.Forward<Complex, ComplexFunctions>(p, weights, [], inputs));
-        Assert.InRange(Tolerance.RelativeError(dX, expected), 0, Tolerance.Float32(outputs));
+        AssertClose(Tolerance.MatrixUnit(fixture.Device), dX, expected, Sample.Widen(dY), Turned(w), outputs);
     }
 
     [Theory]
-    [InlineData(1, 1, 1, DType.F32)]
-    [InlineData(2, 17, 33, DType.BF16)]
-    [InlineData(13, 33, 17, DType.F16)]
-    public void Backward_of_the_in_out_form_matches_the_complex_step(int rows, int outputs, int inputs, DType type)
+    [MemberData(nameof(SmallShapes))]
+    public void Backward_of_the_in_out_form_matches_the_complex_step(string device, int rows, int outputs, int inputs, DType type)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(4);
         float[] x = sample.Floats(rows * inputs), dY = sample.Floats(rows * outputs);
         TensorView input = fixture.Of(new Shape(rows, inputs), x), y = fixture.Empty(new Shape(rows, outputs));
@@ -103,16 +111,18 @@ public sealed unsafe class MatmulTests : IDisposable
         Matmul.ForwardInOut(input, w, y, fixture.Tape);
         float[] dX = fixture.Backward(y, dY, input)[0];
 
-        double[] turned = MatmulReference.Transpose(Sample.Widen(w.ToFloats()), outputs);
+        double[] turned = Turned(w);
         double[] expected = ComplexStep.Gradient(
             Sample.Widen(x), Sample.Widen(dY), p => MatmulReference.Forward<Complex, ComplexFunctions>(p, turned, [], inputs));
-        Assert.InRange(Tolerance.RelativeError(dX, expected), 0, Tolerance.Float32(outputs));
+        bool rounds = rows > MatmulPlan.MostTokens;
+        AssertClose(rounds ? Tolerance.MatrixUnit(fixture.Device) : 0, dX, expected, Sample.Widen(dY), Sample.Widen(w.ToFloats()), outputs);
     }
 
-    [Fact]
-    public void Backward_adds_to_a_gradient_that_is_already_there()
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void Backward_adds_to_a_gradient_that_is_already_there(string device)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(5);
         TensorView x = fixture.Of(new Shape(11, 19), sample.Floats(11 * 19));
         TensorView w1 = fixture.Of(new Shape(23, 19), sample.Floats(23 * 19)), w2 = fixture.Of(new Shape(29, 19), sample.Floats(29 * 19));
@@ -125,9 +135,11 @@ public sealed unsafe class MatmulTests : IDisposable
         fixture.Tape.GradientFor(y2, out _).CopyFrom(dY2);
         float[] dX = fixture.Backward(y1, dY1, x)[0];
 
-        double[] first = Reference(dY1, Turned(w1), 23), second = Reference(dY2, Turned(w2), 29);
-        double[] expected = [.. first.Zip(second, (a, b) => a + b)];
-        Assert.InRange(Tolerance.RelativeError(dX, expected), 0, Tolerance.Float32(52));
+        // One product of the gradients side by side and the matrices one above the other.
+        double[] dY = [.. Enumerable.Range(0, 11).SelectMany(row => dY1[(row * 23)..((row + 1) * 23)].Concat(dY2[(row * 29)..((row + 1) * 29)])).Select(v => (double)v)];
+        double[] matrix = [.. w1.ToFloats().Concat(w2.ToFloats()).Select(v => (double)v)];
+        double[] turned = MatmulReference.Transpose(matrix, 19);
+        AssertClose(Tolerance.MatrixUnit(fixture.Device), dX, MatmulReference.Forward<double, RealFunctions>(dY, turned, [], 52), dY, turned, 52);
     }
 
     [Theory]
@@ -149,15 +161,16 @@ public sealed unsafe class MatmulTests : IDisposable
         Assert.Equal(Run(1), Run(3));
     }
 
+    public static IEnumerable<(string, int, int)> RowCounts =>
+        from row in TestDevices.Spread<(int Few, int Many)>([(1, 2), (3, 8), (9, 60)]) select (row.Device, row.Case.Few, row.Case.Many);
+
     [Theory]
-    [InlineData(1, 2)]
-    [InlineData(3, 8)]
-    [InlineData(9, 100)]
-    public void A_row_does_not_depend_on_the_rows_beside_it_within_a_path(int few, int many)
+    [MemberData(nameof(RowCounts))]
+    public void A_row_does_not_depend_on_the_rows_beside_it_within_a_path(string device, int few, int many)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(7);
-        TensorView x = fixture.Of(new Shape(many, 300), sample.Floats(many * 300)), w = fixture.Of(new Shape(77, 300), sample.Floats(77 * 300));
+        TensorView x = fixture.Of(new Shape(many, 304), sample.Floats(many * 304)), w = fixture.Of(new Shape(77, 304), sample.Floats(77 * 304));
         TensorView all = fixture.Empty(new Shape(many, 77)), some = fixture.Empty(new Shape(few, 77));
 
         Matmul.Forward(x, w, default, all, null);
@@ -166,34 +179,66 @@ public sealed unsafe class MatmulTests : IDisposable
         Assert.Equal(all.ToFloats()[..(few * 77)], some.ToFloats());
     }
 
+    public static IEnumerable<(string, int, int, int)> TransposedShapes =>
+        from row in TestDevices.Spread<(int M, int R, int K)>([(5, 3, 7), (129, 16, 131), (300, 131, 16), (1100, 8, 40)])
+        select (row.Device, row.Case.M, row.Case.R, row.Case.K);
+
     [Theory]
-    [InlineData(5, 3, 7)]
-    [InlineData(129, 16, 131)]
-    [InlineData(300, 131, 16)]
-    public void Products_with_a_transposed_left_matrix_are_added(int m, int r, int k)
+    [MemberData(nameof(TransposedShapes))]
+    public void Products_with_a_transposed_left_matrix_are_added(string device, int m, int r, int k)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(8);
         float[] a = sample.Floats(m * r), b = sample.Floats(m * k), c = sample.Floats(r * k);
         TensorView result = fixture.Of(new Shape(r, k), c);
 
-        Gemm.TN(((CpuDevice)fixture.Device).Workers, fixture.Of(new Shape(m, r), a).Floats, fixture.Of(new Shape(m, k), b).Floats, result.Floats, m, r, k);
+        MultiplyTransposed(fixture.Of(new Shape(m, r), a), fixture.Of(new Shape(m, k), b), result);
 
         double[] left = MatmulReference.Transpose(Sample.Widen(a), r), right = MatmulReference.Transpose(Sample.Widen(b), k);
         double[] product = MatmulReference.Forward<double, RealFunctions>(left, right, [], m);
         double[] expected = [.. product.Zip(c, (p, start) => p + start)];
-        Assert.InRange(Tolerance.RelativeError(result.ToFloats(), expected), 0, Tolerance.Float32(m));
+        AssertClose(Tolerance.MatrixUnit(fixture.Device), result, expected, left, right, m);
     }
 
-    [Fact]
-    public void Every_half_widens_as_the_platform_widens_it()
+    /// <summary>Small integers are exact in every type and sum: a product that is missing, doubled or misplaced cannot hide behind a tolerance.</summary>
+    [Theory]
+    [MemberData(nameof(ManyTiles))]
+    public void Integers_are_multiplied_exactly_by_every_tile_and_layout(string device, int m, int n, int k)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
+        using var host = new OpFixture();
+        var sample = new Sample(9);
+        float[] Integers(int count) => Array.ConvertAll(new float[count], _ => (float)(sample.Below(17) - 8));
+        float[] a = Integers(m * k), b = Integers(n * k), start = Integers(n);
+
+        float[] Product(OpFixture on, int layout)
+        {
+            TensorView c = on.Empty(new Shape(m, n));
+            if (layout == 0) Matmul.Forward(on.Of(new Shape(m, k), a), on.Weights(new Shape(n, k), b, DType.BF16), on.Of(new Shape(n), start), c, null);
+            if (layout == 1) Matmul.ForwardInOut(on.Of(new Shape(m, k), a), on.Weights(new Shape(k, n), b, DType.BF16), c, null);
+            if (layout == 2)
+            {
+                on.Device.Clear(c);
+                MultiplyTransposed(on.Of(new Shape(k, m), a), on.Of(new Shape(k, n), b), c);
+            }
+
+            return c.ToFloats();
+        }
+
+        for (int layout = 0; layout < 3; layout++) Assert.Equal(Product(host, layout), Product(fixture, layout));
+    }
+
+    // Only fp32 products keep every half: bf16 has fewer bits.
+    [Theory]
+    [InlineData("cpu")]
+    [InlineData("gtx1650/random")]
+    public void Every_half_widens_as_the_platform_widens_it(string device)
+    {
+        using var fixture = new OpFixture(device);
         var bits = new ushort[1 << 16];
         for (int i = 0; i < bits.Length; i++) bits[i] = (ushort)i;
         Half[] finite = [.. Array.ConvertAll(bits, BitConverter.UInt16BitsToHalf).Where(Half.IsFinite)];
-        TensorView w = Unaligned(fixture, new Shape(finite.Length / 16, 16), DType.F16);
-        finite.CopyTo(new Span<Half>((void*)w.Pointer, finite.Length));
+        TensorView w = Place(fixture, new Shape(finite.Length / 16, 16), DType.F16, MemoryMarshal.AsBytes<Half>(finite), 2);
         var identity = new float[16 * 16];
         for (int i = 0; i < 16; i++) identity[i * 17] = 1;
         TensorView x = fixture.Of(new Shape(16, 16), identity), y = fixture.Empty(new Shape(16, finite.Length / 16));
@@ -202,6 +247,52 @@ public sealed unsafe class MatmulTests : IDisposable
 
         double[] expected = MatmulReference.Transpose(Array.ConvertAll(finite, h => (double)h), 16);
         Assert.Equal(expected, Sample.Widen(y.ToFloats()));
+    }
+
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void Rows_of_any_magnitude_keep_their_relative_accuracy(string device)
+    {
+        using var fixture = new OpFixture(device);
+        const int rows = 24, inputs = 72, outputs = 40;
+        var sample = new Sample(10);
+        float[] x = sample.Floats(rows * inputs);
+        // Row by row from 1e-30 to 1e30; fp16 itself ends at 6e4.
+        for (int i = 0; i < x.Length; i++) x[i] *= MathF.Pow(10, -30 + i / inputs * (60f / (rows - 1)));
+        TensorView w = Weights(fixture, sample, new Shape(outputs, inputs), DType.BF16), y = fixture.Empty(new Shape(rows, outputs));
+
+        Matmul.Forward(fixture.Of(new Shape(rows, inputs), x), w, default, y, null);
+
+        double[] matrix = Sample.Widen(w.ToFloats());
+        double[] expected = MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x), matrix, [], inputs);
+        double error = Tolerance.ScaledError(y.ToFloats(), expected, Scales(Sample.Widen(x), matrix, inputs));
+        Assert.InRange(error, 0, Tolerance.RoundedProducts(Tolerance.MatrixUnit(fixture.Device), inputs));
+    }
+
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void What_is_not_finite_stays_in_its_row_and_stays_visible(string device)
+    {
+        using var fixture = new OpFixture(device);
+        foreach (int rows in (int[])[4, 20])
+        {
+            float[] x = new Sample(11).Floats(rows * 40), w = new Sample(12).Floats(24 * 40, 0.5f, 1), y1, y2;
+            float[] Product()
+            {
+                TensorView y = fixture.Empty(new Shape(rows, 24));
+                Matmul.Forward(fixture.Of(new Shape(rows, 40), x), fixture.Of(new Shape(24, 40), w), default, y, null);
+                return y.ToFloats();
+            }
+
+            y1 = Product();
+            (x[40 + 3], x[2 * 40 + 5]) = (float.NaN, float.NegativeInfinity);
+            y2 = Product();
+
+            Assert.All(y2[24..48], value => Assert.True(float.IsNaN(value)));
+            Assert.All(y2[48..72], value => Assert.Equal(float.NegativeInfinity, value));
+            Assert.Equal(y1[..24], y2[..24]);
+            Assert.Equal(y1[72..], y2[72..]);
+        }
     }
 
     [Fact]
@@ -220,35 +311,47 @@ public sealed unsafe class MatmulTests : IDisposable
         Assert.Contains("x must be f32", Refusal(() => Matmul.Forward(fixture.Ints(1), w, default, y, null)), StringComparison.Ordinal);
     }
 
-    private static double[] Reference(float[] x, TensorView w, float[] bias, int inputs) =>
-        MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x), Sample.Widen(w.ToFloats()), Sample.Widen(bias), inputs);
+    private static void AssertClose(double unit, TensorView ours, double[] expected, double[] left, double[] right, int inputs) =>
+        AssertClose(unit, ours.ToFloats(), expected, left, right, inputs);
 
-    private static double[] Reference(float[] x, double[] w, int inputs) =>
-        MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x), w, [], inputs);
+    // left [rows, inputs] and right [outputs, inputs] are the product's factors, for the scale of rounded ones.
+    private static void AssertClose(double unit, float[] ours, double[] expected, double[] left, double[] right, int inputs)
+    {
+        if (unit == 0) Assert.InRange(Tolerance.RelativeError(ours, expected), 0, Tolerance.Float32(inputs));
+        else Assert.InRange(Tolerance.ScaledError(ours, expected, Scales(left, right, inputs)), 0, Tolerance.RoundedProducts(unit, inputs));
+    }
+
+    // √Σ(a·b)² of every element.
+    private static double[] Scales(double[] left, double[] right, int inputs)
+    {
+        double[] Squares(double[] values) => Array.ConvertAll(values, v => v * v);
+        return Array.ConvertAll(MatmulReference.Forward<double, RealFunctions>(Squares(left), Squares(right), [], inputs), Math.Sqrt);
+    }
+
+    private static unsafe void MultiplyTransposed(TensorView a, TensorView b, TensorView c)
+    {
+        if (a.Device is CudaDevice cuda) Matmul.TN(cuda, a, b, c, accumulate: true);
+        else Gemm.TN(((CpuDevice)a.Device).Workers, a.Floats, b.Floats, c.Floats, a.Shape.Rows, a.Shape.Columns, b.Shape.Columns);
+    }
 
     private static double[] Turned(TensorView w) => MatmulReference.Transpose(Sample.Widen(w.ToFloats()), w.Shape.Columns);
 
     private TensorView Weights(OpFixture fixture, Sample sample, Shape shape, DType type)
     {
         float[] values = sample.Floats((int)shape.ElementCount);
-        TensorView w = Unaligned(fixture, shape, type);
-        void* to = (void*)w.Pointer;
-        for (int i = 0; i < values.Length; i++)
-            switch (type)
-            {
-                case DType.F32: ((float*)to)[i] = values[i]; break;
-                case DType.BF16: ((ushort*)to)[i] = BFloat16.FromSingle(values[i]); break;
-                default: ((Half*)to)[i] = (Half)values[i]; break;
-            }
-
-        return w;
+        byte[] bytes = type == DType.F32
+            ? MemoryMarshal.AsBytes<float>(values).ToArray()
+            : MemoryMarshal.AsBytes<ushort>(Array.ConvertAll(values, v => type == DType.BF16 ? BFloat16.FromSingle(v) : BitConverter.HalfToUInt16Bits((Half)v))).ToArray();
+        // Checkpoints are mapped as they are: weights may start at any multiple of two bytes on the CPU, of their element's on a card.
+        bool vectors = shape.Columns % 8 == 0;
+        return Place(fixture, shape, type, bytes, vectors ? 0 : fixture.Device is CpuDevice ? 2 : type.Size());
     }
 
-    // Checkpoints are mapped as they are: weights may start at any multiple of two bytes, even those of four.
-    private TensorView Unaligned(OpFixture fixture, Shape shape, DType type)
+    private TensorView Place(OpFixture fixture, Shape shape, DType type, ReadOnlySpan<byte> bytes, int offset)
     {
-        var pointer = (nint)NativeMemory.Alloc((nuint)(shape.ElementCount * type.Size() + 2));
-        _memory.Add(pointer);
-        return new TensorView(pointer + 2, shape, type, fixture.Device);
+        var buffer = new DeviceBuffer(fixture.Device, new Shape(bytes.Length + offset), DType.U8);
+        _buffers.Add(buffer);
+        fixture.Device.CopyFromHost(bytes, buffer.View.Slice(offset, bytes.Length));
+        return new TensorView(buffer.View.Pointer + offset, shape, type, fixture.Device);
     }
 }

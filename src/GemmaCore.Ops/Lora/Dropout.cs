@@ -26,6 +26,9 @@ internal readonly struct Dropout
     /// <summary>False for <c>default</c> and for probability zero: nothing is dropped or scaled.</summary>
     public bool IsActive => _threshold != 0;
 
+    /// <summary>What the hash of an element is made of and compared with, for the same decision on another device.</summary>
+    public (int Key0, int Key1, int Threshold) Bits => ((int)_key0, (int)_key1, (int)_threshold);
+
     /// <summary>1 / (1 − p).</summary>
     public float KeptScale { get; }
 

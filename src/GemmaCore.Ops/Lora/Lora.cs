@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -31,6 +32,7 @@ public static partial class Lora
         Arena.Mark saved = memory.Position;
         Dropout dropout = tape is null ? default : new Dropout(lora.Dropout, tape.Seed, lora.Id);
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, lora, y, u, memory, dropout);
+        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, lora, y, u, memory, dropout);
         else throw Require.NoSuchDevice("Lora.Forward", x.Device);
         memory.Rewind(record ? saved : start);
         if (record) tape!.Record("lora", y, () => Backward(x, lora, y, u, dropout, tape));
@@ -45,6 +47,7 @@ public static partial class Lora
         TensorView dX = tape.Tracks(x) ? tape.GradientFor(x, out accumulate) : default;
         Arena.Mark start = tape.Arena.Position;
         if (x.Device is CpuDevice cpu) BackwardCpu(cpu, x, lora, u, dY, dX, accumulate, tape.Arena, dropout);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, x, lora, u, dY, dX, accumulate, tape.Arena, dropout);
         else throw Require.NoSuchDevice("Lora.Backward", x.Device);
         tape.Arena.Rewind(start);
     }

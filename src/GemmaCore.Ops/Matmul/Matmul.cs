@@ -1,15 +1,17 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
 
 /// <summary>
-/// Product of activations and a frozen weight matrix, y = x·wᵀ + b: fp32 arithmetic, weights widened from bf16 or f16 as they are read.
+/// Product of activations and a frozen weight matrix, y = x·wᵀ + b: fp32 arithmetic, weights widened from bf16 or f16 as they are read. On cards
+/// with tensor cores both are rounded to bf16 or scaled fp16 first and sums are fp32, except for up to eight rows of x.
 /// </summary>
 /// <remarks>
-/// Costs 2·T·O·K operations; moves the weight once. Weights may lie anywhere in mapped memory, aligned or not. Sums over K run in an order
+/// Costs 2·T·O·K operations; moves the weight once. On the CPU weights may lie anywhere in mapped memory, aligned or not. Sums over K run in an order
 /// fixed by the shape alone, so results do not depend on the number of threads. The weights are frozen: only dX is computed.
 /// </remarks>
-public static unsafe class Matmul
+public static unsafe partial class Matmul
 {
     /// <summary>Multiplies by a matrix stored [out, in]: y = x·wᵀ + b.</summary>
     /// <param name="x">[…, K] f32; the outer dimensions count as T rows. Not needed for backward.</param>
@@ -29,6 +31,7 @@ public static unsafe class Matmul
         RequireResult(operation, y, rows, outputs);
         if (x.Device is CpuDevice cpu)
             Gemm.NT(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, outputs, inputs, false, bias.IsEmpty ? null : bias.Floats);
+        else if (x.Device is CudaDevice cuda) NT(cuda, x, w, y, bias);
         else throw Require.NoSuchDevice(operation, x.Device);
         if (tape is not null && tape.Tracks(x)) Record(x, w, y, tape);
     }
@@ -43,6 +46,7 @@ public static unsafe class Matmul
         TensorView dX = tape.GradientFor(x, out bool accumulate);
         if (x.Device is CpuDevice cpu)
             Gemm.NN(cpu.Workers, dY.Floats, (void*)w.Pointer, w.DType, dX.Floats, x.Shape.Rows, w.Shape[0], w.Shape[1], accumulate);
+        else if (x.Device is CudaDevice cuda) NN(cuda, dY, w, dX, accumulate);
         else throw Require.NoSuchDevice("Matmul.Backward", x.Device);
     }
 
@@ -62,6 +66,7 @@ public static unsafe class Matmul
         RequireResult(operation, y, rows, outputs);
         if (x.Device is CpuDevice cpu)
             Gemm.NN(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, inputs, outputs, false);
+        else if (x.Device is CudaDevice cuda) NN(cuda, x, w, y);
         else throw Require.NoSuchDevice(operation, x.Device);
         if (tape is not null && tape.Tracks(x)) RecordInOut(x, w, y, tape);
     }
@@ -76,6 +81,7 @@ public static unsafe class Matmul
         TensorView dX = tape.GradientFor(x, out bool accumulate);
         if (x.Device is CpuDevice cpu)
             Gemm.NT(cpu.Workers, dY.Floats, (void*)w.Pointer, w.DType, dX.Floats, x.Shape.Rows, w.Shape[0], w.Shape[1], accumulate);
+        else if (x.Device is CudaDevice cuda) NT(cuda, dY, w, dX, accumulate: accumulate);
         else throw Require.NoSuchDevice("Matmul.BackwardInOut", x.Device);
     }
 

@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "driver_state.hpp"
-#include "grid_run.hpp"
+#include "multiprocessor.hpp"
 
 using namespace cudasim;
 
@@ -86,7 +86,7 @@ CUDASIM_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsign
     return driver.submit(*on, entry.name, Work([&context, owned, module](const Operation& operation) {
       // A graph may outlive the module that its kernels came from.
       if (module.expired()) return context.card->fail(Defect::unloaded, operation.name + " is launched by a graph after cuModuleUnload");
-      GridRun(*context.card, owned->launch, *context.stacks).run();
+      context.multiprocessor->run(owned->launch);
     }));
   });
 }

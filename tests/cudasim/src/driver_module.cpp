@@ -40,7 +40,7 @@ CUDASIM_API CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, uns
     if (const CUresult refused = driver.outside_capture("cuModuleLoadDataEx")) return refused;
     std::shared_ptr<Module> loaded;
     try {
-      loaded = std::make_shared<Module>(image);
+      loaded = std::make_shared<Module>(image, context.settings.checks);
     } catch (const std::invalid_argument& problem) {
       write_jit_log(count, options, values, problem.what());
       return driver.refuse(CUDA_ERROR_INVALID_IMAGE, std::string("cuModuleLoadDataEx: ") + problem.what());

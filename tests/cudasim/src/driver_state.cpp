@@ -64,7 +64,7 @@ void Driver::set_current(CUcontext context) { current_context = context; }
 void Driver::open(CUctx_st& context) {
   context.card = std::make_unique<Card>(context.settings);
   context.card->lost = context.lost;
-  context.stacks = std::make_unique<FiberStacks>(most_threads_per_block);
+  context.multiprocessor = std::make_unique<Multiprocessor>(*context.card);
 }
 
 void Driver::close(CUctx_st& context) {
@@ -81,8 +81,8 @@ void Driver::close(CUctx_st& context) {
   graph_execs.drop_all(of_context);
   streams.drop_all(of_context);
   context.lost = context.card->lost;
+  context.multiprocessor.reset();
   context.card.reset();
-  context.stacks.reset();
 }
 
 CUstream_st* Driver::stream(CUctx_st& context, CUstream handle) {

@@ -16,9 +16,10 @@
 
 namespace {
 
-struct Specialisation { std::string file; std::vector<std::string> defines; int threads; };
+// `first` and `last` bound the architectures: fp16 products are launched on 7.5 alone, bf16 ones from 8.0 on.
+struct Specialisation { std::string file; std::vector<std::string> defines; int threads, first = 75, last = 90; };
 // Name every file of kernels/ here, with the -D combinations that the launches use.
-const std::vector<Specialisation> specialisations = {
+std::vector<Specialisation> specialisations = {
     {"rms_norm.cu", {"-DROW_THREADS=32"}, 128},
     {"rms_norm.cu", {"-DROW_THREADS=256"}, 256},
     {"add_rms_norm.cu", {"-DROW_THREADS=32"}, 128},
@@ -42,7 +43,35 @@ const std::vector<Specialisation> specialisations = {
     {"gather_rows.cu", {}, 128},
     {"scatter_rows.cu", {}, 128},
     {"patch_embed.cu", {}, 128},
+    {"matmul_reduce.cu", {}, 256},
+    {"lora.cu", {}, 256},
 };
+// The combinations of src/GemmaCore.Ops/Matmul/MatmulKernels.cs that Matmul.Cuda.cs launches.
+void add_matmul() {
+  for (const std::string weight : {"float", "half", "bfloat16"}) {
+    for (const char* tokens : {"1", "4", "8"}) specialisations.push_back({"matmul_rows.cu", {"-DWEIGHT=" + weight, std::string("-DTOKENS=") + tokens}, 128});
+    for (const std::string layout : {"NT", "NN", "TN"})
+      for (const char* tile : {"64", "128"})
+        if (layout != "TN" || weight == "float")
+          specialisations.push_back({"matmul.cu", {"-DWEIGHT=" + weight, "-DLAYOUT=" + layout, std::string("-DTILE=") + tile}, 256});
+    specialisations.push_back({"matmul_pack.cu", {"-DSOURCE=" + weight, "-DTARGET=half"}, 128, 75, 75});
+    specialisations.push_back({"matmul_pack.cu", {"-DSOURCE=" + weight, "-DTARGET=bfloat16"}, 128, 80, 90});
+  }
+  const auto add_tiles = [](const std::string& compute, const std::string& weight, const std::string& layout, int first, int last) {
+    const auto add = [&](const char* m, const char* n, int threads, int oldest) {
+      specialisations.push_back({"matmul_mma.cu", {"-DCOMPUTE=" + compute, "-DWEIGHT=" + weight, "-DLAYOUT=" + layout,
+                                                   std::string("-DBLOCK_M=") + m, std::string("-DBLOCK_N=") + n}, threads, oldest, last});
+    };
+    add("64", "64", 128, first);
+    add("128", "128", 256, first);
+    if (first == 80) add("128", "256", 256, 80);
+  };
+  for (const std::string layout : {"NT", "NN", "TN"}) {
+    add_tiles("half", "half", layout, 75, 75);
+    if (layout != "TN") add_tiles("half", "bfloat16", layout, 75, 75);
+    add_tiles("bfloat16", "bfloat16", layout, 80, 90);
+  }
+}
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int threads, shared, blocks; };
 const Architecture architectures[] = {{"sm_75", 1024, 65536, 16}, {"sm_80", 2048, 167936, 32}, {"sm_86", 1536, 102400, 16},
@@ -135,6 +164,7 @@ int main(int count, char** arguments) {
     return 1;
   }
 
+  add_matmul();
   std::map<std::string, std::string> budget;
   std::ifstream budgets(KERNELS "/budgets.csv");
   for (std::string line; std::getline(budgets, line);) {
@@ -147,6 +177,8 @@ int main(int count, char** arguments) {
   int failures = 0;
   for (const Specialisation& what : specialisations)
     for (const Architecture& on : architectures) {
+      const int capability = std::atoi(on.name + 3);
+      if (capability < what.first || capability > what.last) continue;
       bool succeeded = false;
       const std::string log = compile(nvrtc, what, on.name, succeeded);
       const auto kernels = uses(log);

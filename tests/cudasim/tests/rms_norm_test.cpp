@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "card.hpp"
-#include "grid_run.hpp"
+#include "multiprocessor.hpp"
 #include "host_compiler.hpp"
 
 using namespace cudasim;
@@ -26,10 +26,10 @@ void check(bool right, const std::string& what) {
 }
 
 void launch(Card& card, Function& function, unsigned rows, std::vector<void*> arguments) {
-  FiberStacks stacks(128);
+  Multiprocessor sm(card);
   card.streams.enqueue(0, "rms_norm_forward", [&](const Operation&) {
     const Launch launch{&function, {rows, 1, 1}, {128, 1, 1}, 0, arguments};
-    GridRun(card, launch, stacks).run();
+    sm.run(launch);
   });
   card.streams.drain_all();
 }
@@ -69,8 +69,8 @@ void run_case(Module& module, const Settings& settings, int width, int extra_col
 }  // namespace
 
 int main() {
-  const Compiled compiled = compile_kernel_text({"rms_norm.cu", text_of("rms_norm.cu")}, {{"ptx.cuh", text_of("ptx.cuh")}},
-                                                {"-arch=sm_75", "-std=c++17", "-DROW_THREADS=128"});
+  const Compiled compiled = compile_kernel_text({{"rms_norm.cu", text_of("rms_norm.cu")}, {{"ptx.cuh", text_of("ptx.cuh")}},
+                                                 {"-arch=sm_75", "-std=c++17", "-DROW_THREADS=128"}});
   check(compiled.succeeded, "rms_norm.cu does not compile:\n" + compiled.log);
   if (failures != 0) return 1;
   Module module(compiled.elf.data());

@@ -1,0 +1,119 @@
+using GemmaCore.Cuda;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+public static unsafe partial class Matmul
+{
+    /// <summary>C[M,N] = alpha·(A[M,K]·B[N,K]ᵀ + A2[M,R]·B2[N,R]ᵀ) + bias[N] (+ C).</summary>
+    internal static void NT(
+        CudaDevice cuda, TensorView a, TensorView b, TensorView c, TensorView bias = default, bool accumulate = false, float alpha = 1,
+        TensorView a2 = default, TensorView b2 = default, PackedMatrix packed = default) =>
+        Run(cuda, MatmulLayout.NT, new MatmulOperands
+        {
+            A = a, B = b, A2 = a2, B2 = b2, Packed = packed, Bias = bias, C = c, Alpha = alpha, Accumulate = accumulate,
+            M = a.Shape.Rows, N = b.Shape.Rows, K = a.Shape.Columns, R = a2.IsEmpty ? 0 : a2.Shape.Columns,
+        });
+
+    /// <summary>C[M,N] = alpha·(A[M,K]·B[K,N] + A2[M,R]·B2[R,N]) (+ C).</summary>
+    internal static void NN(
+        CudaDevice cuda, TensorView a, TensorView b, TensorView c, bool accumulate = false, float alpha = 1, TensorView a2 = default,
+        TensorView b2 = default, PackedMatrix packed = default) =>
+        Run(cuda, MatmulLayout.NN, new MatmulOperands
+        {
+            A = a, B = b, A2 = a2, B2 = b2, Packed = packed, C = c, Alpha = alpha, Accumulate = accumulate,
+            M = a.Shape.Rows, N = b.Shape.Columns, K = a.Shape.Columns, R = a2.IsEmpty ? 0 : a2.Shape.Columns,
+        });
+
+    /// <summary>C[M,N] = alpha·A[K,M]ᵀ·B[K,N] (+ C), both operands f32.</summary>
+    internal static void TN(CudaDevice cuda, TensorView a, TensorView b, TensorView c, bool accumulate = false, float alpha = 1) =>
+        Run(cuda, MatmulLayout.TN, new MatmulOperands
+        {
+            A = a, B = b, C = c, Alpha = alpha, Accumulate = accumulate, M = a.Shape.Columns, N = b.Shape.Columns, K = a.Shape.Rows,
+        });
+
+    /// <summary>
+    /// What the card's path makes of a matrix whose rows are multiplied: packed once for several products (NT and NN), in scratch memory of the
+    /// caller's. Default where products read f32.
+    /// </summary>
+    internal static PackedMatrix Pack(CudaDevice cuda, TensorView a) => cuda.Precision == CudaPrecision.Float32 || a.Shape.Rows == 0
+        ? default
+        : PackedMatrix.Of(cuda, a, ComputeType(cuda), PackScale.Row);
+
+    private static DType ComputeType(CudaDevice cuda) => cuda.Precision == CudaPrecision.BFloat16 ? DType.BF16 : DType.F16;
+
+    private static void Run(CudaDevice cuda, MatmulLayout layout, in MatmulOperands x)
+    {
+        if (x.M == 0 || x.N == 0) return;
+        MatmulPlan plan = MatmulPlan.For(layout, x.M, x.N, x.K, x.R, cuda.Precision, cuda.Architecture, cuda.MultiprocessorCount);
+        if (plan.Path == MatmulPath.Rows)
+        {
+            cuda.Launch(
+                MatmulKernels.For(plan, layout, default, x.B.DType), new LaunchGrid(plan.Blocks, plan.Threads),
+                x.A, x.B, x.A2, x.B2, x.Bias, x.C, x.M, x.N, x.K, x.R, plan.Splits, x.Alpha, x.Accumulate);
+            return;
+        }
+
+        Arena.Mark start = cuda.Scratch.Position;
+        // Parts of split sums go to scratch memory; bias and what was in C are added when they are reduced.
+        bool split = plan.Splits > 1;
+        MatmulOperands tile = split
+            ? x with { C = cuda.Scratch.Take(new Shape(plan.Splits, x.M, x.N)), Bias = default, Accumulate = false }
+            : x;
+        if (plan.Path == MatmulPath.Plain)
+        {
+            cuda.Launch(
+                MatmulKernels.For(plan, layout, default, x.B.DType), new LaunchGrid(plan.Blocks, plan.Threads),
+                x.A, x.B, x.A2, x.B2, tile.Bias, tile.C, x.M, x.N, x.K, x.R, plan.Splits, x.Alpha, tile.Accumulate);
+        }
+        else LaunchTensor(cuda, layout, plan, tile);
+
+        if (split)
+        {
+            long count = (long)x.M * x.N;
+            cuda.Launch(
+                MatmulKernels.Reduce, LaunchGrid.Over((count + 3) / 4, 256), tile.C, x.Bias, x.C, x.N, plan.Splits, count, x.Accumulate);
+        }
+
+        cuda.Scratch.Rewind(start);
+    }
+
+    private static void LaunchTensor(CudaDevice cuda, MatmulLayout layout, in MatmulPlan plan, in MatmulOperands x)
+    {
+        DType compute = ComputeType(cuda);
+        PackScale scale = layout == MatmulLayout.TN ? PackScale.Matrix : PackScale.Row;
+        PackedMatrix a = x.Packed.Values.IsEmpty ? PackedMatrix.Of(cuda, x.A, compute, scale) : x.Packed, a2 = default, b2 = default;
+        TensorView b = x.B;
+        if (layout == MatmulLayout.TN)
+        {
+            // The second exponent of TN is B's.
+            PackedMatrix right = PackedMatrix.Of(cuda, x.B, compute, scale);
+            (b, a2) = (right.Values, right with { Values = default });
+        }
+        else if (!IsReadAsItIs(b, compute)) b = PackedMatrix.Of(cuda, b, compute, PackScale.None).Values;
+
+        if (x.R > 0)
+        {
+            a2 = PackedMatrix.Of(cuda, x.A2, compute, PackScale.Row, a.Exponents);
+            b2 = PackedMatrix.Of(cuda, x.B2, compute, PackScale.None);
+        }
+
+        cuda.Launch(
+            MatmulKernels.For(plan, layout, compute, b.DType), new LaunchGrid(plan.Blocks, plan.Threads, sharedBytes: plan.SharedBytes),
+            a.Values, b, a2.Values, b2.Values, a.Exponents, a2.Exponents, x.Bias, x.C, x.M, x.N, x.K, x.R, plan.Splits, x.Alpha, x.Accumulate);
+    }
+
+    // Rows of whole 16-byte chunks in the type of the product; fp16 products also round bf16 as they go, the case of Gemma on a T4.
+    private static bool IsReadAsItIs(TensorView b, DType compute) =>
+        b.Shape.Columns % 8 == 0 && b.Pointer % 16 == 0 && (b.DType == compute || (b.DType == DType.BF16 && compute == DType.F16));
+
+    /// <summary>One product, sizes in the BLAS sense; R is the depth of the second pair.</summary>
+    private struct MatmulOperands
+    {
+        public TensorView A, B, A2, B2, Bias, C;
+        public PackedMatrix Packed;
+        public float Alpha;
+        public bool Accumulate;
+        public int M, N, K, R;
+    }
+}

@@ -1,0 +1,52 @@
+using GemmaCore.Cuda;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>The specialisations of the matmul kernels; each is compiled by a device when it is first launched there.</summary>
+internal static class MatmulKernels
+{
+    // Indexed by element type where there is one: F32 = 0, F16 = 1, BF16 = 2.
+    private static readonly string[] Names = ["float", "half", "bfloat16"];
+    private static readonly int[] Tokens = [1, 4, 8];
+    private static readonly (int Rows, int Columns)[] Tiles = [(64, 64), (128, 128), (128, 256)];
+
+    private static readonly CudaKernel[,] Rows = Table(3, 3, (type, i) => new("matmul_rows.cu", "matmul_rows", $"-DWEIGHT={Names[type]} -DTOKENS={Tokens[i]}"));
+    private static readonly CudaKernel[,] Plain64 = Plain(64), Plain128 = Plain(128);
+    private static readonly CudaKernel[,] Half = Tensor("half", "half", 2), HalfOfBFloat16 = Tensor("half", "bfloat16", 2), BFloat16 = Tensor("bfloat16", "bfloat16", 3);
+    private static readonly CudaKernel[,] PackKernel =
+        Table(3, 3, (from, to) => new("matmul_pack.cu", "matmul_pack", $"-DSOURCE={Names[from]} -DTARGET={Names[to]}"));
+
+    /// <summary>Sums the parts of a split product.</summary>
+    public static CudaKernel Reduce { get; } = new("matmul_reduce.cu", "matmul_reduce");
+
+    /// <summary>Largest magnitude of f32 values.</summary>
+    public static CudaKernel AbsMax { get; } = new("matmul_pack.cu", "matmul_absmax", "-DSOURCE=float -DTARGET=half");
+
+    /// <summary>Rounds a matrix to what tensor cores read.</summary>
+    public static CudaKernel Pack(DType from, DType to) => PackKernel[(int)from, (int)to];
+
+    /// <summary>The kernel of a plan; <paramref name="compute"/> is F16 or BF16 on tensor cores, <paramref name="weight"/> the type in which B is read.</summary>
+    public static CudaKernel For(in MatmulPlan plan, MatmulLayout layout, DType compute, DType weight) => plan.Path switch
+    {
+        MatmulPath.Rows => Rows[(int)weight, Array.IndexOf(Tokens, plan.TileRows)],
+        MatmulPath.Plain => (plan.TileRows == 64 ? Plain64 : Plain128)[(int)weight, (int)layout],
+        _ => (compute == DType.BF16 ? BFloat16 : weight == DType.BF16 ? HalfOfBFloat16 : Half)[plan.TileColumns / 128, (int)layout],
+    };
+
+    private static CudaKernel[,] Plain(int tile) =>
+        Table(3, 3, (type, layout) => new("matmul.cu", "matmul_tile", $"-DWEIGHT={Names[type]} -DLAYOUT={(MatmulLayout)layout} -DTILE={tile}"));
+
+    // By tile and layout. Stages are those of MatmulPlan: what is staged by registers has two.
+    private static CudaKernel[,] Tensor(string compute, string weight, int tiles) => Table(tiles, 3, (tile, layout) => new(
+        "matmul_mma.cu", "matmul_mma_tile",
+        $"-DCOMPUTE={compute} -DWEIGHT={weight} -DLAYOUT={(MatmulLayout)layout} -DBLOCK_M={Tiles[tile].Rows} -DBLOCK_N={Tiles[tile].Columns}"));
+
+    private static CudaKernel[,] Table(int first, int second, Func<int, int, CudaKernel> make)
+    {
+        var table = new CudaKernel[first, second];
+        for (int i = 0; i < first; i++)
+            for (int j = 0; j < second; j++) table[i, j] = make(i, j);
+        return table;
+    }
+}
