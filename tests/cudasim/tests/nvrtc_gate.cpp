@@ -23,6 +23,11 @@ const std::vector<Specialisation> specialisations = {
     {"rms_norm.cu", {"-DELEMENT=half"}, 128},
     {"rms_norm.cu", {"-DELEMENT=bfloat16"}, 128},
     {"rms_norm.cu", {"-DELEMENT=float", "-DWEIGHT=bfloat16"}, 128},
+    {"adamw_update.cu", {}, 256},
+    {"linear_cross_entropy.cu", {"-DTHREADS=1024"}, 1024},
+    {"linear_cross_entropy.cu", {"-DTHREADS=256"}, 256},
+    {"sum_of_squares.cu", {}, 256},
+    {"top_k.cu", {}, 256},
 };
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int threads, shared, blocks; };
