@@ -1,7 +1,6 @@
 // linear_cross_entropy: loss = log sum exp(logits) - logits[target] per row; with `differentiate` the logits become
 // (softmax - onehot) * scale in place, ready for the GEMM with the head that gives dHidden
-// logits [R, V] f32, one chunk of supervised rows; targets [R] i32 (null: the loss is log sum exp(logits) alone);
-// losses [R] f32, added up in f64 by _sum in a fixed order
+// logits [R, V] f32, one chunk of supervised rows; targets [R] i32 (null: the loss is log sum exp(logits) alone); losses [R] f32
 // one block per row: maximum and sum online in one pass over V (arXiv:1805.02867), a second pass writes the gradient
 // moves 4*R*V bytes, with the gradient 12*R*V; memory bound. defines: THREADS (a multiple of 32, at most 1024)
 // C# src/GemmaCore.Ops/LinearCrossEntropy, test LinearCrossEntropyTests; source: arXiv:2410.10989
@@ -92,24 +91,6 @@ KERNEL(THREADS) linear_cross_entropy_forward(float* logits, const int* targets, 
     for (int column = thread_index(); column < width; column += THREADS)
       logits[column] = expf(logits[column] - row.largest) * factor - (column == target ? scale : 0.0f);
   }
-}
-
-// total = sum of losses [rows], in f64 and always in the same order. loss (may be null) gets it as f32, and as the loss is where a
-// backward pass begins, its gradient dloss gets 1.
-KERNEL(THREADS) linear_cross_entropy_sum(const float* losses, double* total, float* loss, float* dloss, int rows) {
-  SHARED_ARRAY(double, sums, THREADS);
-  double sum = 0;
-  for (int row = thread_index(); row < rows; row += THREADS) sum += losses[row];
-  sums[thread_index()] = sum;
-  for (int half = THREADS / 2; half > 0; half >>= 1) {
-    sync_block();
-    if (thread_index() < half) sums[thread_index()] += sums[thread_index() + half];
-  }
-  if (thread_index() != 0) return;
-  *total = sums[0];
-  if (loss == nullptr) return;
-  *loss = static_cast<float>(sums[0]);
-  *dloss = 1.0f;
 }
 
 // dhidden[rows[i]] += dloss * gradient[i]; gradient [R, D] is what the forward pass left, every row is listed once. One block per row.

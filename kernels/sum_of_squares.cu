@@ -1,7 +1,7 @@
-// sum_of_squares: sum of x^2 for the global gradient norm, over any number of tensors
-// x f32, partials f32 (one per 16 K elements of every tensor), total f64
-// two stages and no atomics: a block per part sums in f32, then one block sums the parts in f64; the order is fixed by the sizes
-// moves 4 bytes per element; memory bound. defines: THREADS (a power of two, at most 1024)
+// sum_of_squares: sum of x^2 for the global gradient norm, in parts
+// x f32; partials f32, one for every 16 K elements, which the host adds up in f64: with no atomics the order is fixed by the sizes
+// one block per part
+// moves 4 bytes per element; memory bound. defines: THREADS (a multiple of 32, at most 1024)
 // C# src/GemmaCore.Ops/SumOfSquares, test SumOfSquaresTests
 #include "ptx.cuh"
 
@@ -13,7 +13,7 @@ using namespace ptx;
 
 constexpr int part_elements = 16 << 10;
 
-KERNEL(THREADS) sum_of_squares_partials(const float* x, float* partials, long long elements) {
+KERNEL(THREADS) sum_of_squares_forward(const float* x, float* partials, long long elements) {
   SHARED_ARRAY(float, warp_sums, THREADS / 32);
   const long long start = static_cast<long long>(block_x()) * part_elements, left = elements - start;
   const int count = left < part_elements ? static_cast<int>(left) : part_elements;
@@ -36,16 +36,4 @@ KERNEL(THREADS) sum_of_squares_partials(const float* x, float* partials, long lo
   float total = 0.0f;
   for (int w = 0; w < THREADS / 32; ++w) total += warp_sums[w];
   partials[block_x()] = total;
-}
-
-KERNEL(THREADS) sum_of_squares_total(const float* partials, double* total, int count) {
-  SHARED_ARRAY(double, sums, THREADS);
-  double sum = 0;
-  for (int i = thread_index(); i < count; i += THREADS) sum += partials[i];
-  sums[thread_index()] = sum;
-  for (int half = THREADS / 2; half > 0; half >>= 1) {
-    sync_block();
-    if (thread_index() < half) sums[thread_index()] += sums[thread_index() + half];
-  }
-  if (thread_index() == 0) *total = sums[0];
 }

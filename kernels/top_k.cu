@@ -1,5 +1,5 @@
 // top_k: the k largest logits of every row with their ids, largest first, the lowest id first among equals; k = 1 is greedy choice
-// logits [R, V] f32; values [R, k] f32; ids [R, k] i32, all -1 (values NaN) in a row that holds a NaN or an infinity
+// logits [R, V] f32; values, logprobs [R, k] f32; ids [R, k] i32, all -1 (the others NaN) in a row that holds a NaN or an infinity
 // a tournament: every block keeps the best k of a segment of 2048, the next launch the best of those, until one segment is left
 // bitonic runs of `run` >= k keys in shared memory, halved pair by pair (Shanbhag et al., SIGMOD 2018); no atomics, no ties
 // moves 4*R*V bytes; memory bound for small k. defines: THREADS
@@ -75,7 +75,14 @@ DEVICE int power_of_two(int at_least, int start) {
   return start;
 }
 
-DEVICE void put(const u64* keys, u64* best, float* values, int* ids, int k) {
+// Where the last round writes. values and logprobs may be null; log_sum_exp [R] is read for logprobs only.
+struct Results {
+  int* ids;
+  float *values, *logprobs;
+  const float* log_sum_exp;
+};
+
+DEVICE void put(const u64* keys, u64* best, const Results& results, int k) {
   if (best != nullptr) {
     best += (static_cast<u64>(block_y()) * grid_x() + block_x()) * k;
     for (int i = thread_index(); i < k; i += THREADS) best[i] = keys[i];
@@ -84,13 +91,16 @@ DEVICE void put(const u64* keys, u64* best, float* values, int* ids, int k) {
   const bool finite = keys[0] >> 32 != not_finite;
   const u64 row = static_cast<u64>(block_y()) * k;
   for (int i = thread_index(); i < k; i += THREADS) {
-    if (values != nullptr) values[row + i] = finite ? logit_of(keys[i]) : bits_float(0x7fc00000u);
-    ids[row + i] = finite ? static_cast<int>(~static_cast<u32>(keys[i])) : -1;
+    const float value = finite ? logit_of(keys[i]) : bits_float(0x7fc00000u);
+    results.ids[row + i] = finite ? static_cast<int>(~static_cast<u32>(keys[i])) : -1;
+    if (results.values != nullptr) results.values[row + i] = value;
+    if (results.logprobs != nullptr) results.logprobs[row + i] = value - results.log_sum_exp[block_y()];
   }
 }
 
-// First round. The keys go to best [R, segments, k], or, when there is one segment and best is null, to values (may be null) and ids.
-KERNEL(THREADS) top_k_forward(const float* logits, u64* best, float* values, int* ids, int width, int k, int run) {
+// First round. The keys go to best [R, segments, k], or, when there is one segment and best is null, to the results.
+KERNEL(THREADS) top_k_forward(const float* logits, u64* best, int* ids, float* values, float* logprobs,
+                              const float* log_sum_exp, int width, int k, int run) {
   SHARED_ARRAY(u64, keys, segment);
   const int have = segment_count(width), count = power_of_two(have, run);
   logits += static_cast<u64>(block_y()) * width;
@@ -99,15 +109,16 @@ KERNEL(THREADS) top_k_forward(const float* logits, u64* best, float* values, int
     keys[i] = i < have ? key_of(logits[id], static_cast<u32>(id)) : 0;
   }
   select(keys, count, run);
-  put(keys, best, values, ids, k);
+  put(keys, best, {ids, values, logprobs, log_sum_exp}, k);
 }
 
 // Every further round, over `width` keys in a row.
-KERNEL(THREADS) top_k_merge(const u64* from, u64* best, float* values, int* ids, int width, int k, int run) {
+KERNEL(THREADS) top_k_merge(const u64* from, u64* best, int* ids, float* values, float* logprobs,
+                              const float* log_sum_exp, int width, int k, int run) {
   SHARED_ARRAY(u64, keys, segment);
   const int have = segment_count(width), count = power_of_two(have, run);
   from += static_cast<u64>(block_y()) * width + block_x() * segment;
   for (int i = thread_index(); i < count; i += THREADS) keys[i] = i < have ? from[i] : 0;
   select(keys, count, run);
-  put(keys, best, values, ids, k);
+  put(keys, best, {ids, values, logprobs, log_sum_exp}, k);
 }

@@ -43,6 +43,6 @@ public sealed class SumOfSquaresTests
     {
         using var fixture = new OpFixture();
         Assert.Contains("x must be f32", Assert.Throws<ShapeException>(() => SumOfSquares.Of(fixture.Ints(1))).Message, StringComparison.Ordinal);
-        Assert.Contains("x must be f32", Assert.Throws<ShapeException>(() => SumOfSquares.Of(default)).Message, StringComparison.Ordinal);
+        Assert.Contains("x must be f32", Assert.Throws<ShapeException>(() => SumOfSquares.Of(default(TensorView))).Message, StringComparison.Ordinal);
     }
 }
