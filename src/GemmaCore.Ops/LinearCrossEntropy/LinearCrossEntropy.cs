@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -39,7 +40,9 @@ public static partial class LinearCrossEntropy
     private static double Chunks(
         TensorView hidden, TensorView head, TensorView rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, TensorView gradient)
     {
-        int rowsPerChunk = RowsPerChunkCpu;
+        var cuda = hidden.Device as CudaDevice;
+        int rowsPerChunk = cuda is null ? RowsPerChunkCpu : RowsPerChunkCuda(cuda.MultiprocessorCount);
+        TensorView targetIds = cuda is null ? default : arena.TakeInts(targets), losses = cuda is null ? default : arena.Take(new Shape(targets.Length)); // [R]
         double total = 0;
         for (int first = 0; first < targets.Length; first += rowsPerChunk)
         {
@@ -49,13 +52,15 @@ public static partial class LinearCrossEntropy
             GatherRows.Forward(hidden, rows.Slice(first, count), gathered, null);
             Matmul.Forward(gathered, head, default, logits, null);
             if (hidden.Device is CpuDevice cpu) total += LossRowsCpu(cpu, logits, targets.Slice(first, count), gradientScale, !gradient.IsEmpty);
+            else if (cuda is not null) LossRowsCuda(cuda, logits, targetIds.Slice(first, count), losses.Slice(first, count), gradientScale, !gradient.IsEmpty);
             else throw Require.NoSuchDevice("LinearCrossEntropy.Forward", hidden.Device);
             // The logits are their own gradient now: dHidden = dLogits·head.
             if (!gradient.IsEmpty) Matmul.ForwardInOut(logits, head, gradient.Slice(first, count), null);
             arena.Rewind(mark);
         }
 
-        return total;
+        // The card is asked once, after everything has been queued.
+        return cuda is null ? total : SumOfLosses(losses);
     }
 
     // The loss is the tape's scalar output; as nothing follows it, its gradient is seeded here.
@@ -73,6 +78,7 @@ public static partial class LinearCrossEntropy
         TensorView dHidden = tape.GradientFor(hidden, out bool accumulate);
         if (!accumulate) hidden.Device.Clear(dHidden);
         if (hidden.Device is CpuDevice) BackwardCpu(gradient, dLoss, rows, dHidden);
+        else if (hidden.Device is CudaDevice cuda) BackwardCuda(cuda, gradient, dLoss, rows, dHidden);
         else throw Require.NoSuchDevice("LinearCrossEntropy.Backward", hidden.Device);
     }
 

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -20,6 +21,11 @@ public static partial class SumOfSquares
         }
 
         if (tensors.IsEmpty) return 0;
-        return tensors[0].Device is CpuDevice ? SumCpu(tensors) : throw Require.NoSuchDevice(operation, tensors[0].Device);
+        return tensors[0].Device switch
+        {
+            CpuDevice => SumCpu(tensors),
+            CudaDevice cuda => SumCuda(cuda, tensors),
+            Device other => throw Require.NoSuchDevice(operation, other),
+        };
     }
 }

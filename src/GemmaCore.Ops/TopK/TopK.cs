@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -28,6 +29,7 @@ public static partial class TopK
         if (!logprobs.IsEmpty) Require.Shape(operation, "logprobs", logprobs, ids.Shape);
         if (rows == 0) return;
         if (logits.Device is CpuDevice cpu) ForwardCpu(cpu, logits, ids, values, logprobs);
+        else if (logits.Device is CudaDevice cuda) ForwardCuda(cuda, logits, ids, values, logprobs);
         else throw Require.NoSuchDevice(operation, logits.Device);
     }
 }
