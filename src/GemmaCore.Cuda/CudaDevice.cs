@@ -72,6 +72,17 @@ public sealed unsafe class CudaDevice : Device
     public override string Name => $"cuda:{Card.Ordinal}";
 
     /// <inheritdoc/>
+    public override string PrecisionPath => Precision switch
+    {
+        CudaPrecision.Float32 => $"fp32 (sm_{Architecture})",
+        CudaPrecision.Float16 => $"fp16 tensor cores with row scales, fp32 sums (sm_{Architecture})",
+        _ => $"bf16 tensor cores, fp32 sums (sm_{Architecture})",
+    };
+
+    /// <inheritdoc/>
+    public override long AvailableBytes => MemoryInfo().Free;
+
+    /// <inheritdoc/>
     public override long AllocatedBytes => Interlocked.Read(ref _allocated);
 
     /// <inheritdoc/>
@@ -88,6 +99,9 @@ public sealed unsafe class CudaDevice : Device
             return target == Card.Capability ? $"-arch=sm_{target}" : $"-arch=compute_{target}";
         }
     }
+
+    /// <summary>Why no card can be used, in one line with the remedy (no driver, no GPU, no NVRTC); null when one can.</summary>
+    public static string? WhyUnusable => CudaDriver.Instance.Reason ?? Nvrtc.Instance.Reason;
 
     /// <summary>Opens a card.</summary>
     /// <param name="ordinal">N of <c>cuda:N</c>.</param>

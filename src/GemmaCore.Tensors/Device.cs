@@ -8,6 +8,12 @@ public abstract class Device : IDisposable
     /// <summary>Short name for messages and reports, e.g. <c>cpu</c>.</summary>
     public abstract string Name { get; }
 
+    /// <summary>Arithmetic of matrix products in a few words, for reports, e.g. <c>fp32</c>.</summary>
+    public abstract string PrecisionPath { get; }
+
+    /// <summary>Memory that a program may hope to get here.</summary>
+    public abstract long AvailableBytes { get; }
+
     /// <summary>Bytes currently allocated on this device.</summary>
     public abstract long AllocatedBytes { get; }
 
