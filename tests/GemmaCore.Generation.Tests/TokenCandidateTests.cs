@@ -49,8 +49,11 @@ public sealed class TokenCandidateTests
     [Fact]
     public void A_temperature_that_rounds_two_logits_to_one_counts_as_a_tie()
     {
-        float low = 1, high = MathF.BitIncrement(low), temperature = 3;
-        Assert.Equal(low / temperature, high / temperature);
+        const float temperature = 3;
+        // Halves of threes: quotients lie on a coarser grid than their dividends, so two neighbours with one quotient are never far.
+        float low = 1.5f;
+        while (low / temperature < MathF.BitIncrement(low) / temperature) low = MathF.BitIncrement(low);
+        float high = MathF.BitIncrement(low);
         var sampler = new Sampler(new SamplingParams { Temperature = temperature, TopK = 1 });
         Assert.False(sampler.TryChoose([5, 9], [high, low], out _));
         Assert.True(sampler.TryChoose([5, 9], [2 * high, low], out int index));
