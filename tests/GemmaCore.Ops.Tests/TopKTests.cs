@@ -14,7 +14,7 @@ public sealed class TopKTests
         {
             var data = new TheoryData<string, int, int, int>();
             (int, int, int)[] shapes =
-                [(1, 1, 1), (3, 7, 1), (2, 7, 7), (3, 33, 5), (2, 2049, 1), (2, 2049, 64), (1, 5001, 257), (1, 20_011, 511), (1, 9001, 512), (1, 33_000, 1)];
+                [(1, 1, 1), (3, 7, 1), (2, 7, 7), (3, 33, 5), (2, 2049, 1), (2, 2049, 64), (1, 5001, 257), (1, 20_011, 511), (1, 9001, 512)];
             foreach ((string device, (int rows, int vocabulary, int k)) in TestDevices.Spread(shapes)) data.Add(device, rows, vocabulary, k);
             return data;
         }

@@ -29,7 +29,7 @@ public static partial class LinearCrossEntropy
     // One block per row: a long row keeps a whole block of 1024 threads busy, a short one not.
     private static void LaunchRows(CudaDevice cuda, TensorView logits, TensorView targets, TensorView losses, float scale, bool differentiate)
     {
-        const int wide = 32 << 10;
+        const int wide = 4096;
         int rows = logits.Shape[0], vocabulary = logits.Shape[1];
         bool isWide = vocabulary >= wide;
         cuda.Launch(
