@@ -1,4 +1,3 @@
-using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
 

@@ -45,6 +45,11 @@ std::vector<Specialisation> specialisations = {
     {"patch_embed.cu", {}, 128},
     {"matmul_reduce.cu", {}, 256},
     {"lora.cu", {}, 256},
+    {"adamw_update.cu", {}, 256},
+    {"linear_cross_entropy.cu", {"-DTHREADS=1024"}, 1024},
+    {"linear_cross_entropy.cu", {"-DTHREADS=256"}, 256},
+    {"sum_of_squares.cu", {}, 256},
+    {"top_k.cu", {}, 256},
 };
 // The combinations of src/GemmaCore.Ops/Matmul/MatmulKernels.cs that Matmul.Cuda.cs launches.
 void add_matmul() {
