@@ -175,8 +175,6 @@ DEVICE float fused_multiply_add(float a, float b, float c) { return fmaf(a, b, c
 // A product that is rounded before anything is added to it: the compiler may not contract it.
 DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float reciprocal_sqrt(float v) { return rsqrtf(v); }
-// Never fused with a following sum, for results that must have the CPU's bits.
-DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
 
 }  // namespace ptx
 #endif

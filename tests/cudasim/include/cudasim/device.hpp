@@ -148,7 +148,6 @@ DEVICE float tanh_approx(float v) { return cudasim_tanh_approx(v); }
 DEVICE float fused_multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 DEVICE float rounded_product(float a, float b) { return a * b; }
 DEVICE float reciprocal_sqrt(float v) { return 1.0f / __builtin_sqrtf(v); }
-DEVICE float rounded_product(float a, float b) { return a * b; }
 
 }  // namespace ptx
 
