@@ -27,13 +27,12 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
     /// <summary>Opens and checks a file; no tensor data is read yet.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="device">Device of the views; only the CPU can look into a mapped file.</param>
+    /// <param name="device">Device of the views. A mapped file lies in host memory, so for a card it is <see cref="CpuDevice.Host"/> instead.</param>
     /// <exception cref="CheckpointException">It is missing, or not a sound safetensors file.</exception>
     public static SafetensorsFile Open(string path, Device device)
     {
-        if (device is not CpuDevice) throw new ArgumentException("a mapped file can be viewed by the CPU only", nameof(device));
         if (!File.Exists(path)) throw new CheckpointException($"{path}: not found");
-        var file = new SafetensorsFile(path, Map(path, out long length), device);
+        var file = new SafetensorsFile(path, Map(path, out long length), device as CpuDevice ?? CpuDevice.Host);
         try
         {
             int headerLength = SafetensorsHeader.HeaderLength(new ReadOnlySpan<byte>(file._start, 8), length, path);

@@ -15,14 +15,17 @@ public sealed record WritableTensor(string Name, DType DType, Shape Shape, Actio
     /// <summary>Bytes of the tensor.</summary>
     public long ByteCount => Shape.ElementCount * DType.Size();
 
-    /// <summary>A tensor in host memory or in a mapped file, written as it is.</summary>
+    /// <summary>A tensor in memory of any device or in a mapped file, written as it is.</summary>
     public static WritableTensor Of(string name, TensorView view) => new(name, view.DType, view.Shape, stream =>
     {
         long bytes = view.ByteCount;
+        byte[] copy = view.Device is CpuDevice ? [] : new byte[Math.Min(ChunkBytes, bytes)];
         for (long at = 0; at < bytes; at += ChunkBytes)
         {
             int length = (int)Math.Min(ChunkBytes, bytes - at);
-            stream.Write(new TensorView(view.Pointer + (nint)at, new Shape(length), DType.U8, view.Device).AsSpan<byte>());
+            var chunk = new TensorView(view.Pointer + (nint)at, new Shape(length), DType.U8, view.Device);
+            if (copy.Length > 0) view.Device.CopyToHost(chunk, copy.AsSpan(0, length));
+            stream.Write(copy.Length > 0 ? copy.AsSpan(0, length) : chunk.AsSpan<byte>());
         }
     });
 }

@@ -15,6 +15,10 @@ internal sealed record DemoTask(string Dataset, string TaskType, string Metric, 
 /// <summary>What <c>report.json</c> holds (shape: spec/cli.md).</summary>
 internal sealed record DemoReport
 {
+    public required string Device { get; init; }
+
+    public required string Precision { get; init; }
+
     public required double TotalSeconds { get; init; }
 
     public required double BeforeSeconds { get; init; }
@@ -39,8 +43,8 @@ internal sealed record DemoReport
 
     public JsonObject ToJson() => new()
     {
-        ["device"] = "cpu",
-        ["precision"] = "fp32",
+        ["device"] = Device,
+        ["precision"] = Precision,
         ["seconds"] = new JsonObject
         {
             ["total"] = TotalSeconds, ["evaluate_before"] = BeforeSeconds, ["train"] = TrainSeconds, ["evaluate_after"] = AfterSeconds,

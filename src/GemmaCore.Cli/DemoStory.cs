@@ -4,6 +4,7 @@ using GemmaCore.Checkpoints;
 using GemmaCore.Evaluation;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
+using GemmaCore.Tensors;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
 
@@ -13,7 +14,7 @@ namespace GemmaCore.Cli;
 /// Runs the demo: the recipe is the Python stack's (demo/README.md), so that the figures can be compared: LoRA r 16, α 32 on all linear layers, vision
 /// too, 480 rows, batch 8, 5 epochs, AdamW 2e-3, 5 % warm-up and cosine, clip 1.0.
 /// </summary>
-internal sealed class DemoStory(string folder, int seed, int threads)
+internal sealed class DemoStory(string folder, int seed, Func<Device> open)
 {
     private const int BatchSize = 32;
 
@@ -30,7 +31,7 @@ internal sealed class DemoStory(string folder, int seed, int threads)
 
         Say($"training an adapter on {string.Join(" and ", TrainedSets)}");
         long trainStart = Stopwatch.GetTimestamp();
-        using TrainingSession session = TrainingSession.Open(Recipe(), threads, Say);
+        using TrainingSession session = TrainingSession.Open(Recipe(), open(), Say);
         session.Run(cancellation);
         double trainSeconds = Stopwatch.GetElapsedTime(trainStart).TotalSeconds;
         cancellation.ThrowIfCancellationRequested();
@@ -42,6 +43,8 @@ internal sealed class DemoStory(string folder, int seed, int threads)
         using var process = Process.GetCurrentProcess();
         var report = new DemoReport
         {
+            Device = session.DeviceName,
+            Precision = session.PrecisionPath,
             TotalSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
             BeforeSeconds = beforeSeconds,
             TrainSeconds = trainSeconds,
@@ -84,7 +87,7 @@ internal sealed class DemoStory(string folder, int seed, int threads)
     private (string[] Answers, double Seconds) Answer(IReadOnlyList<TrainingExample> rows, string? adapter, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), threads);
+        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), open());
         if (adapter is not null) model.LoadAdapter(adapter);
         var answers = new List<string>();
         foreach (TrainingExample[] chunk in rows.Chunk(BatchSize))

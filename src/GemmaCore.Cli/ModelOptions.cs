@@ -9,9 +9,7 @@ internal sealed class ModelOptions
 {
     public Argument<string> Model { get; } = new("MODEL") { Description = "model folder, hub id in the cache, or demo" };
 
-    public Option<string> Device { get; } = new("--device") { Description = "auto, cpu or cuda[:N]", DefaultValueFactory = _ => "auto" };
-
-    public Option<string> Dtype { get; } = new("--dtype") { Description = "auto or fp32 (the CPU computes in fp32)", DefaultValueFactory = _ => "auto" };
+    public DeviceOptions Device { get; } = new();
 
     public Option<string> Quantize { get; } = new("--quantize") { Description = "none", DefaultValueFactory = _ => "none" };
 
@@ -21,18 +19,15 @@ internal sealed class ModelOptions
     {
         if (model) command.Add(Model);
         if (adapter) command.Add(Adapter);
-        command.Add(Device);
-        command.Add(Dtype);
+        Device.AddTo(command);
         command.Add(Quantize);
     }
 
     /// <summary>Refuses what this build cannot do, by name.</summary>
     public void Check(ParseResult parsed)
     {
-        string device = parsed.GetValue(Device)!, dtype = parsed.GetValue(Dtype)!, quantize = parsed.GetValue(Quantize)!;
-        if (device.StartsWith("cuda", StringComparison.Ordinal)) throw new UsageException("--device cuda: this build computes on the CPU only; use --device cpu");
-        if (device is not ("auto" or "cpu")) throw new UsageException($"--device {device}: expected auto, cpu or cuda[:N]");
-        if (dtype is not ("auto" or "fp32")) throw new UsageException($"--dtype {dtype}: the CPU computes in fp32; use auto or fp32");
+        Device.Check(parsed);
+        string quantize = parsed.GetValue(Quantize)!;
         if (quantize != "none") throw new UsageException($"--quantize {quantize}: quantised weights are not available in this build; use none");
     }
 
@@ -48,7 +43,7 @@ internal sealed class ModelOptions
     public GemmaModel Load(ParseResult parsed)
     {
         Check(parsed);
-        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), EnvironmentVariables.Threads);
+        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), Device.Open(parsed));
         try
         {
             foreach (string folder in parsed.GetValue(Adapter) ?? []) TellApplied(folder, model.LoadAdapter(folder));

@@ -16,7 +16,7 @@ namespace GemmaCore.Cli;
 internal sealed class TrainingSession : IDisposable
 {
     private readonly TrainingConfiguration _configuration;
-    private readonly CpuDevice _device;
+    private readonly Device _device;
     private readonly LanguageModel _model;
     private readonly LoraAdapter _adapter;
     private readonly LoraTrainer _trainer;
@@ -25,10 +25,9 @@ internal sealed class TrainingSession : IDisposable
     private readonly string _dataHash;
     private readonly Action<string> _say;
 
-    private TrainingSession(TrainingConfiguration configuration, int threads, Action<string> say)
+    private TrainingSession(TrainingConfiguration configuration, Device device, Action<string> say)
     {
-        (_configuration, _say) = (configuration, say);
-        _device = new CpuDevice(threads);
+        (_configuration, _device, _say) = (configuration, device, say);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
         _model = ModelFolder.Load(folder, _device);
         _adapter = configuration.AdapterNameOrPath is { } start
@@ -59,9 +58,23 @@ internal sealed class TrainingSession : IDisposable
 
     public int RowCount { get; }
 
-    public long PeakBytes => _device.PeakAllocatedBytes;
+    public string DeviceName => _device.Name;
 
-    public static TrainingSession Open(TrainingConfiguration configuration, int threads, Action<string> say) => new(configuration, threads, say);
+    public string PrecisionPath => _device.PrecisionPath;
+
+    /// <summary>Loads everything; the session owns the device.</summary>
+    public static TrainingSession Open(TrainingConfiguration configuration, Device device, Action<string> say)
+    {
+        try
+        {
+            return new TrainingSession(configuration, device, say);
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+    }
 
     public void Resume(string? checkpoint)
     {
@@ -110,7 +123,7 @@ internal sealed class TrainingSession : IDisposable
             DataHash = _dataHash,
             CodeVersion = typeof(TrainingSession).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
             Device = _device.Name,
-            PrecisionPath = "fp32",
+            PrecisionPath = _device.PrecisionPath,
             Steps = _run.State.Step,
             Rows = RowCount,
             SkippedRows = _report.Skipped.Count,

@@ -44,9 +44,16 @@ public sealed class GemmaModel : IDisposable
     /// <param name="threadCount">Threads to compute on; 0 for one per processor.</param>
     /// <exception cref="Checkpoints.CheckpointException">The weights or the configuration are not usable.</exception>
     /// <exception cref="InputException">Tokenizer, template or preprocessing files are not usable.</exception>
-    public static GemmaModel Load(string path, int threadCount = 0)
+    public static GemmaModel Load(string path, int threadCount = 0) => Load(path, new CpuDevice(threadCount));
+
+    /// <summary>Loads a Hugging Face model folder onto a device.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="device">E.g. <c>CudaDevice.Open()</c>; the model owns it from now on, also when loading fails.</param>
+    /// <exception cref="Checkpoints.CheckpointException">The weights or the configuration are not usable, or do not fit the device.</exception>
+    /// <exception cref="InputException">Tokenizer, template or preprocessing files are not usable.</exception>
+    public static GemmaModel Load(string path, Device device)
     {
-        var device = new CpuDevice(threadCount);
+        ArgumentNullException.ThrowIfNull(device);
         try
         {
             return new GemmaModel(path, device);

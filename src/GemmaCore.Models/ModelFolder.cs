@@ -19,11 +19,22 @@ public static class ModelFolder
         switch (type)
         {
             case "gemma3" or "gemma3_text":
-                return Gemma3Model.Load(Gemma3Config.Read(config), CheckpointFolder.Open(folder, device), device);
+                return Gemma3Model.Load(Gemma3Config.Read(config), Fitting(folder, device), device);
             case "llama":
-                return LlamaModel.Load(LlamaConfig.Read(config), CheckpointFolder.Open(folder, device), device);
+                return LlamaModel.Load(LlamaConfig.Read(config), Fitting(folder, device), device);
             default:
                 throw config.Refuse("model_type", $"'{type}' is not supported; GemmaCore runs gemma3, gemma3_text and llama");
         }
+    }
+
+    // On the CPU weights stay in the mapped files and the system pages them; a card must take all of them, and saying so costs less before than half-way.
+    private static CheckpointFolder Fitting(string folder, Device device)
+    {
+        CheckpointFolder checkpoint = CheckpointFolder.Open(folder, device);
+        long needed = checkpoint.TotalBytes, free = device is CpuDevice ? long.MaxValue : device.AvailableBytes;
+        if (needed <= free) return checkpoint;
+        checkpoint.Dispose();
+        throw new CheckpointException(
+            $"{folder}: the weights take {needed / 1e9:F1} GB, and {device} has {free / 1e9:F1} GB free; use --device cpu, another card, or a smaller model");
     }
 }

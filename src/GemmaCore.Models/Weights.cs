@@ -4,18 +4,28 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Models;
 
 /// <summary>
-/// Takes a model's weights out of a checkpoint: matrices as views of the mapped file, small vectors (gains, biases) widened to f32 in memory
-/// that the model owns.
+/// Takes a model's weights out of a checkpoint: on the CPU matrices are views of the mapped file, on a card they are copied to it; small vectors (gains,
+/// biases) are widened to f32 in memory that the model owns.
 /// </summary>
 internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDisposable
 {
     private readonly List<DeviceBuffer> _owned = [];
+    private readonly Dictionary<string, TensorView> _copied = [];
 
     /// <summary>Layers made so far, in order.</summary>
     public List<Linear> Linears { get; } = [];
 
     /// <summary>A matrix in its storage type.</summary>
-    public TensorView Matrix(string name, params ReadOnlySpan<int> sizes) => checkpoint.Require(name, ShapeOf(sizes));
+    public TensorView Matrix(string name, params ReadOnlySpan<int> sizes)
+    {
+        TensorView stored = checkpoint.Require(name, ShapeOf(sizes));
+        if (device is CpuDevice) return stored;
+        if (_copied.TryGetValue(name, out TensorView copy)) return copy; // tied: asked for as embeddings and as head
+        DeviceBuffer buffer = DeviceBuffer.CopyOf(device, stored);
+        _owned.Add(buffer);
+        _copied.Add(name, buffer.View);
+        return buffer.View;
+    }
 
     /// <summary>A vector or table widened to f32.</summary>
     public TensorView Floats(string name, params ReadOnlySpan<int> sizes)

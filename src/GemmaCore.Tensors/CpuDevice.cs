@@ -8,6 +8,8 @@ public sealed unsafe class CpuDevice : Device
     // One cache line, and the width of a 512-bit load.
     private const nuint Alignment = 64;
 
+    private static readonly Lazy<CpuDevice> OneThread = new(() => new CpuDevice(1));
+
     private long _allocated, _peak;
 
     /// <summary>A CPU device that computes on <paramref name="threadCount"/> threads (0: one per processor).</summary>
@@ -22,6 +24,15 @@ public sealed unsafe class CpuDevice : Device
 
     /// <inheritdoc/>
     public override string Name => "cpu";
+
+    /// <inheritdoc/>
+    public override string PrecisionPath => "fp32";
+
+    /// <inheritdoc/>
+    public override long AvailableBytes => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    /// <summary>Owner of host memory that belongs to no computing device: files mapped for a model on a card, staging copies. Never disposed.</summary>
+    public static CpuDevice Host => OneThread.Value;
 
     /// <inheritdoc/>
     public override long AllocatedBytes => Interlocked.Read(ref _allocated);

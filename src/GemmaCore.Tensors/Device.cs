@@ -1,12 +1,18 @@
 namespace GemmaCore.Tensors;
 
 /// <summary>
-/// Where tensors live. A closed set (CPU now, CUDA next): operations branch on the concrete type once, in their contract file.
+/// Where tensors live. A closed set (CPU and CUDA): operations branch on the concrete type once, in their contract file.
 /// </summary>
 public abstract class Device : IDisposable
 {
     /// <summary>Short name for messages and reports, e.g. <c>cpu</c>.</summary>
     public abstract string Name { get; }
+
+    /// <summary>Arithmetic of matrix products in a few words, for reports, e.g. <c>fp32</c>.</summary>
+    public abstract string PrecisionPath { get; }
+
+    /// <summary>Memory that a program may hope to get here.</summary>
+    public abstract long AvailableBytes { get; }
 
     /// <summary>Bytes currently allocated on this device.</summary>
     public abstract long AllocatedBytes { get; }
@@ -15,7 +21,7 @@ public abstract class Device : IDisposable
     public abstract long PeakAllocatedBytes { get; }
 
     /// <summary>Allocates <paramref name="bytes"/> uninitialised bytes, aligned for the device's widest loads.</summary>
-    /// <exception cref="OutOfMemoryException">The device cannot provide them.</exception>
+    /// <exception cref="OutOfMemoryException">The host cannot provide them; a card says so with an exception of its own.</exception>
     internal abstract nint Allocate(long bytes);
 
     /// <summary>Gives back what <see cref="Allocate"/> returned.</summary>

@@ -36,6 +36,22 @@ public sealed class DeviceBuffer : IDisposable
         return buffer;
     }
 
+    /// <summary>A copy on <paramref name="device"/> of a view in host memory, of any size.</summary>
+    public static DeviceBuffer CopyOf(Device device, TensorView host)
+    {
+        // One tensor may be larger than a span can cover.
+        const int chunkBytes = 1 << 28;
+        var buffer = new DeviceBuffer(device, host.Shape, host.DType);
+        for (long at = 0; at < host.ByteCount; at += chunkBytes)
+        {
+            var shape = new Shape((int)Math.Min(chunkBytes, host.ByteCount - at));
+            ReadOnlySpan<byte> bytes = new TensorView(host.Pointer + (nint)at, shape, DType.U8, host.Device).AsSpan<byte>();
+            device.CopyFromHost(bytes, new TensorView(buffer.View.Pointer + (nint)at, shape, DType.U8, device));
+        }
+
+        return buffer;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
@@ -9,15 +10,23 @@ public sealed class OpFixture : IDisposable
     private readonly List<DeviceBuffer> _buffers = [];
     private readonly Dictionary<nint, float[]> _captured = [];
 
-    public OpFixture(int threadCount = 2)
+    private readonly DeviceLease _lease;
+
+    public OpFixture(int threadCount = 2) : this("cpu", threadCount)
     {
-        Device = new CpuDevice(threadCount);
+    }
+
+    /// <summary>On a device of <see cref="TestDevices"/>.</summary>
+    public OpFixture(string device, int threadCount = 2)
+    {
+        _lease = TestDevices.Lend(device, threadCount);
+        Device = _lease.Device;
         Arena = new Arena(Device, 1 << 20);
         Gradients = new GradientPool(Device);
         Tape = new Tape(Arena, Gradients, seed: 1);
     }
 
-    public CpuDevice Device { get; }
+    public Device Device { get; }
 
     public Arena Arena { get; }
 
@@ -33,7 +42,7 @@ public sealed class OpFixture : IDisposable
         if (type == DType.F32) return Of(shape, values);
         TensorView view = Keep(new DeviceBuffer(Device, shape, type));
         Func<float, ushort> round = type == DType.BF16 ? BFloat16.FromSingle : value => BitConverter.HalfToUInt16Bits((Half)value);
-        for (int i = 0; i < values.Length; i++) view.AsSpan<ushort>()[i] = round(values[i]);
+        Device.CopyFromHost(MemoryMarshal.AsBytes<ushort>(Array.ConvertAll(values, value => round(value))), view);
         return view;
     }
 
@@ -41,14 +50,16 @@ public sealed class OpFixture : IDisposable
     public TensorView Empty(Shape shape)
     {
         TensorView view = Keep(new DeviceBuffer(Device, shape, DType.F32));
-        view.AsSpan<float>().Fill(float.NaN);
+        var nothing = new float[shape.ElementCount];
+        Array.Fill(nothing, float.NaN);
+        view.CopyFrom(nothing);
         return view;
     }
 
     public TensorView Ints(params int[] values)
     {
         TensorView view = Keep(new DeviceBuffer(Device, new Shape(values.Length), DType.I32));
-        values.CopyTo(view.AsSpan<int>());
+        Device.CopyFromHost(MemoryMarshal.AsBytes<int>(values), view);
         return view;
     }
 
@@ -71,7 +82,7 @@ public sealed class OpFixture : IDisposable
         foreach (DeviceBuffer buffer in _buffers) buffer.Dispose();
         Gradients.Dispose();
         Arena.Dispose();
-        Device.Dispose();
+        _lease.Dispose();
     }
 
     private TensorView Keep(DeviceBuffer buffer)

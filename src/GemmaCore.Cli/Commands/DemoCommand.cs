@@ -23,7 +23,7 @@ internal static class DemoCommand
         command.SetAction(parsed =>
         {
             model.Check(parsed);
-            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), EnvironmentVariables.Threads);
+            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), () => model.Device.Open(parsed));
             DemoReport report = story.Tell(Edge.Interrupted);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else DemoTable.Write(report, parsed.GetValue(output)!);

@@ -26,6 +26,8 @@ internal static class TrainCommand
         command.Add(resume);
         command.Add(smoke);
         command.Add(badRow);
+        var device = new DeviceOptions();
+        device.AddTo(command);
         command.SetAction(parsed =>
         {
             // A mistyped flag would pass for one of the overrides.
@@ -43,7 +45,7 @@ internal static class TrainCommand
                 MaxSteps = parsed.GetValue(smoke) ? 3 : reading.Configuration.MaxSteps,
                 Dataset = reading.Configuration.Dataset with { Path = Required(reading.Configuration.Dataset.Path, "dataset.path", path) },
             };
-            using var session = TrainingSession.Open(configuration, EnvironmentVariables.Threads, line => Console.Error.WriteLine(line));
+            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line));
             if (parsed.GetResult(resume) is not null) session.Resume(parsed.GetValue(resume));
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);

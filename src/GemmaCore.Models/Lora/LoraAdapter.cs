@@ -142,7 +142,7 @@ public sealed class LoraAdapter : IDisposable
             if (file.SavedModules.TryGetValue(layer.Path + ".weight", out TensorView weight) && missing.Remove(layer.Path + ".weight"))
             {
                 _replaced.Add((layer, layer.Weight));
-                layer.ReplaceWeight(weight);
+                layer.ReplaceWeight(OnDevice(weight));
                 AppliedTensorCount++;
             }
 
@@ -157,7 +157,7 @@ public sealed class LoraAdapter : IDisposable
 
         foreach (string name in missing.Where(name => file.SavedModules.ContainsKey(name)).ToList())
         {
-            if (!model.TryReplace(name, file.SavedModules[name], out TensorView original)) continue;
+            if (!model.TryReplace(name, OnDevice(file.SavedModules[name]), out TensorView original)) continue;
             _replacedTables.Add((name, original));
             missing.Remove(name);
             AppliedTensorCount++;
@@ -203,6 +203,15 @@ public sealed class LoraAdapter : IDisposable
     {
         layer.Attach(adapter);
         _attached.Add((layer, adapter));
+    }
+
+    // The file's own memory on the CPU, a copy of it on a card.
+    private TensorView OnDevice(TensorView stored)
+    {
+        if (_device is CpuDevice) return stored;
+        DeviceBuffer buffer = DeviceBuffer.CopyOf(_device, stored);
+        _owned.Add(buffer);
+        return buffer.View;
     }
 
     private TensorView Own(Shape shape, ReadOnlySpan<float> values)

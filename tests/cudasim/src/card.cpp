@@ -2,29 +2,14 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <stdexcept>
 
 namespace cudasim {
-
-Settings settings_of_environment() {
-  Settings settings;
-  if (const char* device = std::getenv("GEMMACORE_CUDASIM_DEVICE")) settings.device = device;
-  if (const char* schedule = std::getenv("GEMMACORE_CUDASIM_SCHEDULE")) settings.schedule = schedule;
-  if (const char* seed = std::getenv("GEMMACORE_CUDASIM_SEED")) settings.seed = std::strtoull(seed, nullptr, 10);
-  if (const char* arithmetic = std::getenv("GEMMACORE_CUDASIM_ARITHMETIC")) {
-    const std::string name = arithmetic;
-    if (name != "ideal" && name != "hardware")
-      throw std::invalid_argument("cudasim: no arithmetic '" + name + "'; there are ideal, hardware");
-    settings.arithmetic = name == "ideal" ? Arithmetic::ideal : Arithmetic::hardware;
-  }
-  return settings;
-}
 
 Card::Card(const Settings& settings)
     : profile(profile_named(settings.device)),
       arithmetic(settings.arithmetic),
       schedule(policy_named(settings.schedule), settings.seed),
-      memory(profile.memory_bytes),
+      memory(settings.memory_bytes != 0 ? settings.memory_bytes : profile.memory_bytes),
       streams(settings.seed) {
   streams.execute = [this](const Operation& operation) { execute(operation); };
 }

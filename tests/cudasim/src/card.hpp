@@ -23,9 +23,11 @@ struct Settings {
   std::string schedule = "round_robin";
   std::uint64_t seed = 1;
   Arithmetic arithmetic = Arithmetic::hardware;
+  std::size_t memory_bytes = 0;  // 0: the profile's
 };
-// From GEMMACORE_CUDASIM_{DEVICE,SCHEDULE,SEED,ARITHMETIC}. Throws std::invalid_argument naming what is allowed.
-Settings settings_of_environment();
+// The process's cards in the order of their ordinals, from GEMMACORE_CUDASIM_{DEVICE,SCHEDULE,SEED,ARITHMETIC,MEMORY}. DEVICE is a list:
+// profile[:schedule[:seed]],... Throws std::invalid_argument naming what is allowed.
+std::vector<Settings> settings_of_environment();
 
 class Card {
  public:

@@ -14,6 +14,7 @@ const char* defect_name(Defect defect) {
     case Defect::early_use: return "use before the asynchronous copy completed";
     case Defect::unwritten_shared: return "read of unwritten shared memory";
     case Defect::stream_order: return "unordered streams";
+    case Defect::host_order: return "host memory of an unfinished copy";
     case Defect::unsupported: return "unsupported instruction";
     case Defect::resources: return "out of resources";
   }

@@ -14,6 +14,7 @@ enum class Defect {
   early_use,           // shared memory touched while an asynchronous copy into it is unfinished
   unwritten_shared,    // shared memory read before this block wrote it
   stream_order,        // two operations touch the same bytes and no event or synchronisation orders them
+  host_order,          // host memory changed or gone while an asynchronous copy still needs it
   unsupported,         // an instruction that this compute capability has not
   resources,           // more shared memory than the launch may have
 };

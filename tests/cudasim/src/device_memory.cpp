@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -43,6 +44,7 @@ Allocation* DeviceMemory::allocate(std::size_t bytes) {
     owner_[unit] = static_cast<std::uint32_t>(allocations_.size());
   next_ += taken;
   used_bytes_ += bytes;
+  most_used_bytes_ = std::max(most_used_bytes_, used_bytes_);
   ++live_count_;
   // 0xff bytes are NaN in every floating-point type and an index far out of range in every integer type.
   if (bytes <= most_poisoned_bytes) std::memset(reinterpret_cast<void*>(begin), 0xff, bytes);

@@ -30,6 +30,7 @@ struct Allocation {
   std::uintptr_t begin, end;
   bool live = true;
   bool stream_ordered = false;
+  bool free_asked = false;  // cuMemFreeAsync is in a stream
   OperationKey allocated_by{-1, 0};
   // The last operation of each stream that touched it; who frees it must come after all of them.
   std::vector<OperationKey> touched_by{};
@@ -53,6 +54,7 @@ class DeviceMemory {
 
   std::size_t capacity_bytes() const { return capacity_bytes_; }
   std::size_t used_bytes() const { return used_bytes_; }
+  std::size_t most_used_bytes() const { return most_used_bytes_; }
   int live_count() const { return live_count_; }
   std::string describe(std::uintptr_t address);
 
@@ -60,7 +62,7 @@ class DeviceMemory {
   static constexpr std::size_t range_bytes = std::size_t{64} << 30;
   static constexpr std::size_t unit_bytes = 256;  // alignment of every allocation
 
-  std::size_t capacity_bytes_, used_bytes_ = 0, next_ = unit_bytes;
+  std::size_t capacity_bytes_, used_bytes_ = 0, most_used_bytes_ = 0, next_ = unit_bytes;
   int live_count_ = 0;
   std::uintptr_t base_;
   Cell* cells_;

@@ -184,6 +184,7 @@ void* GridRun::shared_array(const void* key, std::uint32_t bytes) {
   if (shared_.static_bytes() > shared_per_block_default || all > most)
     fail(Defect::resources, "the block needs " + std::to_string(all) + " bytes of shared memory (" + std::to_string(shared_.static_bytes()) +
                                 " declared); it may have " + std::to_string(most));
+  launch_.function->static_shared = std::max(launch_.function->static_shared, shared_.static_bytes());
   return reinterpret_cast<void*>(array);
 }
 

@@ -80,20 +80,41 @@ bool Streams::step() {
   return true;
 }
 
-void Streams::drain(const StreamClock& known) {
+void Streams::run_until(const StreamClock& known) {
   while (!finished(known)) {
     // Only a cycle of waits could leave nothing ready, and events cannot form one.
-    if (!step()) throw std::logic_error("cudasim: queued operations wait for each other");
+    if (!step()) throw std::logic_error("queued operations wait for each other");
   }
+}
+
+void Streams::drain(const StreamClock& known) {
+  run_until(known);
   join(host_known_, known);
 }
 
-void Streams::drain_stream(int stream) {
+// What an operation that the stream were given now would wait for.
+StreamClock Streams::all_before(int stream) const {
   StreamClock known = tail(stream);
   if (stream == 0)
     for (const Stream& other : streams_)
       if (other.blocking) join(known, other.tail);
-  drain(known);
+  return known;
+}
+
+void Streams::run_stream(int stream) { run_until(all_before(stream)); }
+void Streams::drain_stream(int stream) { drain(all_before(stream)); }
+
+bool Streams::poll(const StreamClock& known) {
+  if (!finished(known)) step();
+  if (!finished(known)) return false;
+  join(host_known_, known);
+  return true;
+}
+
+bool Streams::host_knows(const std::vector<OperationKey>& operations) const {
+  for (const OperationKey operation : operations)
+    if (!reaches(host_known_, operation.stream, operation.sequence)) return false;
+  return true;
 }
 
 void Streams::drain_all() {

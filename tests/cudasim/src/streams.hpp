@@ -35,6 +35,11 @@ class Streams {
   void drain(const StreamClock& known);
   void drain_stream(int stream);
   void drain_all();
+  // Executes what is in the stream and before it, without the host knowing.
+  void run_stream(int stream);
+  // Makes some progress; whether `known` is finished, which the host then knows.
+  bool poll(const StreamClock& known);
+  bool host_knows(const std::vector<OperationKey>& operations) const;
   bool idle() const;
   bool finished(const StreamClock& known) const;
   const StreamClock& tail(int stream) const { return streams_[static_cast<std::size_t>(stream)].tail; }
@@ -50,6 +55,8 @@ class Streams {
   };
   bool ready(const Stream& stream) const;
   bool step();
+  void run_until(const StreamClock& known);
+  StreamClock all_before(int stream) const;
 
   std::vector<Stream> streams_;
   StreamClock executed_, host_known_;

@@ -1,0 +1,118 @@
+using System.Runtime.InteropServices;
+
+namespace GemmaCore.Cuda;
+
+/// <summary>Arithmetic of matrix products and attention on a card; everything else is fp32 on every path.</summary>
+public enum CudaPrecision
+{
+    /// <summary>fp32 multiply-adds on the ordinary cores: cards of compute capability 7.5 without tensor cores, or asked for.</summary>
+    Float32,
+
+    /// <summary>fp16 tensor cores with power-of-two row scales and fp32 sums: compute capability 7.5 (kernels.md §1.0).</summary>
+    Float16,
+
+    /// <summary>bf16 tensor cores with fp32 sums: compute capability 8.0 and newer.</summary>
+    BFloat16,
+}
+
+/// <summary>What the driver says of one card. Reading it makes no context and takes no memory of the card.</summary>
+public sealed unsafe record CudaCard
+{
+    // CUdevice_attribute values of cuda.h.
+    private const int ClockRate = 13, Multiprocessors = 16, CapabilityMajor = 75, CapabilityMinor = 76, L2CacheBytes = 38, SharedPerMultiprocessor = 81,
+        SharedPerBlockOptIn = 97, MemoryPools = 115;
+
+    // Turing without tensor cores by product name (kernels.md §0.2); llama.cpp tells them apart the same way.
+    private static readonly string[] WithoutTensorCores =
+        ["GeForce GTX 16", "GeForce MX450", "GeForce MX550", "T400", "T500", "T550", "T600", "T1000", "T1200", "Quadro T"];
+
+    private CudaCard(CudaDriver driver, int ordinal)
+    {
+        Ordinal = ordinal;
+        int handle = 0;
+        nuint bytes = 0;
+        byte* name = stackalloc byte[256], uuid = stackalloc byte[16];
+        Check(driver, driver.DeviceGet(&handle, ordinal), "cuDeviceGet");
+        Check(driver, driver.DeviceGetName(name, 256, handle), "cuDeviceGetName");
+        Check(driver, driver.DeviceGetUuid(uuid, handle), "cuDeviceGetUuid");
+        Check(driver, driver.DeviceTotalMem(&bytes, handle), "cuDeviceTotalMem");
+        Handle = handle;
+        Name = Marshal.PtrToStringUTF8((nint)name) ?? "unknown card";
+        Uuid = Convert.ToHexStringLower(new ReadOnlySpan<byte>(uuid, 16));
+        MemoryBytes = (long)bytes;
+        Capability = Attribute(driver, CapabilityMajor) * 10 + Attribute(driver, CapabilityMinor);
+        MultiprocessorCount = Attribute(driver, Multiprocessors);
+        ClockKilohertz = Attribute(driver, ClockRate);
+        L2Bytes = Attribute(driver, L2CacheBytes);
+        SharedBytesPerMultiprocessor = Attribute(driver, SharedPerMultiprocessor);
+        SharedBytesPerBlock = Attribute(driver, SharedPerBlockOptIn);
+        HasMemoryPools = Attribute(driver, MemoryPools) != 0;
+    }
+
+    /// <summary>N of <c>cuda:N</c>.</summary>
+    public int Ordinal { get; }
+
+    /// <summary>Product name.</summary>
+    public string Name { get; }
+
+    /// <summary>The card's own number, in hexadecimal.</summary>
+    public string Uuid { get; }
+
+    /// <summary>Compute capability times ten, e.g. 75, 86, 90.</summary>
+    public int Capability { get; }
+
+    /// <summary>Memory of the card.</summary>
+    public long MemoryBytes { get; }
+
+    /// <summary>Streaming multiprocessors.</summary>
+    public int MultiprocessorCount { get; }
+
+    /// <summary>Their highest clock.</summary>
+    public int ClockKilohertz { get; }
+
+    /// <summary>Second-level cache.</summary>
+    public int L2Bytes { get; }
+
+    /// <summary>Shared memory of a multiprocessor.</summary>
+    public int SharedBytesPerMultiprocessor { get; }
+
+    /// <summary>Most shared memory that one block may ask for.</summary>
+    public int SharedBytesPerBlock { get; }
+
+    /// <summary>Whether allocation can be ordered with a stream.</summary>
+    public bool HasMemoryPools { get; }
+
+    /// <summary>Whether matrix instructions run on tensor cores; on 7.5 the products without them only emulate mma, slower than plain arithmetic.</summary>
+    public bool HasTensorCores => Capability >= 80 || (Capability >= 70 && !WithoutTensorCores.Any(name => Name.Contains(name, StringComparison.Ordinal)));
+
+    internal int Handle { get; }
+
+    /// <summary>Every card of this machine; empty where there is no driver.</summary>
+    public static IReadOnlyList<CudaCard> All()
+    {
+        CudaDriver driver = CudaDriver.Instance;
+        return driver.Reason is null ? [.. Enumerable.Range(0, driver.DeviceCount).Select(ordinal => new CudaCard(driver, ordinal))] : [];
+    }
+
+    /// <summary>Why <see cref="All"/> is empty, in one line; null when it is not.</summary>
+    public static string? WhyNone => CudaDriver.Instance.Reason;
+
+    /// <summary>The path this card takes when its kernels are compiled for <paramref name="architecture"/>.</summary>
+    public CudaPrecision PrecisionFor(int architecture) =>
+        !HasTensorCores ? CudaPrecision.Float32 : architecture >= 80 ? CudaPrecision.BFloat16 : CudaPrecision.Float16;
+
+    /// <summary>Tier of kernels.md §0.2, e.g. <c>T2</c>.</summary>
+    public string Tier => Capability >= 90 ? "T3" : Capability >= 80 ? "T2" : HasTensorCores ? "T1" : "T0";
+
+    private int Attribute(CudaDriver driver, int which)
+    {
+        int value = 0;
+        Check(driver, driver.DeviceGetAttribute(&value, which, Handle), "cuDeviceGetAttribute");
+        return value;
+    }
+
+    private void Check(CudaDriver driver, int code, string call)
+    {
+        if (code != 0) throw new CudaException($"{call}: {driver.Describe(code)}, cuda:{Ordinal}", code);
+    }
+}

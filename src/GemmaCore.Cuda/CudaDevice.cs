@@ -1,0 +1,298 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Cuda;
+
+/// <summary>
+/// One card: memory from its stream-ordered pool, one stream that all work goes through in order, kernels compiled on first use. Everything is
+/// asynchronous except <see cref="CopyToHost"/>; an error of an earlier launch therefore shows up at a later call. One user at a time, from any thread.
+/// </summary>
+public sealed unsafe class CudaDevice : Device
+{
+    private const uint NonBlocking = 1;
+    private const int ReleaseThreshold = 4;
+    private const int MostArguments = 48;
+
+    [ThreadStatic]
+    private static nint t_context;
+
+    private readonly CudaDriver _driver;
+    private readonly LaunchHistory _history = new();
+    private readonly KernelLibrary _kernels;
+    private readonly PinnedStaging _staging;
+    private readonly nint _context;
+    private long _allocated, _peak;
+    private bool _disposed;
+
+    private CudaDevice(CudaDriver driver, CudaCard card, int architecture, CudaPrecision precision, KernelCache cache)
+    {
+        (_driver, Card, Architecture, Precision) = (driver, card, architecture, precision);
+        nint context = 0, stream = 0;
+        Check(driver.DevicePrimaryCtxRetain(&context, card.Handle), "cuDevicePrimaryCtxRetain");
+        _context = context;
+        _kernels = new KernelLibrary(driver, this, cache);
+        try
+        {
+            MakeCurrent();
+            Check(driver.StreamCreate(&stream, NonBlocking), "cuStreamCreate");
+            Stream = stream;
+            if (card.HasMemoryPools) KeepFreedMemory();
+            _staging = new PinnedStaging(this, driver);
+            Scratch = new Arena(this, 1 << 20);
+        }
+        catch
+        {
+            if (stream != 0) driver.StreamDestroy(stream);
+            driver.DevicePrimaryCtxRelease(card.Handle);
+            t_context = 0;
+            throw;
+        }
+    }
+
+    /// <summary>What the driver says of the card.</summary>
+    public CudaCard Card { get; }
+
+    /// <summary>Compute capability that kernels are compiled for, times ten: the card's own, or a lower one that was forced.</summary>
+    public int Architecture { get; }
+
+    /// <summary>Arithmetic of matrix products and attention.</summary>
+    public CudaPrecision Precision { get; }
+
+    /// <summary>Temporaries of one operation: take a mark, take views, launch, rewind. Work is in stream order, so the memory may be reused at once.</summary>
+    public Arena Scratch { get; }
+
+    /// <summary>Streaming multiprocessors.</summary>
+    public int MultiprocessorCount => Card.MultiprocessorCount;
+
+    /// <summary>Most shared memory that one block may ask for.</summary>
+    public int SharedBytesPerBlock => Card.SharedBytesPerBlock;
+
+    /// <inheritdoc/>
+    public override string Name => $"cuda:{Card.Ordinal}";
+
+    /// <inheritdoc/>
+    public override string PrecisionPath => Precision switch
+    {
+        CudaPrecision.Float32 => $"fp32 (sm_{Architecture})",
+        CudaPrecision.Float16 => $"fp16 tensor cores with row scales, fp32 sums (sm_{Architecture})",
+        _ => $"bf16 tensor cores, fp32 sums (sm_{Architecture})",
+    };
+
+    /// <inheritdoc/>
+    public override long AvailableBytes => MemoryInfo().Free;
+
+    /// <inheritdoc/>
+    public override long AllocatedBytes => Interlocked.Read(ref _allocated);
+
+    /// <inheritdoc/>
+    public override long PeakAllocatedBytes => Interlocked.Read(ref _peak);
+
+    internal nint Stream { get; }
+
+    // A lower architecture than the card's, or a card newer than the compiler, goes through PTX, which the driver translates.
+    internal string ArchitectureOption
+    {
+        get
+        {
+            int target = Math.Min(Architecture, Nvrtc.Instance.NewestArchitecture);
+            return target == Card.Capability ? $"-arch=sm_{target}" : $"-arch=compute_{target}";
+        }
+    }
+
+    /// <summary>Why no card can be used, in one line with the remedy (no driver, no GPU, no NVRTC); null when one can.</summary>
+    public static string? WhyUnusable => CudaDriver.Instance.Reason ?? Nvrtc.Instance.Reason;
+
+    /// <summary>Opens a card.</summary>
+    /// <param name="ordinal">N of <c>cuda:N</c>.</param>
+    /// <param name="architecture">Compile for this compute capability × 10 (75, 80, 86, 89, 90) instead of the card's own; 0 for its own.</param>
+    /// <param name="precision">Arithmetic; null for what the architecture is best at.</param>
+    /// <param name="cache">Compiled kernels; null for the user's cache.</param>
+    /// <exception cref="CudaException">There is no driver, no such card, or the card cannot do what is asked; the message says what to do.</exception>
+    public static CudaDevice Open(int ordinal = 0, int architecture = 0, CudaPrecision? precision = null, KernelCache? cache = null)
+    {
+        CudaDriver driver = CudaDriver.Instance;
+        driver.Require();
+        IReadOnlyList<CudaCard> cards = CudaCard.All();
+        if ((uint)ordinal >= (uint)cards.Count)
+            throw new CudaException($"there is no cuda:{ordinal}; this machine has {string.Join(", ", cards.Select(found => $"cuda:{found.Ordinal} ({found.Name})"))}");
+        CudaCard card = cards[ordinal];
+        if (card.Capability < 75)
+            throw new CudaException($"cuda:{ordinal} ({card.Name}) has compute capability {Dotted(card.Capability)}; 7.5 or newer is needed; use --device cpu");
+        int target = Target(card, architecture);
+        if (Nvrtc.Instance.Reason is { } reason) throw new CudaException(reason);
+        CudaPrecision natural = card.PrecisionFor(target);
+        if (precision is { } asked && asked != natural && asked != CudaPrecision.Float32)
+            throw new CudaException($"cuda:{ordinal} ({card.Name}) computes in {natural} for sm_{target}, not in {asked}; use auto or fp32");
+        return new CudaDevice(driver, card, target, precision ?? natural, cache ?? KernelCache.Default());
+    }
+
+    /// <summary>Queues a kernel. Parameters follow in the kernel's order; a wrong number of them is not noticed here.</summary>
+    /// <exception cref="CudaException">The kernel does not compile, or the driver refuses the launch.</exception>
+    public void Launch(CudaKernel kernel, LaunchGrid grid, params ReadOnlySpan<KernelArgument> arguments)
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        if (arguments.Length > MostArguments) throw new ArgumentException($"{kernel}: {arguments.Length} parameters are above {MostArguments}");
+        MakeCurrent();
+        nint function = _kernels.Function(kernel, grid.SharedBytes);
+        fixed (KernelArgument* values = arguments)
+        {
+            void** table = stackalloc void*[MostArguments];
+            for (int i = 0; i < arguments.Length; i++) table[i] = values + i;
+            _history.Add(kernel, grid);
+            int code = _driver.LaunchKernel(
+                function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)grid.Threads, 1, 1, (uint)grid.SharedBytes, Stream, table, null);
+            if (code != 0) throw Failure(code, $"cuLaunchKernel of {kernel} [{grid}]");
+        }
+    }
+
+    /// <summary>Waits until everything queued so far has finished, and reports what went wrong in it.</summary>
+    public void Synchronize()
+    {
+        MakeCurrent();
+        Check(_driver.StreamSynchronize(Stream), "cuStreamSynchronize");
+        _history.Clear();
+    }
+
+    /// <summary>Free and total memory of the card, of all processes.</summary>
+    public (long Free, long Total) MemoryInfo()
+    {
+        MakeCurrent();
+        nuint free = 0, total = 0;
+        Check(_driver.MemGetInfo(&free, &total), "cuMemGetInfo");
+        return ((long)free, (long)total);
+    }
+
+    /// <inheritdoc/>
+    public override void CopyFromHost(ReadOnlySpan<byte> source, TensorView destination)
+    {
+        if (source.Length != destination.ByteCount) throw new ShapeException($"CopyFromHost: {source.Length} bytes do not fill {destination}");
+        MakeCurrent();
+        _staging.Upload(source, destination.Pointer);
+    }
+
+    /// <inheritdoc/>
+    public override void CopyToHost(TensorView source, Span<byte> destination)
+    {
+        if (destination.Length != source.ByteCount) throw new ShapeException($"CopyToHost: {destination.Length} bytes do not take {source}");
+        MakeCurrent();
+        _staging.Download(source.Pointer, destination);
+    }
+
+    /// <inheritdoc/>
+    public override void Clear(TensorView view)
+    {
+        if (view.ByteCount == 0) return;
+        MakeCurrent();
+        Check(_driver.MemsetD8Async(view.Pointer, 0, (nuint)view.ByteCount, Stream), "cuMemsetD8Async");
+    }
+
+    /// <inheritdoc/>
+    public override void Copy(TensorView source, TensorView destination)
+    {
+        if (source.ByteCount != destination.ByteCount) throw new ShapeException($"Copy: {source} does not fit {destination}");
+        if (source.ByteCount == 0) return;
+        MakeCurrent();
+        Check(_driver.MemcpyDtoDAsync(destination.Pointer, source.Pointer, (nuint)source.ByteCount, Stream), "cuMemcpyDtoDAsync");
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        if (_disposed) return;
+        MakeCurrent();
+        // Errors here have been reported by the call that met them; a lost context answers every call with them.
+        _driver.StreamSynchronize(Stream);
+        Scratch.Dispose();
+        _disposed = true;
+        _staging.Dispose();
+        _kernels.Dispose();
+        _driver.StreamDestroy(Stream);
+        _driver.CtxSetCurrent(0);
+        t_context = 0;
+        _driver.DevicePrimaryCtxRelease(Card.Handle);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Name} ({Card.Name})";
+
+    internal override nint Allocate(long bytes)
+    {
+        MakeCurrent();
+        nint pointer = 0;
+        nuint size = (nuint)Math.Max(bytes, 1);
+        int code = Card.HasMemoryPools ? _driver.MemAllocAsync(&pointer, size, Stream) : _driver.MemAlloc(&pointer, size);
+        if (code == CudaResult.OutOfMemory) throw OutOfMemory(bytes);
+        Check(code, Card.HasMemoryPools ? "cuMemAllocAsync" : "cuMemAlloc");
+        long now = Interlocked.Add(ref _allocated, bytes);
+        for (long peak = _peak; now > peak; peak = _peak)
+            if (Interlocked.CompareExchange(ref _peak, now, peak) == peak) break;
+        return pointer;
+    }
+
+    // Also called by finalizers of forgotten buffers, after which the device may be gone. Freeing what a lost context held cannot succeed and is not reported.
+    internal override void Free(nint pointer, long bytes)
+    {
+        if (_disposed) return;
+        MakeCurrent();
+        if (Card.HasMemoryPools) _driver.MemFreeAsync(pointer, Stream);
+        else _driver.MemFree(pointer);
+        Interlocked.Add(ref _allocated, -bytes);
+    }
+
+    /// <summary>Throws when a driver call failed.</summary>
+    internal void Check(int code, string call, CudaKernel? kernel = null)
+    {
+        if (code != 0) throw Failure(code, kernel is null ? call : $"{call} for {kernel}");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private CudaException Failure(int code, string call)
+    {
+        string earlier = CudaResult.IsSticky(code) ? _history.Describe() : "";
+        string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again" : "";
+        return new CudaException($"{call}: {_driver.Describe(code)}, {this}{earlier}{remedy}", code);
+    }
+
+    private CudaException OutOfMemory(long bytes)
+    {
+        nuint free = 0, total = 0;
+        _driver.MemGetInfo(&free, &total);
+        return new CudaException(
+            $"{this} has no {Mebibytes(bytes)} MiB left: this program holds {Mebibytes(AllocatedBytes)} MiB of {Mebibytes((long)total)}, {Mebibytes((long)free)} MiB are free; "
+            + "use a smaller batch or shorter prompts, gradient_checkpointing when training, or another card", CudaResult.OutOfMemory);
+
+        static long Mebibytes(long count) => (count + (1 << 20) - 1) >> 20;
+    }
+
+    private void MakeCurrent()
+    {
+        if (_disposed) ThrowDisposed();
+        if (t_context == _context) return;
+        Check(_driver.CtxSetCurrent(_context), "cuCtxSetCurrent");
+        t_context = _context;
+    }
+
+    [DoesNotReturn]
+    private void ThrowDisposed() => throw new ObjectDisposedException(Name);
+
+    // Freed memory stays with the pool instead of going back to the system at every synchronisation.
+    private void KeepFreedMemory()
+    {
+        nint pool = 0;
+        ulong all = ulong.MaxValue;
+        Check(_driver.DeviceGetDefaultMemPool(&pool, Card.Handle), "cuDeviceGetDefaultMemPool");
+        Check(_driver.MemPoolSetAttribute(pool, ReleaseThreshold, &all), "cuMemPoolSetAttribute");
+    }
+
+    private static int Target(CudaCard card, int architecture)
+    {
+        if (architecture == 0) return card.Capability;
+        if (architecture is not (75 or 80 or 86 or 89 or 90)) throw new CudaException($"--arch {architecture} is unknown; choose 75, 80, 86, 89 or 90");
+        return architecture <= card.Capability
+            ? architecture
+            : throw new CudaException($"--arch {architecture} is above the card's own: cuda:{card.Ordinal} ({card.Name}) is sm_{card.Capability}; choose that or a lower one");
+    }
+
+    private static string Dotted(int capability) => $"{capability / 10}.{capability % 10}";
+}

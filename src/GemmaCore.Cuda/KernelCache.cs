@@ -1,0 +1,113 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace GemmaCore.Cuda;
+
+/// <summary>
+/// Compiled kernels on disk, one file per text × options × compiler. Written to a temporary name and renamed, so two processes may fill it at once; a
+/// damaged entry is compiled again; a folder that cannot be written only costs the next start its compile time.
+/// </summary>
+public sealed class KernelCache
+{
+    /// <summary>Grows when the way kernels are called changes.</summary>
+    private const int EntryVersion = 1;
+
+    private const int HeaderBytes = 8 + 32;
+
+    private static ReadOnlySpan<byte> Magic => "GCKERNL1"u8;
+
+    /// <summary>A cache in <paramref name="folder"/>, which need not exist; null keeps nothing.</summary>
+    public KernelCache(string? folder) => Folder = folder;
+
+    /// <summary>Where entries lie; null when nothing is kept.</summary>
+    public string? Folder { get; }
+
+    /// <summary>Why an entry could not be written, once; null as long as all could be.</summary>
+    public string? WriteProblem { get; private set; }
+
+    /// <summary>The user's own: <c>GEMMACORE_KERNEL_CACHE</c>, else the system's cache folder.</summary>
+    public static KernelCache Default()
+    {
+        if (Environment.GetEnvironmentVariable("GEMMACORE_KERNEL_CACHE") is { Length: > 0 } chosen) return new KernelCache(chosen);
+        string? root = OperatingSystem.IsWindows()
+            ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
+            : Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg
+                ? xdg
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        return new KernelCache(root.Length == 0 ? null : Path.Combine(root, "gemmacore", "kernels"));
+    }
+
+    /// <summary>The key of kernels.md §3.4: everything that decides the compiler's output.</summary>
+    internal static string Key(string text, string header, IEnumerable<string> options, Nvrtc compiler)
+    {
+        var parts = new StringBuilder();
+        parts.Append(CultureInfo.InvariantCulture, $"{EntryVersion}\n{compiler.Version}\n{Identity(compiler.FoundAt)}\n");
+        foreach (string option in options) parts.Append(option).Append('\n');
+        parts.Append(header).Append('\0').Append(text);
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(parts.ToString())));
+    }
+
+    /// <summary>The image stored under a key; null when there is none or it is damaged.</summary>
+    internal byte[]? Find(string key)
+    {
+        if (Folder is null) return null;
+        try
+        {
+            byte[] file = File.ReadAllBytes(PathOf(key));
+            return file.Length > HeaderBytes && file.AsSpan(0, 8).SequenceEqual(Magic)
+                && SHA256.HashData(file.AsSpan(HeaderBytes)).AsSpan().SequenceEqual(file.AsSpan(8, 32))
+                ? file[HeaderBytes..]
+                : null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null; // absent, or not ours to read: compile
+        }
+    }
+
+    /// <summary>Stores an image; what cannot be stored is only noted.</summary>
+    internal void Store(string key, byte[] image)
+    {
+        if (Folder is null || WriteProblem is not null) return;
+        string path = PathOf(key), temporary = $"{path}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            Directory.CreateDirectory(Folder);
+            using (FileStream file = File.Create(temporary))
+            {
+                file.Write(Magic);
+                file.Write(SHA256.HashData(image));
+                file.Write(image);
+            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            WriteProblem = $"kernel cache {Folder}: {error.Message}; kernels are compiled anew at every start";
+            TryDelete(temporary);
+        }
+    }
+
+    private string PathOf(string key) => Path.Combine(Folder!, key + ".bin");
+
+    // A library that was replaced in place keeps its path and version.
+    private static string Identity(string library)
+    {
+        var file = new FileInfo(library);
+        return file.Exists ? $"{file.Length} {file.LastWriteTimeUtc.Ticks}" : library;
+    }
+
+    private static void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Nothing was made there, or the disk is gone; the note is already written.
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.Collections.Concurrent;
+
+namespace GemmaCore.Cuda;
+
+/// <summary>
+/// Kernels of one device: the text beside the program, compiled for the device's architecture (or taken from the cache), loaded as one module per file and
+/// specialisation, functions by kernel index.
+/// </summary>
+internal sealed unsafe class KernelLibrary : IDisposable
+{
+    private const int MaxDynamicSharedAttribute = 8, StaticSharedLimit = 48 << 10;
+
+    private readonly CudaDriver _driver;
+    private readonly CudaDevice _device;
+    private readonly KernelCache _cache;
+    private readonly Lock _loading = new();
+    private readonly Dictionary<(string File, string Defines), nint> _modules = [];
+    private readonly ConcurrentDictionary<string, string> _texts = new();
+    private nint[] _functions = [];
+    private int[] _sharedBytes = [];
+
+    public KernelLibrary(CudaDriver driver, CudaDevice device, KernelCache cache)
+    {
+        _driver = driver;
+        _device = device;
+        _cache = cache;
+    }
+
+    /// <summary>Folder of the kernels' text.</summary>
+    public static string Folder => Path.Combine(AppContext.BaseDirectory, "kernels");
+
+    /// <summary>The loaded function, allowed to use that much dynamic shared memory.</summary>
+    public nint Function(CudaKernel kernel, int sharedBytes)
+    {
+        int index = kernel.Index;
+        nint[] functions = Volatile.Read(ref _functions);
+        return index < functions.Length && functions[index] != 0 && sharedBytes <= Math.Max(StaticSharedLimit, _sharedBytes[index])
+            ? functions[index]
+            : Load(kernel, sharedBytes);
+    }
+
+    public void Dispose()
+    {
+        foreach (nint module in _modules.Values) _driver.ModuleUnload(module);
+        _modules.Clear();
+        _functions = [];
+    }
+
+    /// <summary>The machine code (or PTX) of one file in one specialisation, without loading it.</summary>
+    public byte[] Image(string file, string defines)
+    {
+        string text = Text(file), header = Text("ptx.cuh");
+        List<string> options = [_device.ArchitectureOption, "-std=c++17", "--ptxas-options=-v"];
+        options.AddRange(defines.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        string key = KernelCache.Key(text, header, options, Nvrtc.Instance);
+        if (_cache.Find(key) is { } cached) return cached;
+        byte[] image = Nvrtc.Instance.Compile(file, text, header, options).Image;
+        _cache.Store(key, image);
+        return image;
+    }
+
+    private nint Load(CudaKernel kernel, int sharedBytes)
+    {
+        lock (_loading)
+        {
+            if (kernel.Index >= _functions.Length)
+            {
+                Array.Resize(ref _sharedBytes, kernel.Index + 32);
+                Array.Resize(ref _functions, kernel.Index + 32);
+            }
+
+            nint function = _functions[kernel.Index];
+            if (function == 0)
+            {
+                fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(kernel.Entry + '\0'))
+                    _device.Check(_driver.ModuleGetFunction(&function, Module(kernel), name), "cuModuleGetFunction", kernel);
+            }
+
+            if (sharedBytes > Math.Max(StaticSharedLimit, _sharedBytes[kernel.Index]))
+            {
+                _device.Check(_driver.FuncSetAttribute(function, MaxDynamicSharedAttribute, sharedBytes), "cuFuncSetAttribute", kernel);
+                _sharedBytes[kernel.Index] = sharedBytes;
+            }
+
+            Volatile.Write(ref _functions[kernel.Index], function);
+            return function;
+        }
+    }
+
+    private nint Module(CudaKernel kernel)
+    {
+        if (_modules.TryGetValue((kernel.File, kernel.Defines), out nint module)) return module;
+        byte[] image = Image(kernel.File, kernel.Defines);
+        fixed (byte* data = image)
+        {
+            int code = _driver.ModuleLoadDataEx(&module, data, 0, null, null);
+            if (code is CudaResult.NoBinaryForGpu or CudaResult.UnsupportedPtxVersion)
+                throw new CudaException(
+                    $"cuModuleLoadDataEx: {_driver.Describe(code)}, kernels/{kernel.File}, {_device}: NVRTC {Nvrtc.Instance.Version.Major}.{Nvrtc.Instance.Version.Minor} "
+                    + "and the driver do not fit together; update the driver, or use an NVRTC that is not newer than it", code);
+            _device.Check(code, "cuModuleLoadDataEx", kernel);
+        }
+
+        _modules.Add((kernel.File, kernel.Defines), module);
+        return module;
+    }
+
+    private string Text(string file) => _texts.GetOrAdd(file, static name =>
+    {
+        string path = Path.Combine(Folder, name);
+        return File.Exists(path) ? File.ReadAllText(path) : throw new CudaException($"kernel text {path} is missing; the installation is incomplete");
+    });
+}

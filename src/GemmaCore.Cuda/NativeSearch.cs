@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+
+namespace GemmaCore.Cuda;
+
+/// <summary>
+/// Finds a native library in a documented order and remembers where it looked, so that "not found" can say so: the environment variable, the
+/// program's folder, the loader's own search by each known name, then the places where pip and the toolkit install it.
+/// </summary>
+internal sealed class NativeSearch
+{
+    /// <summary>Explicit path of the driver; used instead of any search.</summary>
+    public const string DriverVariable = "GEMMACORE_CUDA_LIBRARY";
+
+    /// <summary>Explicit path of NVRTC; used instead of any search.</summary>
+    public const string NvrtcVariable = "GEMMACORE_NVRTC_LIBRARY";
+
+    private readonly List<string> _tried = [];
+
+    private NativeSearch(nint handle, string foundAt, List<string> tried) => (Handle, FoundAt, _tried) = (handle, foundAt, tried);
+
+    /// <summary>The loaded library, or 0.</summary>
+    public nint Handle { get; }
+
+    /// <summary>Path or name under which it was loaded; empty when it was not.</summary>
+    public string FoundAt { get; }
+
+    /// <summary>Paths and names tried, in order.</summary>
+    public IReadOnlyList<string> Tried => _tried;
+
+    /// <summary>The driver library, which the GPU's driver installs.</summary>
+    public static NativeSearch Driver() => Find(DriverVariable, OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1", "libcuda.so"], WslFolder());
+
+    /// <summary>NVRTC, newest major version first.</summary>
+    public static NativeSearch Nvrtc()
+    {
+        string[] names = OperatingSystem.IsWindows()
+            ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"]
+            : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"];
+        return Find(NvrtcVariable, names, ToolkitFolders());
+    }
+
+    private static NativeSearch Find(string variable, string[] names, IEnumerable<string> folders)
+    {
+        var tried = new List<string>();
+        if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } chosen)
+        {
+            tried.Add($"{variable}={chosen}");
+            return new NativeSearch(NativeLibrary.TryLoad(chosen, out nint handle) ? handle : 0, handle == 0 ? "" : chosen, tried);
+        }
+
+        foreach (string candidate in Candidates(names, folders))
+        {
+            tried.Add(candidate);
+            if (NativeLibrary.TryLoad(candidate, out nint handle)) return new NativeSearch(handle, candidate, tried);
+        }
+
+        return new NativeSearch(0, "", tried);
+    }
+
+    private static IEnumerable<string> Candidates(string[] names, IEnumerable<string> folders)
+    {
+        foreach (string name in names)
+            if (File.Exists(Path.Combine(AppContext.BaseDirectory, name))) yield return Path.Combine(AppContext.BaseDirectory, name);
+        foreach (string name in names) yield return name;
+        foreach (string folder in folders)
+            foreach (string name in names)
+                if (File.Exists(Path.Combine(folder, name))) yield return Path.Combine(folder, name);
+    }
+
+    private static string[] WslFolder() => OperatingSystem.IsWindows() ? [] : ["/usr/lib/wsl/lib"];
+
+    // CUDA_PATH is what the toolkit's installer sets; the others are its default folder and where pip's nvidia-cuda-nvrtc packages of this user lie.
+    private static IEnumerable<string> ToolkitFolders()
+    {
+        if (Environment.GetEnvironmentVariable("CUDA_PATH") is { Length: > 0 } toolkit)
+        {
+            yield return Path.Combine(toolkit, OperatingSystem.IsWindows() ? "bin" : "lib64");
+            if (OperatingSystem.IsWindows()) yield return Path.Combine(toolkit, "bin", "x64");
+        }
+
+        if (OperatingSystem.IsWindows()) yield break;
+        yield return "/usr/local/cuda/lib64";
+        foreach (string root in PythonRoots())
+            foreach (string package in new[] { "cu13", "cuda_nvrtc" })
+                yield return Path.Combine(root, "nvidia", package, "lib");
+    }
+
+    private static IEnumerable<string> PythonRoots()
+    {
+        string? conda = Environment.GetEnvironmentVariable("CONDA_PREFIX"), venv = Environment.GetEnvironmentVariable("VIRTUAL_ENV");
+        string local = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local");
+        foreach (string? prefix in new[] { venv, conda, local, "/usr/local", "/usr" })
+        {
+            if (string.IsNullOrEmpty(prefix) || !Directory.Exists(Path.Combine(prefix, "lib"))) continue;
+            foreach (string python in Directory.EnumerateDirectories(Path.Combine(prefix, "lib"), "python3*"))
+                foreach (string packages in new[] { "site-packages", "dist-packages" })
+                    yield return Path.Combine(python, packages);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Cuda.Tests;
+
+public sealed class CudaDeviceTests
+{
+    private static readonly CudaKernel RmsNorm = new("rms_norm.cu", "rms_norm_forward", "-DELEMENT=float");
+
+    public static TheoryData<string> Cards => [.. TestDevices.Cards()];
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void Bytes_come_back_as_they_went(string card)
+    {
+        using DeviceLease lease = TestDevices.Lend(card);
+        // Longer than both halves of the staging memory, and not a multiple of anything.
+        byte[] sent = new byte[(9 << 20) + 7], received = new byte[sent.Length];
+        new Random(1).NextBytes(sent);
+        using var first = new DeviceBuffer(lease.Device, new Shape(sent.Length), DType.U8);
+        using var second = new DeviceBuffer(lease.Device, new Shape(sent.Length), DType.U8);
+        lease.Device.CopyFromHost(sent, first.View);
+        lease.Device.Copy(first.View, second.View);
+        lease.Device.Clear(first.View);
+        lease.Device.CopyToHost(second.View, received);
+        Assert.Equal(sent, received);
+        lease.Device.CopyToHost(first.View, received);
+        Assert.DoesNotContain(received, value => value != 0);
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_kernel_runs_with_its_parameters(string card)
+    {
+        using DeviceLease lease = TestDevices.Lend(card);
+        var device = (CudaDevice)lease.Device;
+        using DeviceBuffer x = DeviceBuffer.Of(device, new Shape(2, 4), [1, 1, 1, 1, 2, 2, -2, 2]), w = DeviceBuffer.Zeros(device, new Shape(4)), y = DeviceBuffer.Zeros(device, new Shape(2, 4));
+        device.Launch(RmsNorm, new LaunchGrid(2, 128), x.View, w.View, y.View, default(TensorView), 4, 0f, 3f);
+        Assert.Equal([3, 3, 3, 3, 3, 3, -3, 3], y.View.ToFloats());
+    }
+}

@@ -1,0 +1,59 @@
+// The environment variables of the simulator, all read here (but for the compiler's, host_compiler.cpp).
+#include <cstdlib>
+#include <sstream>
+#include <stdexcept>
+
+#include "card.hpp"
+
+namespace cudasim {
+namespace {
+
+std::uint64_t whole_number(const std::string& text, const char* what) {
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18)
+    throw std::invalid_argument("cudasim: " + std::string(what) + " '" + text + "' is not a whole number");
+  return std::stoull(text);
+}
+
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, at);) parts.push_back(part);
+  return parts;
+}
+
+const char* variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != 0 ? value : nullptr;
+}
+
+}  // namespace
+
+std::vector<Settings> settings_of_environment() {
+  Settings common;
+  if (const char* schedule = variable("GEMMACORE_CUDASIM_SCHEDULE")) common.schedule = schedule;
+  if (const char* seed = variable("GEMMACORE_CUDASIM_SEED")) common.seed = whole_number(seed, "GEMMACORE_CUDASIM_SEED");
+  if (const char* bytes = variable("GEMMACORE_CUDASIM_MEMORY")) common.memory_bytes = whole_number(bytes, "GEMMACORE_CUDASIM_MEMORY");
+  if (const char* arithmetic = variable("GEMMACORE_CUDASIM_ARITHMETIC")) {
+    const std::string name = arithmetic;
+    if (name != "ideal" && name != "hardware")
+      throw std::invalid_argument("cudasim: no arithmetic '" + name + "'; there are ideal, hardware");
+    common.arithmetic = name == "ideal" ? Arithmetic::ideal : Arithmetic::hardware;
+  }
+  const char* devices = variable("GEMMACORE_CUDASIM_DEVICE");
+  std::vector<Settings> cards;
+  for (const std::string& item : split(devices != nullptr ? devices : common.device, ',')) {
+    const std::vector<std::string> parts = split(item, ':');
+    Settings card = common;
+    if (parts.empty() || parts.size() > 3)
+      throw std::invalid_argument("cudasim: GEMMACORE_CUDASIM_DEVICE has '" + item + "'; a card is profile[:schedule[:seed]]");
+    card.device = parts[0];
+    if (parts.size() > 1) card.schedule = parts[1];
+    if (parts.size() > 2) card.seed = whole_number(parts[2], "seed");
+    profile_named(card.device);
+    policy_named(card.schedule);
+    cards.push_back(card);
+  }
+  return cards;
+}
+
+}  // namespace cudasim
