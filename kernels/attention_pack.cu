@@ -127,3 +127,21 @@ KERNEL(threads) attention_pack_slots(const float* k, const float* v, const Seque
   }
   put_group(values, keys ? packed_k : packed_v, keys ? scales_k : scales_v);
 }
+
+// Of packed query rows, for the backward pass: lse in base 2, D = sum dY*y, and the interval counted from the oldest slot; a row that sees nothing has an
+// empty one. [K, blocks * 128] of 16 bytes. block x: four rows, one to a warp; block y: key head.
+KERNEL(threads) attention_pack_statistics(const float* dy, const float* y, const float* lse, const int* key_start, const int* key_end,
+                                          const Sequence* sequences, int sequence_count, uint4* statistics, int heads, int key_heads) {
+  const int row = block_x() * (threads / 32) + warp_index(), group = heads / key_heads;
+  const Sequence& sequence = sequence_at(sequences, sequence_count, row / block_rows, &Sequence::query_block);
+  const int at = row - sequence.query_block * block_rows, token = sequence.first_row + at / group;
+  uint4 result = {0u, 0u, 0u, 0u};
+  if (at < sequence.row_count * group && key_start[token] < key_end[token]) {
+    const u64 index = static_cast<u64>(token) * heads + block_y() * group + at % group;
+    float sum = 0.0f;
+    for (int i = lane_index(); i < HEAD_DIM; i += 32) sum = fused_multiply_add(dy[index * HEAD_DIM + i], y[index * HEAD_DIM + i], sum);
+    result = {float_bits(lse[index] * 1.4426950408889634f), float_bits(warp_sum(sum)), static_cast<u32>(key_start[token] - sequence.past_start),
+              static_cast<u32>(key_end[token] - sequence.past_start)};
+  }
+  if (lane_index() == 0) store16(statistics + static_cast<u64>(block_y()) * grid_x() * (threads / 32) + row, result);
+}
