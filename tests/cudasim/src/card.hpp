@@ -28,6 +28,8 @@ struct Settings {
 // The process's cards in the order of their ordinals, from GEMMACORE_CUDASIM_{DEVICE,SCHEDULE,SEED,ARITHMETIC,MEMORY}. DEVICE is a list:
 // profile[:schedule[:seed]],... Throws std::invalid_argument naming what is allowed.
 std::vector<Settings> settings_of_environment();
+// GEMMACORE_CUDASIM_FAIL=k:code, or zeros.
+std::pair<long long, int> planted_failure_of_environment();
 
 class Card {
  public:

@@ -39,6 +39,8 @@ void Driver::read_environment() {
     contexts.back()->ordinal = static_cast<int>(i);
     contexts.back()->settings = cards[i];
   }
+  if (const auto [calls_from_now, code] = planted_failure_of_environment(); calls_from_now > 0)
+    plant_failure(calls_from_now, static_cast<CUresult>(code));
 }
 
 CUresult Driver::begin_call(const char* name) {
@@ -75,6 +77,8 @@ void Driver::close(CUctx_st& context) {
     return true;
   });
   events.drop_all(of_context);
+  graphs.drop_all(of_context);
+  graph_execs.drop_all(of_context);
   streams.drop_all(of_context);
   context.lost = context.card->lost;
   context.card.reset();

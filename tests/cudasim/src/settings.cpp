@@ -56,4 +56,12 @@ std::vector<Settings> settings_of_environment() {
   return cards;
 }
 
+std::pair<long long, int> planted_failure_of_environment() {
+  const char* value = variable("GEMMACORE_CUDASIM_FAIL");
+  if (value == nullptr) return {0, 0};
+  const std::vector<std::string> parts = split(value, ':');
+  if (parts.size() != 2) throw std::invalid_argument("cudasim: GEMMACORE_CUDASIM_FAIL is '" + std::string(value) + "'; it is call:code, such as 12:719");
+  return {static_cast<long long>(whole_number(parts[0], "GEMMACORE_CUDASIM_FAIL")), static_cast<int>(whole_number(parts[1], "GEMMACORE_CUDASIM_FAIL"))};
+}
+
 }  // namespace cudasim
