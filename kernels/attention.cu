@@ -28,7 +28,7 @@ struct Sequence {
   int past_start, past_count;         // slots
   int past_row, capacity;             // ring row of slot past_start; rows of the ring
   int query_block, key_block;         // first block of its packed query rows, and of its slots
-  int split_keys, split_count;        // of the decoding kernel; 0 where that does not take the sequence
+  int split_keys, decode_row;         // attention_decode: slots of a split, 0 where it does not take the sequence; its first row among those taken
 };
 
 DEVICE float minus_infinity() { return bits_float(0xff800000u); }

@@ -28,8 +28,13 @@ DEVICE float minus_infinity() { return bits_float(0xff800000u); }
 // As in attention.cu.
 struct Sequence {
   u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, split_count;
+  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
 };
+
+DEVICE int split_count(const Sequence& sequence) {
+  const int slots = sequence.past_count + sequence.row_count;
+  return sequence.split_keys == 0 ? 0 : (slots + sequence.split_keys - 1) / sequence.split_keys;
+}
 
 // The row of a slot among the current rows (with the flag) or in the past's ring or pool.
 DEVICE int row_of_slot(const Sequence& sequence, int slot) {
@@ -79,8 +84,8 @@ KERNEL(threads) attention_decode(const float* q, const float* k, const float* v,
                                  int key_heads, int head_size) {
   const Sequence sequence = sequences[block_z()];
   const int group = heads / key_heads, key_head = block_y() % key_heads, first = block_y() / key_heads * ROWS;
-  const int rows = sequence.row_count * group - first, from = block_x() * sequence.split_keys;
-  if (block_x() >= sequence.split_count || rows <= 0) return;
+  const int rows = sequence.row_count * group - first, from = block_x() * sequence.split_keys, splits = split_count(sequence);
+  if (block_x() >= splits || rows <= 0) return;
   const int behind = sequence.past_count + sequence.row_count - from, keys = behind < sequence.split_keys ? behind : sequence.split_keys;
   SHARED_ARRAY(float, scores, ROWS * most_keys);
   SHARED_ARRAY(int, slots, most_keys);
@@ -150,6 +155,7 @@ KERNEL(threads) attention_decode(const float* q, const float* k, const float* v,
   }
   sync_block();
 
+  const auto partial = [&](u64 row) { return row - static_cast<u64>(sequence.first_row - sequence.decode_row) * heads; };
   const float *past_v = reinterpret_cast<const float*>(sequence.past_values) + head_offset, *current_v = v + head_offset;
 #pragma unroll
   for (int i = 0; i < pieces; ++i) {
@@ -169,34 +175,35 @@ KERNEL(threads) attention_decode(const float* q, const float* k, const float* v,
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
       if (r >= rows) break;
-      if (sequence.split_count == 1) y[index[r] * head_size + column] = sum[r] == 0.0f ? 0.0f : output[r] / sum[r];
-      else partial_y[(index[r] * grid_x() + block_x()) * head_size + column] = output[r];
+      if (splits == 1) y[index[r] * head_size + column] = sum[r] == 0.0f ? 0.0f : output[r] / sum[r];
+      else partial_y[(partial(index[r]) * grid_x() + block_x()) * head_size + column] = output[r];
     }
   }
   if (thread_index() >= ROWS || thread_index() >= rows) return;
   const int r = thread_index();
   const u64 at = static_cast<u64>(sequence.first_row + (first + r) / group) * heads + key_head * group + (first + r) % group;
-  if (sequence.split_count > 1) {
-    partial_sums[(at * grid_x() + block_x()) * 2] = most[r];
-    partial_sums[(at * grid_x() + block_x()) * 2 + 1] = sum[r];
+  if (splits > 1) {
+    float* const sums = partial_sums + (partial(at) * grid_x() + block_x()) * 2;
+    sums[0] = most[r], sums[1] = sum[r];
   } else if (lse != nullptr) {
     lse[at] = sum[r] == 0.0f ? minus_infinity() : (most[r] + log2f(sum[r])) * ln_2;
   }
 }
 
-// block x: token * N + head; `splits` is the grid of attention_decode. Rows whose sequence has one split or another kernel are left alone.
+// block x: row among those taken * N + head; `splits` is the grid of attention_decode. A row whose sequence has one split is finished.
 KERNEL(threads) attention_decode_merge(const float* partial_y, const float* partial_sums, const Sequence* sequences, int sequence_count,
                                        int splits, float* y, float* lse, int heads, int head_size) {
   int low = 0;
   for (int high = sequence_count; high - low > 1;) {
     const int middle = (low + high) / 2;
-    if (sequences[middle].first_row <= block_x() / heads) low = middle;
+    if (sequences[middle].decode_row <= block_x() / heads) low = middle;
     else high = middle;
   }
-  const int count = sequences[low].split_count;
+  const Sequence& sequence = sequences[low];
+  const int count = split_count(sequence);
   if (count < 2) return;
-  const u64 index = block_x();
-  partial_y += index * splits * head_size, partial_sums += index * splits * 2;
+  const u64 index = static_cast<u64>(sequence.first_row - sequence.decode_row) * heads + block_x();
+  partial_y += static_cast<u64>(block_x()) * splits * head_size, partial_sums += static_cast<u64>(block_x()) * splits * 2;
   float largest = minus_infinity();
   for (int i = 0; i < count; ++i) largest = fmaxf(largest, partial_sums[2 * i]);
   const float shift = largest == minus_infinity() ? 0.0f : largest;

@@ -43,7 +43,7 @@ constexpr float ln_2 = 0.6931471805599453f, most_weight = 1 << 14;
 // As in attention.cu.
 struct Sequence {
   u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, split_count;
+  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
 };
 
 DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block, int Sequence::*first) {

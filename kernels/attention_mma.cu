@@ -34,7 +34,7 @@ DEVICE float minus_infinity() { return bits_float(0xff800000u); }
 // As in attention.cu.
 struct Sequence {
   u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, split_count;
+  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
 };
 
 DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block) {

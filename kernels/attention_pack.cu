@@ -22,7 +22,7 @@ constexpr int warp_rows = group_rows / (threads / 32), pieces = (HEAD_DIM + 127)
 // As in attention.cu.
 struct Sequence {
   u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, split_count;
+  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
 };
 
 DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block, int Sequence::*first) {

@@ -1,3 +1,5 @@
+using GemmaCore.Tensors;
+
 namespace GemmaCore.Testing;
 
 /// <summary>The one table of tolerances, and the one measure: largest |ours − reference| over the reference's largest magnitude.</summary>
@@ -5,6 +7,12 @@ public static class Tolerance
 {
     /// <summary>Tolerance of an fp32 result whose longest sum has <paramref name="reduction"/> terms: 8 ulp, growing with the square root.</summary>
     public static double Float32(int reduction) => 8 * Math.ScaleB(1, -24) * Math.Sqrt(Math.Max(1, reduction));
+
+    /// <summary>
+    /// Tolerance of a product computed in 16 bits whose operands were rounded <paramref name="operands"/> times on the way to the result: each rounding
+    /// changes it by one unit roundoff of the largest magnitude at most. The sums are fp32 and have their own part, <see cref="Float32"/>.
+    /// </summary>
+    public static double Rounded(DType type, int operands) => operands * Math.ScaleB(1, type == DType.F16 ? -11 : -8);
 
     /// <summary>Largest error relative to the reference's largest magnitude (1e-30 stands in for an all-zero reference).</summary>
     public static double RelativeError(ReadOnlySpan<float> ours, ReadOnlySpan<double> reference)
