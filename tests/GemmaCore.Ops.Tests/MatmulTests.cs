@@ -30,13 +30,6 @@ public sealed class MatmulTests : IDisposable
             [(1, 1, 1, DType.F32), (3, 7, 5, DType.BF16), (2, 17, 33, DType.F16), (13, 33, 17, DType.F32), (5, 300, 37, DType.BF16), (6, 16, 24, DType.BF16)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs, row.Case.Type);
 
-    // Sizes that each card covers with its larger tiles, rows and columns not whole numbers of them (MatmulPlanTests says which).
-    public static TheoryData<string, int, int, int> ManyTiles => new()
-    {
-        { "gtx1650/random", 520, 396, 44 }, { "t4/priority", 370, 896, 40 }, { "a100/adversarial", 640, 1400, 72 },
-        { "a100/random", 640, 3400, 40 }, { "h200/priority", 640, 3400, 168 },
-    };
-
     public static TheoryData<string> Devices => ["cpu", .. TestDevices.Cards()];
 
     public void Dispose()
@@ -200,32 +193,43 @@ public sealed class MatmulTests : IDisposable
         AssertClose(Tolerance.MatrixUnit(fixture.Device), result, expected, left, right, m);
     }
 
+    public static IEnumerable<(string, int, int)> Products =>
+        from row in TestDevices.Spread<(int Layout, int Tile)>(from layout in (int[])[0, 1, 2] from tile in (int[])[64, 256] select (layout, tile))
+        where row.Device != "cpu"
+        select (row.Device, row.Case.Layout, row.Case.Tile);
+
     /// <summary>Small integers are exact in every type and sum: a product that is missing, doubled or misplaced cannot hide behind a tolerance.</summary>
     [Theory]
-    [MemberData(nameof(ManyTiles))]
-    public void Integers_are_multiplied_exactly_by_every_tile_and_layout(string device, int m, int n, int k)
+    [MemberData(nameof(Products))]
+    public void Integers_are_multiplied_exactly_by_every_tile_and_layout(string device, int layout, int tile)
     {
         using var fixture = new OpFixture(device);
-        using var host = new OpFixture();
+        var cuda = (CudaDevice)fixture.Device;
+        // Four of the largest tiles, not whole; the plan for a card of one multiprocessor takes those, the one for a thousand the smallest.
+        const int m = 250, n = 500, k = 200, r = 20;
+        bool transposed = layout == (int)MatmulLayout.TN, pair = !transposed;
+        MatmulPlan plan = MatmulPlan.For((MatmulLayout)layout, m, n, k, pair ? r : 0, cuda.Precision, cuda.Architecture, tile == 64 ? 1000 : 1);
+        Assert.Equal(tile == 64 ? 64 : cuda.Precision == CudaPrecision.BFloat16 ? 256 : 128, plan.TileColumns);
         var sample = new Sample(9);
         float[] Integers(int count) => Array.ConvertAll(new float[count], _ => (float)(sample.Below(17) - 8));
-        float[] a = Integers(m * k), b = Integers(n * k), start = Integers(n);
+        float[] a = Integers(m * k), b = Integers(n * k), a2 = Integers(m * r), b2 = Integers(n * r), bias = Integers(n), start = Integers(m * n);
+        TensorView c = fixture.Of(new Shape(m, n), start);
+        bool byOutput = layout == (int)MatmulLayout.NT;
 
-        float[] Product(OpFixture on, int layout)
+        Matmul.Run(cuda, (MatmulLayout)layout, new Matmul.MatmulOperands
         {
-            TensorView c = on.Empty(new Shape(m, n));
-            if (layout == 0) Matmul.Forward(on.Of(new Shape(m, k), a), on.Weights(new Shape(n, k), b, DType.BF16), on.Of(new Shape(n), start), c, null);
-            if (layout == 1) Matmul.ForwardInOut(on.Of(new Shape(m, k), a), on.Weights(new Shape(k, n), b, DType.BF16), c, null);
-            if (layout == 2)
-            {
-                on.Device.Clear(c);
-                MultiplyTransposed(on.Of(new Shape(k, m), a), on.Of(new Shape(k, n), b), c);
-            }
+            A = fixture.Of(transposed ? new Shape(k, m) : new Shape(m, k), a), M = m, N = n, K = k, R = pair ? r : 0, Alpha = 2, Accumulate = true, C = c,
+            B = fixture.Weights(byOutput ? new Shape(n, k) : new Shape(k, n), b, transposed ? DType.F32 : DType.BF16), Bias = fixture.Of(new Shape(n), bias),
+            A2 = pair ? fixture.Of(new Shape(m, r), a2) : default, B2 = pair ? fixture.Of(byOutput ? new Shape(n, r) : new Shape(r, n), b2) : default,
+        }, plan);
 
-            return c.ToFloats();
-        }
+        double[] Product(float[] left, float[] right, int depth) => MatmulReference.Forward<double, RealFunctions>(
+            transposed ? MatmulReference.Transpose(Sample.Widen(left), m) : Sample.Widen(left),
+            byOutput ? Sample.Widen(right) : MatmulReference.Transpose(Sample.Widen(right), n), [], depth);
 
-        for (int layout = 0; layout < 3; layout++) Assert.Equal(Product(host, layout), Product(fixture, layout));
+        double[] first = Product(a, b, k), second = pair ? Product(a2, b2, r) : new double[m * n];
+        float[] expected = [.. first.Select((value, i) => (float)(2 * (value + second[i]) + bias[i % n] + start[i]))];
+        Assert.Equal(expected, c.ToFloats());
     }
 
     // Only fp32 products keep every half: bf16 has fewer bits.

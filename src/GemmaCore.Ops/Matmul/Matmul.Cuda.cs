@@ -45,7 +45,12 @@ public static unsafe partial class Matmul
     private static void Run(CudaDevice cuda, MatmulLayout layout, in MatmulOperands x)
     {
         if (x.M == 0 || x.N == 0) return;
-        MatmulPlan plan = MatmulPlan.For(layout, x.M, x.N, x.K, x.R, cuda.Precision, cuda.Architecture, cuda.MultiprocessorCount);
+        Run(cuda, layout, x, MatmulPlan.For(layout, x.M, x.N, x.K, x.R, cuda.Precision, cuda.Architecture, cuda.MultiprocessorCount));
+    }
+
+    /// <summary>The product as a plan has it.</summary>
+    internal static void Run(CudaDevice cuda, MatmulLayout layout, in MatmulOperands x, in MatmulPlan plan)
+    {
         if (plan.Path == MatmulPath.Rows)
         {
             cuda.Launch(
@@ -108,7 +113,7 @@ public static unsafe partial class Matmul
         b.Shape.Columns % 8 == 0 && b.Pointer % 16 == 0 && (b.DType == compute || (b.DType == DType.BF16 && compute == DType.F16));
 
     /// <summary>One product, sizes in the BLAS sense; R is the depth of the second pair.</summary>
-    private struct MatmulOperands
+    internal struct MatmulOperands
     {
         public TensorView A, B, A2, B2, Bias, C;
         public PackedMatrix Packed;
