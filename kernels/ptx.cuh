@@ -150,6 +150,7 @@ template <> DEVICE void mma_k16<bfloat16>(float (&c)[4], const u32 (&a)[4], cons
 
 DEVICE u32 float_bits(float v) { return __float_as_uint(v); }
 DEVICE float bits_float(u32 v) { return __uint_as_float(v); }
+DEVICE int first_bit(u32 v) { return __ffs(static_cast<int>(v)) - 1; }  // index of the lowest set bit; v is not 0
 DEVICE float half_to_float(u16 bits) {
   float v;
   asm("cvt.f32.f16 %0, %1;" : "=f"(v) : "h"(bits));
@@ -171,6 +172,8 @@ DEVICE float tanh_approx(float v) {
   return r;
 }
 DEVICE float fused_multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+// A product that is rounded before anything is added to it: the compiler may not contract it.
+DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float reciprocal_sqrt(float v) { return rsqrtf(v); }
 
 }  // namespace ptx
@@ -231,6 +234,64 @@ DEVICE u32 warp_sum(u32 v) {
   for (int step = 16; step > 0; step >>= 1) v += shuffle_xor(v, step);
   return v;
 #endif
+}
+
+// `count` neighbouring floats: four in one 16-byte access, where vectors_allowed says so, or one.
+template <int count> struct Floats { float at[count]; };
+template <int count> DEVICE Floats<count> load_floats(const float* p) {
+  static_assert(count == 1 || count == 4, "one float or a 16-byte vector");
+  if constexpr (count == 4) {
+    const uint4 v = load16(p);
+    return {bits_float(v.x), bits_float(v.y), bits_float(v.z), bits_float(v.w)};
+  } else {
+    return {*p};
+  }
+}
+template <int count> DEVICE void store_floats(float* p, const Floats<count>& v) {
+  if constexpr (count == 4)
+    store16(p, uint4{float_bits(v.at[0]), float_bits(v.at[1]), float_bits(v.at[2]), float_bits(v.at[3])});
+  else
+    *p = v.at[0];
+}
+// Whether rows of `width` elements at these addresses (null counts as aligned) may be read in vectors of `count`, 16 bytes each.
+template <typename... T> DEVICE bool vectors_allowed(int count, int width, const T*... rows) {
+  return width % count == 0 && ((reinterpret_cast<u64>(rows) | ...) & 15) == 0;
+}
+
+// Sum over the consecutive `threads` that share a row, the same bits in each: one warp, or the whole block, whose warps' sums
+// are added in order. A block leaves them in `warp_sums` (threads / 32 floats), which needs a barrier before it is used again.
+template <int threads> DEVICE float row_sum(float v, float* warp_sums) {
+  v = warp_sum(v);
+  if constexpr (threads == 32) return v;
+  if (lane_index() == 0) warp_sums[warp_index()] = v;
+  sync_block();
+  float total = 0.0f;
+  for (int w = 0; w < threads / 32; ++w) total += warp_sums[w];
+  return total;
+}
+
+// The activations, each x * sigmoid(z(x)): the argument z and its slope dz/dx. Sources: src/GemmaCore.Ops/Activation.cs.
+struct gelu_tanh {  // (1 + tanh u) / 2 = sigmoid(2u), which does not cancel for negative x
+  DEVICE static float argument(float x) { return x * 1.5957691216057308f * fused_multiply_add(x * x, 0.044715f, 1.0f); }
+  DEVICE static float slope(float x) { return 1.5957691216057308f * fused_multiply_add(x * x, 3 * 0.044715f, 1.0f); }
+};
+struct silu {
+  DEVICE static float argument(float x) { return x; }
+  DEVICE static float slope(float) { return 1.0f; }
+};
+struct quick_gelu {
+  DEVICE static float argument(float x) { return 1.702f * x; }
+  DEVICE static float slope(float) { return 1.702f; }
+};
+// e^-z held within what a normal number can be; beyond it the sigmoid is 0 or 1 to within 2e-38.
+DEVICE float exp_of_minus(float z) { return expf(fminf(fmaxf(-z, -87.0f), 87.0f)); }
+template <typename A> DEVICE float activate(float x) { return x / (1.0f + exp_of_minus(A::argument(x))); }
+// The value again, and its derivative s + x s (1 - s) z'. 1 - s = e s without cancellation; e s first, because x z' may be
+// large where it is tiny.
+template <typename A> DEVICE float activate(float x, float& derivative) {
+  const float e = exp_of_minus(A::argument(x)), s = 1.0f / (1.0f + e);
+  derivative = fused_multiply_add(x * (e * s) * s, A::slope(x), s);
+  return x * s;
 }
 
 }  // namespace ptx

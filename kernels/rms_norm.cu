@@ -1,117 +1,78 @@
-// rms_norm: y = x * rsqrt(mean(x^2) + eps) * (weight_offset + w); add_rms_norm: sum = x + r first, then y from sum
-// x, r, sum, y [T, D] ELEMENT (float, half or bfloat16); w [D] WEIGHT; rstd [T] f32, saved for backward (may be null)
-// one block per row, f32 sums; one rounding after (1 + w), which is Gemma's order (weight_offset = 1)
-// moves 2*T*D elements (4*T*D with the add) + D weights + 4*T bytes; memory bound
-// defines: ELEMENT, WEIGHT, THREADS (a multiple of 32, at most 1024); 16-byte vectors where D allows them
-// source: arXiv:1910.07467; cast order of transformers' Gemma3RMSNorm
+// rms_norm: y = x * r * g with r = rsqrt(mean(x^2) + eps), g = gain_offset + w
+// backward: dX (+)= r*g*dY - x * r^3/D * sum(g*dY*x); statistics are computed again, w is frozen
+// x, y, dY, dX [T, D] f32; w [D] f32; y may be x
+// ROW_THREADS = 32: one warp per row, four rows per block; else one block per row; f32 sums in a fixed order
+// moves 8*T*D bytes forward, 12*T*D backward (the second pass over a row hits the cache); memory bound
+// source: arXiv:1910.07467; order of transformers' Gemma3RMSNorm
 #include "ptx.cuh"
 
 using namespace ptx;
 
-#ifndef ELEMENT
-#define ELEMENT bfloat16
-#endif
-#ifndef WEIGHT
-#define WEIGHT ELEMENT
-#endif
-#ifndef THREADS
-#define THREADS 128
+#ifndef ROW_THREADS
+#define ROW_THREADS 32
 #endif
 
-constexpr int vector_width = 16 / static_cast<int>(sizeof(ELEMENT));
+constexpr int threads = ROW_THREADS == 32 ? 128 : ROW_THREADS;
+constexpr int row_warps = ROW_THREADS / 32;
 
-union Vector {
-  uint4 whole;
-  ELEMENT element[vector_width];
-};
+DEVICE int row_index() { return block_x() * (threads / ROW_THREADS) + thread_index() / ROW_THREADS; }
+template <int n> DEVICE int first_column() { return thread_index() % ROW_THREADS * n; }
 
-// The block's sum, the same bits in every thread: warps first, then the warps' sums in order.
-DEVICE float block_sum(float value, float* warp_sums) {
-  value = warp_sum(value);
-  if (lane_index() == 0) warp_sums[warp_index()] = value;
-  sync_block();
-  float total = 0.0f;
-  for (int w = 0; w < THREADS / 32; ++w) total += warp_sums[w];
-  return total;
-}
-
-DEVICE bool rows_are_vectors(int width, const void* a, const void* b, const void* c) {
-  const u64 addresses = reinterpret_cast<u64>(a) | reinterpret_cast<u64>(b) | reinterpret_cast<u64>(c);
-  return width % vector_width == 0 && addresses % 16 == 0;
-}
-
-DEVICE ELEMENT normalised(ELEMENT x, float scale, WEIGHT w, float weight_offset) {
-  return from_float<ELEMENT>(to_float(x) * scale * (weight_offset + to_float(w)));
-}
-
-// Reads `input` and writes y; the caller has left sum(x^2) of this thread's columns in `squares`.
-DEVICE void scale_row(const ELEMENT* input, const WEIGHT* w, ELEMENT* y, float* rstd, int width, float eps,
-                      float weight_offset, float squares, bool vectors) {
-  SHARED_ARRAY(float, warp_sums, THREADS / 32);
-  const float scale = reciprocal_sqrt(block_sum(squares, warp_sums) / static_cast<float>(width) + eps);
-  if (rstd != nullptr && thread_index() == 0) rstd[block_x()] = scale;
-  if (vectors) {
-    for (int column = thread_index() * vector_width; column < width; column += THREADS * vector_width) {
-      Vector v, out;
-      v.whole = load16(input + column);
-      for (int i = 0; i < vector_width; ++i) out.element[i] = normalised(v.element[i], scale, w[column + i], weight_offset);
-      store16(y + column, out.whole);
-    }
-  } else {
-    for (int column = thread_index(); column < width; column += THREADS)
-      y[column] = normalised(input[column], scale, w[column], weight_offset);
-  }
-}
-
-KERNEL(THREADS) rms_norm_forward(const ELEMENT* x, const WEIGHT* w, ELEMENT* y, float* rstd, int width, float eps,
-                                 float weight_offset) {
-  x += static_cast<u64>(block_x()) * width;
-  y += static_cast<u64>(block_x()) * width;
-  const bool vectors = rows_are_vectors(width, x, y, y);
+template <int n> DEVICE void forward(const float* x, const float* w, float* y, int width, float eps, float gain_offset) {
+  SHARED_ARRAY(float, warp_sums, row_warps);
   float squares = 0.0f;
-  if (vectors) {
-    for (int column = thread_index() * vector_width; column < width; column += THREADS * vector_width) {
-      Vector v;
-      v.whole = load16(x + column);
-      for (int i = 0; i < vector_width; ++i) {
-        const float value = to_float(v.element[i]);
-        squares = fused_multiply_add(value, value, squares);
-      }
-    }
-  } else {
-    for (int column = thread_index(); column < width; column += THREADS) {
-      const float value = to_float(x[column]);
-      squares = fused_multiply_add(value, value, squares);
-    }
+  for (int column = first_column<n>(); column < width; column += ROW_THREADS * n) {
+    const Floats<n> v = load_floats<n>(x + column);
+    for (int i = 0; i < n; ++i) squares = fused_multiply_add(v.at[i], v.at[i], squares);
   }
-  scale_row(x, w, y, rstd, width, eps, weight_offset, squares, vectors);
+  const float r = reciprocal_sqrt(row_sum<ROW_THREADS>(squares, warp_sums) / static_cast<float>(width) + eps);
+  for (int column = first_column<n>(); column < width; column += ROW_THREADS * n) {
+    Floats<n> v = load_floats<n>(x + column);
+    const Floats<n> gain = load_floats<n>(w + column);
+    for (int i = 0; i < n; ++i) v.at[i] = (gain_offset + gain.at[i]) * (v.at[i] * r);
+    store_floats<n>(y + column, v);
+  }
 }
 
-// Each thread reads back only the columns of `sum` that it wrote itself, so no barrier stands between.
-KERNEL(THREADS) add_rms_norm_forward(const ELEMENT* x, const ELEMENT* r, const WEIGHT* w, ELEMENT* sum, ELEMENT* y,
-                                     float* rstd, int width, float eps, float weight_offset) {
-  const u64 row = static_cast<u64>(block_x()) * width;
-  x += row, r += row, sum += row, y += row;
-  const bool vectors = rows_are_vectors(width, x, r, sum) && reinterpret_cast<u64>(y) % 16 == 0;
-  float squares = 0.0f;
-  if (vectors) {
-    for (int column = thread_index() * vector_width; column < width; column += THREADS * vector_width) {
-      Vector a, b;
-      a.whole = load16(x + column);
-      b.whole = load16(r + column);
-      for (int i = 0; i < vector_width; ++i) {
-        a.element[i] = from_float<ELEMENT>(to_float(a.element[i]) + to_float(b.element[i]));
-        const float value = to_float(a.element[i]);
-        squares = fused_multiply_add(value, value, squares);
-      }
-      store16(sum + column, a.whole);
-    }
-  } else {
-    for (int column = thread_index(); column < width; column += THREADS) {
-      sum[column] = from_float<ELEMENT>(to_float(x[column]) + to_float(r[column]));
-      const float value = to_float(sum[column]);
-      squares = fused_multiply_add(value, value, squares);
+KERNEL(threads) rms_norm_forward(const float* x, const float* w, float* y, int rows, int width, float eps, float gain_offset) {
+  const int row = row_index();
+  if (row >= rows) return;
+  x += static_cast<u64>(row) * width;
+  y += static_cast<u64>(row) * width;
+  if (vectors_allowed(4, width, x, w, y)) forward<4>(x, w, y, width, eps, gain_offset);
+  else forward<1>(x, w, y, width, eps, gain_offset);
+}
+
+template <int n> DEVICE void backward(const float* x, const float* w, const float* dY, float* dX, int width, float eps,
+                                      float gain_offset, int accumulate) {
+  SHARED_ARRAY(float, square_sums, row_warps);
+  SHARED_ARRAY(float, product_sums, row_warps);
+  float squares = 0.0f, products = 0.0f;
+  for (int column = first_column<n>(); column < width; column += ROW_THREADS * n) {
+    const Floats<n> v = load_floats<n>(x + column), gain = load_floats<n>(w + column), d = load_floats<n>(dY + column);
+    for (int i = 0; i < n; ++i) {
+      squares = fused_multiply_add(v.at[i], v.at[i], squares);
+      products = fused_multiply_add((gain_offset + gain.at[i]) * d.at[i], v.at[i], products);
     }
   }
-  scale_row(sum, w, y, rstd, width, eps, weight_offset, squares, vectors);
+  const float columns = static_cast<float>(width);
+  const float r = reciprocal_sqrt(row_sum<ROW_THREADS>(squares, square_sums) / columns + eps);
+  const float slope = r * r * r / columns * row_sum<ROW_THREADS>(products, product_sums);
+  for (int column = first_column<n>(); column < width; column += ROW_THREADS * n) {
+    const Floats<n> v = load_floats<n>(x + column), gain = load_floats<n>(w + column), d = load_floats<n>(dY + column);
+    Floats<n> out = {};
+    if (accumulate) out = load_floats<n>(dX + column);
+    for (int i = 0; i < n; ++i) out.at[i] += (gain_offset + gain.at[i]) * d.at[i] * r - v.at[i] * slope;
+    store_floats<n>(dX + column, out);
+  }
+}
+
+KERNEL(threads) rms_norm_backward(const float* x, const float* w, const float* dY, float* dX, int rows, int width, float eps,
+                                  float gain_offset, int accumulate) {
+  const int row = row_index();
+  if (row >= rows) return;
+  const u64 offset = static_cast<u64>(row) * width;
+  x += offset, dY += offset, dX += offset;
+  if (vectors_allowed(4, width, x, w, dY, dX)) backward<4>(x, w, dY, dX, width, eps, gain_offset, accumulate);
+  else backward<1>(x, w, dY, dX, width, eps, gain_offset, accumulate);
 }

@@ -12,6 +12,8 @@ var all = new Dictionary<string, Action<Stopclock>>
     ["attention"] = AttentionBench.Run,
     ["linear_cross_entropy"] = LinearCrossEntropyBench.Run,
     ["rms_norm"] = RmsNormBench.Run,
+    ["add_rms_norm"] = AddRmsNormBench.Run,
+    ["rms_norm_rope"] = RmsNormRopeBench.Run,
     ["layer_norm"] = LayerNormBench.Run,
     ["rope"] = RopeBench.Run,
     ["add"] = AddBench.Run,
@@ -25,6 +27,7 @@ var all = new Dictionary<string, Action<Stopclock>>
     ["scale_columns"] = ScaleColumnsBench.Run,
     ["adamw_update"] = AdamwUpdateBench.Run,
     ["sum_of_squares"] = SumOfSquaresBench.Run,
+    ["top_k"] = TopKBench.Run,
 };
 int threads = args.Length > 0 && args[0].StartsWith("threads=", StringComparison.Ordinal) ? int.Parse(args[0][8..], CultureInfo.InvariantCulture) : 0;
 string[] models = ["mini", "gemma-3-270m", "gemma-3-1b"];

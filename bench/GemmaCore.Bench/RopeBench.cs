@@ -16,14 +16,15 @@ public static class RopeBench
         {
             string name = $"T {rows}, H {columns}";
             int[] positions = [.. Enumerable.Range(0, rows)];
-            float[] frequencies = Rope.InverseFrequencies(10_000, columns, 1);
+            float[] series = Rope.InverseFrequencies(10_000, columns, 1);
+            using DeviceBuffer frequencies = DeviceBuffer.Of(device, new Shape(columns / 2), series);
             using DeviceBuffer rowList = new(device, new Shape(rows), DType.I32);
             positions.CopyTo(rowList.View.AsSpan<int>());
             using DeviceBuffer x = DeviceBuffer.Of(device, new Shape(rows, 8, columns), sample.Floats(rows * 8 * columns));
             using DeviceBuffer cos = DeviceBuffer.Zeros(device, new Shape(rows, columns / 2));
             using DeviceBuffer sin = DeviceBuffer.Zeros(device, new Shape(rows, columns / 2));
-            Rope.FillTable(rowList.View, frequencies, cos.View, sin.View);
-            double[] expected = RopeReference.Forward<double, RealFunctions>(Sample.Widen(x.View.ToFloats()), RopeReference.Angles(positions, frequencies), 8, columns);
+            Rope.FillTable(rowList.View, frequencies.View, cos.View, sin.View);
+            double[] expected = RopeReference.Forward<double, RealFunctions>(Sample.Widen(x.View.ToFloats()), RopeReference.Angles(positions, series), 8, columns);
             void Forward(int _) => Rope.Forward(x.View, cos.View, sin.View, null);
             Forward(0);
             Stopclock.Verify(name, Tolerance.RelativeError(x.View.ToFloats(), expected), Tolerance.Float32(2));

@@ -7,7 +7,9 @@ internal static class EnvironmentVariables
 {
     // HF_TOKEN and HF_TOKEN_PATH are read too, but never shown.
     public static readonly string[] Names =
-        ["GEMMACORE_TRACE", "GEMMACORE_THREADS", "NO_COLOR", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE"];
+        [
+            "GEMMACORE_TRACE", "GEMMACORE_THREADS", "GEMMACORE_CUDA_LIBRARY", "GEMMACORE_NVRTC_LIBRARY", "GEMMACORE_KERNEL_CACHE", "CUDA_PATH", "NO_COLOR", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE",
+        ];
 
     /// <summary>Let unexpected exceptions end the program with their stack.</summary>
     public static bool Trace => Environment.GetEnvironmentVariable("GEMMACORE_TRACE") == "1";

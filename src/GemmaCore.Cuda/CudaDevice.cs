@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Cuda;
@@ -10,17 +9,13 @@ namespace GemmaCore.Cuda;
 /// </summary>
 public sealed unsafe class CudaDevice : Device
 {
-    private const uint NonBlocking = 1;
     private const int ReleaseThreshold = 4;
-    private const int MostArguments = 48;
 
     [ThreadStatic]
     private static nint t_context;
 
     private readonly CudaDriver _driver;
-    private readonly LaunchHistory _history = new();
-    private readonly KernelLibrary _kernels;
-    private readonly PinnedStaging _staging;
+    private readonly CudaQueue _queue;
     private readonly nint _context;
     private long _allocated, _peak;
     private bool _disposed;
@@ -28,22 +23,20 @@ public sealed unsafe class CudaDevice : Device
     private CudaDevice(CudaDriver driver, CudaCard card, int architecture, CudaPrecision precision, KernelCache cache)
     {
         (_driver, Card, Architecture, Precision) = (driver, card, architecture, precision);
-        nint context = 0, stream = 0;
-        Check(driver.DevicePrimaryCtxRetain(&context, card.Handle), "cuDevicePrimaryCtxRetain");
+        nint context = 0;
+        int code = driver.DevicePrimaryCtxRetain(&context, card.Handle);
+        if (code != 0) throw new CudaException($"cuDevicePrimaryCtxRetain: {driver.Describe(code)}, {this}", code);
         _context = context;
-        _kernels = new KernelLibrary(driver, this, cache);
         try
         {
             MakeCurrent();
-            Check(driver.StreamCreate(&stream, NonBlocking), "cuStreamCreate");
-            Stream = stream;
+            _queue = new CudaQueue(driver, ToString(), queue => new KernelLibrary(driver, queue, TargetOf(card, architecture), ToString(), cache));
             if (card.HasMemoryPools) KeepFreedMemory();
-            _staging = new PinnedStaging(this, driver);
             Scratch = new Arena(this, 1 << 20);
         }
         catch
         {
-            if (stream != 0) driver.StreamDestroy(stream);
+            _queue?.Dispose();
             driver.DevicePrimaryCtxRelease(card.Handle);
             t_context = 0;
             throw;
@@ -88,20 +81,16 @@ public sealed unsafe class CudaDevice : Device
     /// <inheritdoc/>
     public override long PeakAllocatedBytes => Interlocked.Read(ref _peak);
 
-    internal nint Stream { get; }
-
-    // A lower architecture than the card's, or a card newer than the compiler, goes through PTX, which the driver translates.
-    internal string ArchitectureOption
-    {
-        get
-        {
-            int target = Math.Min(Architecture, Nvrtc.Instance.NewestArchitecture);
-            return target == Card.Capability ? $"-arch=sm_{target}" : $"-arch=compute_{target}";
-        }
-    }
-
     /// <summary>Why no card can be used, in one line with the remedy (no driver, no GPU, no NVRTC); null when one can.</summary>
     public static string? WhyUnusable => CudaDriver.Instance.Reason ?? Nvrtc.Instance.Reason;
+
+    /// <summary>What kernels are compiled for, in the compiler's words, e.g. <c>sm_86</c>, or <c>compute_75</c> for PTX that the driver translates.</summary>
+    public static string TargetOf(CudaCard card, int architecture = 0)
+    {
+        ArgumentNullException.ThrowIfNull(card);
+        int target = Math.Min(architecture == 0 ? card.Capability : architecture, Nvrtc.Instance.NewestArchitecture);
+        return target == card.Capability ? $"sm_{target}" : $"compute_{target}";
+    }
 
     /// <summary>Opens a card.</summary>
     /// <param name="ordinal">N of <c>cuda:N</c>.</param>
@@ -132,26 +121,30 @@ public sealed unsafe class CudaDevice : Device
     public void Launch(CudaKernel kernel, LaunchGrid grid, params ReadOnlySpan<KernelArgument> arguments)
     {
         ArgumentNullException.ThrowIfNull(kernel);
-        if (arguments.Length > MostArguments) throw new ArgumentException($"{kernel}: {arguments.Length} parameters are above {MostArguments}");
         MakeCurrent();
-        nint function = _kernels.Function(kernel, grid.SharedBytes);
-        fixed (KernelArgument* values = arguments)
-        {
-            void** table = stackalloc void*[MostArguments];
-            for (int i = 0; i < arguments.Length; i++) table[i] = values + i;
-            _history.Add(kernel, grid);
-            int code = _driver.LaunchKernel(
-                function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)grid.Threads, 1, 1, (uint)grid.SharedBytes, Stream, table, null);
-            if (code != 0) throw Failure(code, $"cuLaunchKernel of {kernel} [{grid}]");
-        }
+        _queue.Launch(kernel, grid, arguments);
+    }
+
+    /// <summary>Compiles and loads a kernel ahead of its first launch.</summary>
+    public void Prepare(CudaKernel kernel, int sharedBytes = 0)
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        MakeCurrent();
+        _queue.Prepare(kernel, sharedBytes);
     }
 
     /// <summary>Waits until everything queued so far has finished, and reports what went wrong in it.</summary>
     public void Synchronize()
     {
         MakeCurrent();
-        Check(_driver.StreamSynchronize(Stream), "cuStreamSynchronize");
-        _history.Clear();
+        _queue.Synchronize();
+    }
+
+    /// <inheritdoc/>
+    public override void BeginRepeatable(int key)
+    {
+        MakeCurrent();
+        _queue.BeginRepeatable(key);
     }
 
     /// <summary>Free and total memory of the card, of all processes.</summary>
@@ -159,7 +152,7 @@ public sealed unsafe class CudaDevice : Device
     {
         MakeCurrent();
         nuint free = 0, total = 0;
-        Check(_driver.MemGetInfo(&free, &total), "cuMemGetInfo");
+        _queue.Check(_driver.MemGetInfo(&free, &total), "cuMemGetInfo");
         return ((long)free, (long)total);
     }
 
@@ -168,7 +161,7 @@ public sealed unsafe class CudaDevice : Device
     {
         if (source.Length != destination.ByteCount) throw new ShapeException($"CopyFromHost: {source.Length} bytes do not fill {destination}");
         MakeCurrent();
-        _staging.Upload(source, destination.Pointer);
+        _queue.Upload(source, destination.Pointer);
     }
 
     /// <inheritdoc/>
@@ -176,24 +169,22 @@ public sealed unsafe class CudaDevice : Device
     {
         if (destination.Length != source.ByteCount) throw new ShapeException($"CopyToHost: {destination.Length} bytes do not take {source}");
         MakeCurrent();
-        _staging.Download(source.Pointer, destination);
+        _queue.Download(source.Pointer, destination);
     }
 
     /// <inheritdoc/>
     public override void Clear(TensorView view)
     {
-        if (view.ByteCount == 0) return;
         MakeCurrent();
-        Check(_driver.MemsetD8Async(view.Pointer, 0, (nuint)view.ByteCount, Stream), "cuMemsetD8Async");
+        _queue.Fill(view.Pointer, 0, view.ByteCount);
     }
 
     /// <inheritdoc/>
     public override void Copy(TensorView source, TensorView destination)
     {
         if (source.ByteCount != destination.ByteCount) throw new ShapeException($"Copy: {source} does not fit {destination}");
-        if (source.ByteCount == 0) return;
         MakeCurrent();
-        Check(_driver.MemcpyDtoDAsync(destination.Pointer, source.Pointer, (nuint)source.ByteCount, Stream), "cuMemcpyDtoDAsync");
+        _queue.Copy(source.Pointer, destination.Pointer, source.ByteCount);
     }
 
     /// <inheritdoc/>
@@ -201,13 +192,9 @@ public sealed unsafe class CudaDevice : Device
     {
         if (_disposed) return;
         MakeCurrent();
-        // Errors here have been reported by the call that met them; a lost context answers every call with them.
-        _driver.StreamSynchronize(Stream);
         Scratch.Dispose();
+        _queue.Dispose();
         _disposed = true;
-        _staging.Dispose();
-        _kernels.Dispose();
-        _driver.StreamDestroy(Stream);
         _driver.CtxSetCurrent(0);
         t_context = 0;
         _driver.DevicePrimaryCtxRelease(Card.Handle);
@@ -221,9 +208,9 @@ public sealed unsafe class CudaDevice : Device
         MakeCurrent();
         nint pointer = 0;
         nuint size = (nuint)Math.Max(bytes, 1);
-        int code = Card.HasMemoryPools ? _driver.MemAllocAsync(&pointer, size, Stream) : _driver.MemAlloc(&pointer, size);
+        int code = Card.HasMemoryPools ? _driver.MemAllocAsync(&pointer, size, _queue.Stream) : _driver.MemAlloc(&pointer, size);
         if (code == CudaResult.OutOfMemory) throw OutOfMemory(bytes);
-        Check(code, Card.HasMemoryPools ? "cuMemAllocAsync" : "cuMemAlloc");
+        _queue.Check(code, Card.HasMemoryPools ? "cuMemAllocAsync" : "cuMemAlloc");
         long now = Interlocked.Add(ref _allocated, bytes);
         for (long peak = _peak; now > peak; peak = _peak)
             if (Interlocked.CompareExchange(ref _peak, now, peak) == peak) break;
@@ -235,23 +222,10 @@ public sealed unsafe class CudaDevice : Device
     {
         if (_disposed) return;
         MakeCurrent();
-        if (Card.HasMemoryPools) _driver.MemFreeAsync(pointer, Stream);
+        _queue.EndRepeatable(); // what was held back may use the memory
+        if (Card.HasMemoryPools) _driver.MemFreeAsync(pointer, _queue.Stream);
         else _driver.MemFree(pointer);
         Interlocked.Add(ref _allocated, -bytes);
-    }
-
-    /// <summary>Throws when a driver call failed.</summary>
-    internal void Check(int code, string call, CudaKernel? kernel = null)
-    {
-        if (code != 0) throw Failure(code, kernel is null ? call : $"{call} for {kernel}");
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private CudaException Failure(int code, string call)
-    {
-        string earlier = CudaResult.IsSticky(code) ? _history.Describe() : "";
-        string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again" : "";
-        return new CudaException($"{call}: {_driver.Describe(code)}, {this}{earlier}{remedy}", code);
     }
 
     private CudaException OutOfMemory(long bytes)
@@ -269,7 +243,8 @@ public sealed unsafe class CudaDevice : Device
     {
         if (_disposed) ThrowDisposed();
         if (t_context == _context) return;
-        Check(_driver.CtxSetCurrent(_context), "cuCtxSetCurrent");
+        int code = _driver.CtxSetCurrent(_context);
+        if (code != 0) throw new CudaException($"cuCtxSetCurrent: {_driver.Describe(code)}, {this}", code);
         t_context = _context;
     }
 
@@ -281,8 +256,8 @@ public sealed unsafe class CudaDevice : Device
     {
         nint pool = 0;
         ulong all = ulong.MaxValue;
-        Check(_driver.DeviceGetDefaultMemPool(&pool, Card.Handle), "cuDeviceGetDefaultMemPool");
-        Check(_driver.MemPoolSetAttribute(pool, ReleaseThreshold, &all), "cuMemPoolSetAttribute");
+        _queue.Check(_driver.DeviceGetDefaultMemPool(&pool, Card.Handle), "cuDeviceGetDefaultMemPool");
+        _queue.Check(_driver.MemPoolSetAttribute(pool, ReleaseThreshold, &all), "cuMemPoolSetAttribute");
     }
 
     private static int Target(CudaCard card, int architecture)

@@ -65,6 +65,12 @@ internal sealed unsafe class CudaDriver
         EventSynchronize = (delegate* unmanaged<nint, int>)Find("cuEventSynchronize");
         EventElapsedTime = (delegate* unmanaged<float*, nint, nint, int>)Find("cuEventElapsedTime");
         LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)Find("cuLaunchKernel");
+        StreamBeginCapture = (delegate* unmanaged<nint, int, int>)Find("cuStreamBeginCapture_v2");
+        StreamEndCapture = (delegate* unmanaged<nint, nint*, int>)Find("cuStreamEndCapture");
+        GraphInstantiate = (delegate* unmanaged<nint*, nint, ulong, int>)Find("cuGraphInstantiateWithFlags");
+        GraphLaunch = (delegate* unmanaged<nint, nint, int>)Find("cuGraphLaunch");
+        GraphExecDestroy = (delegate* unmanaged<nint, int>)Find("cuGraphExecDestroy");
+        GraphDestroy = (delegate* unmanaged<nint, int>)Find("cuGraphDestroy");
         if (Reason is not null) return;
         Start();
     }
@@ -120,6 +126,11 @@ internal sealed unsafe class CudaDriver
     public readonly delegate* unmanaged<nint, nint, int> EventRecord;
     public readonly delegate* unmanaged<float*, nint, nint, int> EventElapsedTime;
     public readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> LaunchKernel;
+    public readonly delegate* unmanaged<nint, int, int> StreamBeginCapture;
+    public readonly delegate* unmanaged<nint, nint*, int> StreamEndCapture;
+    public readonly delegate* unmanaged<nint*, nint, ulong, int> GraphInstantiate;
+    public readonly delegate* unmanaged<nint, nint, int> GraphLaunch;
+    public readonly delegate* unmanaged<nint, int> GraphExecDestroy, GraphDestroy;
 
     /// <summary>The code with its name and meaning, e.g. <c>CUDA_ERROR_OUT_OF_MEMORY (2): out of memory</c>.</summary>
     public string Describe(int code)

@@ -3,7 +3,7 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Cuda;
 
 /// <summary>One parameter of a launch: a pointer or a number of at most eight bytes. Conversions are implicit, so launches read like calls.</summary>
-public readonly struct KernelArgument
+public readonly record struct KernelArgument
 {
     // The driver reads as many of these bytes as the kernel declares; both sides are little-endian.
     private readonly ulong _bits;

@@ -11,7 +11,8 @@ internal sealed unsafe class KernelLibrary : IDisposable
     private const int MaxDynamicSharedAttribute = 8, StaticSharedLimit = 48 << 10;
 
     private readonly CudaDriver _driver;
-    private readonly CudaDevice _device;
+    private readonly CudaQueue _queue;
+    private readonly string _target, _device;
     private readonly KernelCache _cache;
     private readonly Lock _loading = new();
     private readonly Dictionary<(string File, string Defines), nint> _modules = [];
@@ -19,10 +20,14 @@ internal sealed unsafe class KernelLibrary : IDisposable
     private nint[] _functions = [];
     private int[] _sharedBytes = [];
 
-    public KernelLibrary(CudaDriver driver, CudaDevice device, KernelCache cache)
+    /// <param name="driver">The driver.</param>
+    /// <param name="queue">Reports failures.</param>
+    /// <param name="target">What to compile for, e.g. <c>sm_86</c>.</param>
+    /// <param name="device">Name of the card, for messages.</param>
+    /// <param name="cache">Compiled kernels.</param>
+    public KernelLibrary(CudaDriver driver, CudaQueue queue, string target, string device, KernelCache cache)
     {
-        _driver = driver;
-        _device = device;
+        (_driver, _queue, _target, _device) = (driver, queue, target, device);
         _cache = cache;
     }
 
@@ -50,7 +55,7 @@ internal sealed unsafe class KernelLibrary : IDisposable
     public byte[] Image(string file, string defines)
     {
         string text = Text(file), header = Text("ptx.cuh");
-        List<string> options = [_device.ArchitectureOption, "-std=c++17", "--ptxas-options=-v"];
+        List<string> options = ["-arch=" + _target, "-std=c++17", "--ptxas-options=-v"];
         options.AddRange(defines.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         string key = KernelCache.Key(text, header, options, Nvrtc.Instance);
         if (_cache.Find(key) is { } cached) return cached;
@@ -73,12 +78,12 @@ internal sealed unsafe class KernelLibrary : IDisposable
             if (function == 0)
             {
                 fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(kernel.Entry + '\0'))
-                    _device.Check(_driver.ModuleGetFunction(&function, Module(kernel), name), "cuModuleGetFunction", kernel);
+                    _queue.Check(_driver.ModuleGetFunction(&function, Module(kernel), name), "cuModuleGetFunction", kernel);
             }
 
             if (sharedBytes > Math.Max(StaticSharedLimit, _sharedBytes[kernel.Index]))
             {
-                _device.Check(_driver.FuncSetAttribute(function, MaxDynamicSharedAttribute, sharedBytes), "cuFuncSetAttribute", kernel);
+                _queue.Check(_driver.FuncSetAttribute(function, MaxDynamicSharedAttribute, sharedBytes), "cuFuncSetAttribute", kernel);
                 _sharedBytes[kernel.Index] = sharedBytes;
             }
 
@@ -98,7 +103,7 @@ internal sealed unsafe class KernelLibrary : IDisposable
                 throw new CudaException(
                     $"cuModuleLoadDataEx: {_driver.Describe(code)}, kernels/{kernel.File}, {_device}: NVRTC {Nvrtc.Instance.Version.Major}.{Nvrtc.Instance.Version.Minor} "
                     + "and the driver do not fit together; update the driver, or use an NVRTC that is not newer than it", code);
-            _device.Check(code, "cuModuleLoadDataEx", kernel);
+            _queue.Check(code, "cuModuleLoadDataEx", kernel);
         }
 
         _modules.Add((kernel.File, kernel.Defines), module);

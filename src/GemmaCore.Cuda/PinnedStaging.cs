@@ -9,25 +9,25 @@ internal sealed unsafe class PinnedStaging : IDisposable
     private const int HalfBytes = 4 << 20;
     private const uint DisableTiming = 2;
 
-    private readonly CudaDevice _device;
+    private readonly CudaQueue _queue;
     private readonly CudaDriver _driver;
     private readonly nint _memory;
     private readonly nint[] _read = new nint[2];
     private int _half, _offset;
 
-    public PinnedStaging(CudaDevice device, CudaDriver driver)
+    public PinnedStaging(CudaQueue queue, CudaDriver driver)
     {
-        _device = device;
+        _queue = queue;
         _driver = driver;
         nint memory = 0;
-        device.Check(driver.MemHostAlloc(&memory, 2 * HalfBytes, 0), "cuMemHostAlloc");
+        queue.Check(driver.MemHostAlloc(&memory, 2 * HalfBytes, 0), "cuMemHostAlloc");
         _memory = memory;
         try
         {
             for (int i = 0; i < 2; i++)
             {
                 nint done = 0;
-                device.Check(driver.EventCreate(&done, DisableTiming), "cuEventCreate");
+                queue.Check(driver.EventCreate(&done, DisableTiming), "cuEventCreate");
                 _read[i] = done;
             }
         }
@@ -47,7 +47,7 @@ internal sealed unsafe class PinnedStaging : IDisposable
             int bytes = Math.Min(source.Length, HalfBytes - _offset);
             nint at = _memory + _half * HalfBytes + _offset;
             source[..bytes].CopyTo(new Span<byte>((void*)at, bytes));
-            _device.Check(_driver.MemcpyHtoDAsync(destination, at, (nuint)bytes, _device.Stream), "cuMemcpyHtoDAsync");
+            _queue.Check(_driver.MemcpyHtoDAsync(destination, at, (nuint)bytes, _queue.Stream), "cuMemcpyHtoDAsync");
             // Sixteen-byte steps keep every piece aligned for the copy engine.
             _offset = Math.Min(HalfBytes, (_offset + bytes + 15) & ~15);
             source = source[bytes..];
@@ -63,8 +63,8 @@ internal sealed unsafe class PinnedStaging : IDisposable
         while (destination.Length > 0)
         {
             int bytes = Math.Min(destination.Length, HalfBytes);
-            _device.Check(_driver.MemcpyDtoHAsync(at, source, (nuint)bytes, _device.Stream), "cuMemcpyDtoHAsync");
-            _device.Synchronize();
+            _queue.Check(_driver.MemcpyDtoHAsync(at, source, (nuint)bytes, _queue.Stream), "cuMemcpyDtoHAsync");
+            _queue.WaitForStream();
             new ReadOnlySpan<byte>((void*)at, bytes).CopyTo(destination);
             destination = destination[bytes..];
             source += bytes;
@@ -81,9 +81,9 @@ internal sealed unsafe class PinnedStaging : IDisposable
     // The other half, once the card has read what was put there.
     private void Turn()
     {
-        _device.Check(_driver.EventRecord(_read[_half], _device.Stream), "cuEventRecord");
+        _queue.Check(_driver.EventRecord(_read[_half], _queue.Stream), "cuEventRecord");
         _half = 1 - _half;
         _offset = 0;
-        _device.Check(_driver.EventSynchronize(_read[_half]), "cuEventSynchronize");
+        _queue.Check(_driver.EventSynchronize(_read[_half]), "cuEventSynchronize");
     }
 }

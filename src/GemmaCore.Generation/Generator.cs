@@ -24,6 +24,7 @@ public sealed class Generator : IDisposable
     private readonly Arena _arena;
     private readonly TokenBatch _batch = new();
     private readonly List<int> _advancing = [];
+    private readonly TokenCandidates _candidates = new();
     private float[] _logits = [];
 
     /// <summary>A generator over a loaded model.</summary>
@@ -162,8 +163,6 @@ public sealed class Generator : IDisposable
     {
         TensorView hidden = _model.Forward(_batch, _arena, null);
         int d = hidden.Shape[1], vocabulary = _model.Layout.VocabularySize;
-        if (_logits.Length < vocabulary) _logits = new float[vocabulary];
-        Span<float> values = _logits.AsSpan(0, vocabulary);
         for (int first = 0; first < _advancing.Count; first += LogitRows)
         {
             int count = Math.Min(LogitRows, _advancing.Count - first);
@@ -176,15 +175,41 @@ public sealed class Generator : IDisposable
             }
 
             _model.Logits(last, logits);
+            ReadCandidates(sequences, first, count, logits);
             for (int i = 0; i < count; i++)
             {
-                _model.Device.CopyToHost(logits.Slice(i, 1), MemoryMarshal.AsBytes(values));
                 int index = _advancing[first + i];
-                GeneratedToken token = sequences[index].Accept(values);
+                GeneratedToken token = Accept(sequences[index], logits, i);
                 onToken?.Invoke(index, token);
             }
 
             _arena.Rewind(mark);
         }
+    }
+
+    // One question to the device for all rows: as many candidates as the most demanding sequence needs.
+    private void ReadCandidates(List<Sequence> sequences, int first, int count, TensorView logits)
+    {
+        int candidates = 0;
+        bool logprobs = false;
+        for (int i = 0; i < count; i++)
+        {
+            Sequence sequence = sequences[_advancing[first + i]];
+            int needed = sequence.CandidateCount(logits.Shape[1]);
+            candidates = Math.Max(candidates, needed);
+            logprobs |= needed > 0 && sequence.Parameters.Logprobs >= 0;
+        }
+
+        if (candidates > 0) _candidates.Read(logits, candidates, logprobs, _arena);
+    }
+
+    private GeneratedToken Accept(Sequence sequence, TensorView logits, int row)
+    {
+        int vocabulary = logits.Shape[1];
+        if (sequence.CandidateCount(vocabulary) > 0 && sequence.TryAccept(_candidates, row, out GeneratedToken token)) return token;
+        if (_logits.Length < vocabulary) _logits = new float[vocabulary];
+        Span<float> values = _logits.AsSpan(0, vocabulary);
+        _model.Device.CopyToHost(logits.Slice(row, 1), MemoryMarshal.AsBytes(values));
+        return sequence.Accept(values);
     }
 }

@@ -1,9 +1,13 @@
+using GemmaCore.Ops;
+
 namespace GemmaCore.Generation;
 
 /// <summary>Chooses the next token of one sequence. Its draws depend on its seed alone, so a request answers the same in any batch.</summary>
 public sealed class Sampler
 {
     private readonly SamplingParams _parameters;
+    private readonly int[] _keptIds;
+    private readonly float[] _keptLogits;
     private ulong _state;
 
     /// <summary>A sampler at the start of its random sequence.</summary>
@@ -12,6 +16,41 @@ public sealed class Sampler
         ArgumentNullException.ThrowIfNull(parameters);
         _parameters = parameters;
         _state = parameters.Seed;
+        int kept = CandidateCount(int.MaxValue) > 1 ? parameters.TopK : 0;
+        (_keptIds, _keptLogits) = (new int[kept], new float[kept]);
+    }
+
+    /// <summary>
+    /// How many of the most likely tokens decide the choice, so that the rest of the row need not be seen; 0 when all of it must be. With top-k
+    /// it is one more than k: the last shows whether others share the k-th place.
+    /// </summary>
+    /// <param name="vocabulary">V.</param>
+    public int CandidateCount(int vocabulary)
+    {
+        if (_parameters.RepetitionPenalty != 1) return 0;
+        if (_parameters.Temperature == 0) return 1;
+        return _parameters.TopK > 0 && _parameters.TopK < Math.Min(vocabulary, TopK.MaxCount) ? _parameters.TopK + 1 : 0;
+    }
+
+    /// <summary>
+    /// Chooses among the most likely tokens what <see cref="Choose"/> chooses from the whole row, with the same draw. False, and nothing drawn, when
+    /// the row must be seen after all because more than k tokens are in the first k places.
+    /// </summary>
+    /// <param name="ids">At least <see cref="CandidateCount"/> ids, most likely first, lower ids first among equals.</param>
+    /// <param name="logits">Their raw logits; not read for a greedy choice.</param>
+    /// <param name="index">Place of the chosen one in <paramref name="ids"/>.</param>
+    public bool TryChoose(ReadOnlySpan<int> ids, ReadOnlySpan<float> logits, out int index)
+    {
+        index = 0;
+        if (_parameters.Temperature == 0) return true;
+        int k = _parameters.TopK;
+        if (!(logits[k] / _parameters.Temperature < logits[k - 1] / _parameters.Temperature)) return false;
+        // In the order of the vocabulary, which is the order of every sum over the row.
+        ids[..k].CopyTo(_keptIds);
+        logits[..k].CopyTo(_keptLogits);
+        Array.Sort(_keptIds, _keptLogits);
+        index = ids.IndexOf(_keptIds[Choose(_keptLogits, [])]);
+        return true;
     }
 
     /// <summary>Chooses a token; the logits are overwritten.</summary>

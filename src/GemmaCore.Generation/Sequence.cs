@@ -38,12 +38,26 @@ internal sealed class Sequence : IDisposable
 
     public double DecodeSeconds { get; set; }
 
+    /// <summary>How many of the most likely tokens <see cref="TryAccept"/> needs; 0 when only <see cref="Accept"/> will do.</summary>
+    public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 ? 0 : _sampler.CandidateCount(vocabulary);
+
+    /// <summary>Chooses the next token from the most likely ones and reports it; false when it takes the whole row, see <see cref="Sampler.TryChoose"/>.</summary>
+    /// <exception cref="InputException">The logits are not finite: whatever came out would be no answer.</exception>
+    public bool TryAccept(TokenCandidates candidates, int row, out GeneratedToken token)
+    {
+        token = default!;
+        ReadOnlySpan<int> ids = candidates.Ids(row);
+        if (ids[0] < 0) throw NotFinite();
+        if (!_sampler.TryChoose(ids, candidates.Logits(row), out int index)) return false;
+        token = Append(ids[index], Parameters.Logprobs < 0 ? float.NaN : candidates.Logprobs(row)[index], []);
+        return true;
+    }
+
     /// <summary>Chooses the next token from its logits, which are overwritten, and reports it.</summary>
     /// <exception cref="InputException">The logits are not finite: whatever came out would be no answer.</exception>
     public GeneratedToken Accept(Span<float> logits)
     {
-        if (!SamplingFilters.AllFinite(logits))
-            throw new InputException("the model's logits are not finite, so its weights or an adapter hold NaN, infinity or huge values; gemmacore info MODEL --check looks for them");
+        if (!SamplingFilters.AllFinite(logits)) throw NotFinite();
         float logprob = float.NaN;
         IReadOnlyList<TokenLogprob> top = [];
         double total = 0;
@@ -57,6 +71,18 @@ internal sealed class Sequence : IDisposable
 
         int id = _sampler.Choose(logits, CollectionsMarshal.AsSpan(_ids));
         if (raw is not null) logprob = (float)(raw[id] - total);
+        return Append(id, logprob, top);
+    }
+
+    public void Cancel() => Finished ??= FinishReason.Cancelled;
+
+    public GenerationResult Result() => new(
+        _stream.Text + _stream.Finish(), _tokens, Finished ?? FinishReason.Cancelled, Prompt.Ids.Length, Prompt.ImageTokenCount, PrefillSeconds, DecodeSeconds);
+
+    public void Dispose() => Cache.Dispose();
+
+    private GeneratedToken Append(int id, float logprob, IReadOnlyList<TokenLogprob> top)
+    {
         _ids.Add(id);
         string text = "";
         if (_stopIds.Contains(id)) Finished = FinishReason.Stop;
@@ -73,12 +99,8 @@ internal sealed class Sequence : IDisposable
         return token;
     }
 
-    public void Cancel() => Finished ??= FinishReason.Cancelled;
-
-    public GenerationResult Result() => new(
-        _stream.Text + _stream.Finish(), _tokens, Finished ?? FinishReason.Cancelled, Prompt.Ids.Length, Prompt.ImageTokenCount, PrefillSeconds, DecodeSeconds);
-
-    public void Dispose() => Cache.Dispose();
+    private static InputException NotFinite() =>
+        new("the model's logits are not finite, so its weights or an adapter hold NaN, infinity or huge values; gemmacore info MODEL --check looks for them");
 
     private static TokenLogprob[] Best(float[] logits, double total, int count)
     {

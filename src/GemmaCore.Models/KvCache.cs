@@ -55,14 +55,22 @@ public sealed class KvCache : IDisposable
         return new AttentionSequence(firstRow, rowCount, _keys[layer].View, _values[layer].View, Length - kept, kept);
     }
 
+    /// <summary>Ring rows of the next <paramref name="rows"/>.Length tokens in a layer; for those that would be overwritten at once, any row.</summary>
+    public void FillRows(int layer, Span<int> rows)
+    {
+        int capacity = _keys[layer].View.Shape[0];
+        for (int i = 0; i < rows.Length; i++) rows[i] = (Length + i) % capacity;
+    }
+
     /// <summary>Stores the keys and values of new tokens; of a chunk longer than the ring only the tail is kept.</summary>
     /// <param name="layer">Layer index.</param>
     /// <param name="keys">[rows, K, H], after RoPE.</param>
     /// <param name="values">[rows, K, H].</param>
-    public void Append(int layer, TensorView keys, TensorView values)
+    /// <param name="rows">[rows] i32, as <see cref="FillRows"/> gave them: data and not addresses, so that a decoding step is the same work every time.</param>
+    public void Append(int layer, TensorView keys, TensorView values, TensorView rows)
     {
-        Store(_keys[layer].View, keys);
-        Store(_values[layer].View, values);
+        Store(_keys[layer].View, keys, rows);
+        Store(_values[layer].View, values, rows);
     }
 
     /// <inheritdoc/>
@@ -72,16 +80,10 @@ public sealed class KvCache : IDisposable
         foreach (DeviceBuffer buffer in _values) buffer.Dispose();
     }
 
-    private void Store(TensorView ring, TensorView rows)
+    private static void Store(TensorView ring, TensorView source, TensorView rows)
     {
-        int capacity = ring.Shape[0], count = rows.Shape[0];
-        int skipped = Math.Max(0, count - capacity);
-        while (skipped < count)
-        {
-            int row = (Length + skipped) % capacity;
-            int run = Math.Min(count - skipped, capacity - row);
-            ring.Device.Copy(rows.Slice(skipped, run), ring.Slice(row, run));
-            skipped += run;
-        }
+        int capacity = ring.Shape[0], width = ring.Shape[1] * ring.Shape[2], count = source.Shape[0], kept = Math.Min(count, capacity);
+        ScatterRows.Forward(
+            source.Slice(count - kept, kept).Reshape(new Shape(kept, width)), rows.Slice(count - kept, kept), ring.Reshape(new Shape(capacity, width)), null);
     }
 }

@@ -109,6 +109,22 @@ public sealed class TokenBatch
         ArrayPool<int>.Shared.Return(lows);
         return new KeyIntervals(start, end);
     }
+
+    /// <summary>Uploads where each token goes in its sequence's cache (see <see cref="KvCache.FillRows"/>).</summary>
+    /// <param name="arena">Memory for the array.</param>
+    /// <param name="layer">A layer of the kind in question.</param>
+    /// <returns>[T] i32; default when no sequence has a cache.</returns>
+    public TensorView UploadCacheRows(Arena arena, int layer)
+    {
+        if (!_sequences.Exists(static sequence => sequence.Cache is not null)) return default;
+        int[] rented = ArrayPool<int>.Shared.Rent(TokenCount);
+        Span<int> rows = rented.AsSpan(0, TokenCount);
+        rows.Clear();
+        foreach (Sequence sequence in Sequences) sequence.Cache?.FillRows(layer, rows.Slice(sequence.FirstRow, sequence.RowCount));
+        TensorView view = arena.TakeInts(rows);
+        ArrayPool<int>.Shared.Return(rented);
+        return view;
+    }
 }
 
 /// <summary>Per packed row, the keys it sees: [Start, End) in slots of its own sequence.</summary>

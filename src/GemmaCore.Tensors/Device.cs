@@ -39,6 +39,14 @@ public abstract class Device : IDisposable
     /// <summary>Copies one view onto another of the same size on this device.</summary>
     public abstract void Copy(TensorView source, TensorView destination);
 
+    /// <summary>
+    /// Announces that the operations from here to the next read-back are probably those of the last time under <paramref name="key"/>, on the same memory
+    /// with other contents. A hint: a card can then queue them at once (a CUDA graph); results do not depend on it.
+    /// </summary>
+    public virtual void BeginRepeatable(int key)
+    {
+    }
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

@@ -90,7 +90,7 @@ public sealed class LoraTrainer : IDisposable
             tokens += microBatches[i].Sum(example => example.Ids.Length);
         }
 
-        double norm = Math.Sqrt(_adapter.Parameters.Sum(parameter => SumOfSquares.Of(parameter.Gradient)));
+        double norm = Math.Sqrt(SumOfSquares.Of([.. _adapter.Parameters.Select(parameter => parameter.Gradient)]));
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
             throw new InvalidOperationException($"loss {loss}, gradient norm {norm}: training has diverged; lower learning_rate or max_grad_norm");
         double clip = MaxGradientNorm > 0 ? Math.Min(1, MaxGradientNorm / (norm + 1e-6)) : 1;

@@ -7,18 +7,23 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class ActivateTests
 {
-    // One; a prime; one past a vector; one past a block of 16 K.
-    public static MatrixTheoryData<Activation, int> Cases => new(Enum.GetValues<Activation>(), [1, 7, 33, (16 << 10) + 1]);
+    // Elements, floats past an aligned address: one; a prime; one past a vector; one past a block of 16 K; whole vectors off alignment.
+    public static IEnumerable<(string, Activation, int, int)> Cases =>
+        from row in TestDevices.Spread<(Activation Activation, int Count, int Shift)>(
+            from activation in Enum.GetValues<Activation>()
+            from size in new (int Count, int Shift)[] { (1, 0), (7, 0), (33, 0), ((16 << 10) + 1, 0), (36, 1) }
+            select (activation, size.Count, size.Shift))
+        select (row.Device, row.Case.Activation, row.Case.Count, row.Case.Shift);
 
-    public static TheoryData<Activation> Activations => [.. Enum.GetValues<Activation>()];
+    public static IEnumerable<(string, Activation)> Activations => TestDevices.Spread(Enum.GetValues<Activation>());
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Forward_matches_the_reference(Activation activation, int count)
+    public void Forward_matches_the_reference(string device, Activation activation, int count, int shift)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         float[] x = new Sample(1).Floats(count, -6, 6);
-        TensorView y = fixture.Empty(new Shape(count)), inPlace = fixture.Of(new Shape(count), x);
+        TensorView y = fixture.Empty(new Shape(count), shift), inPlace = fixture.Of(new Shape(count), x, shift);
 
         Activate.Forward(inPlace, activation, y, null);
         Activate.Forward(inPlace, activation, inPlace, null);
@@ -31,9 +36,9 @@ public sealed class ActivateTests
     // The usual measure looks at the largest value only; this one holds every value to its own size.
     [Theory]
     [MemberData(nameof(Activations))]
-    public void Every_value_is_accurate_by_its_own_size(Activation activation)
+    public void Every_value_is_accurate_by_its_own_size(string device, Activation activation)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         // The tanh form of the reference cancels for large negative x, so the range ends where double still has the digits.
         float[] x = new Sample(2).Floats(4099, -3, 20);
         TensorView y = fixture.Empty(new Shape(x.Length));
@@ -48,9 +53,9 @@ public sealed class ActivateTests
 
     [Theory]
     [MemberData(nameof(Activations))]
-    public void Far_values_saturate_and_NaN_stays(Activation activation)
+    public void Far_values_saturate_and_NaN_stays(string device, Activation activation)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         TensorView y = fixture.Empty(new Shape(5));
 
         Activate.Forward(fixture.Of(new Shape(5), [-1e4f, 1e4f, 0, float.NaN, 3e18f]), activation, y, null);
@@ -63,20 +68,21 @@ public sealed class ActivateTests
         Assert.Equal(3e18f, actual[4]);
     }
 
+    public static IEnumerable<(string, Activation, int, int, bool)> BackwardCases =>
+        from row in TestDevices.Spread<(Activation Activation, int Count, int Shift, bool Accumulate)>(
+            [(Activation.GeluTanh, 1, 0, false), (Activation.GeluTanh, 67, 0, true), (Activation.Silu, 7, 0, false), (Activation.Silu, 67, 0, true),
+             (Activation.QuickGelu, 33, 0, false), (Activation.QuickGelu, 67, 0, true), (Activation.GeluTanh, 36, 1, true)])
+        select (row.Device, row.Case.Activation, row.Case.Count, row.Case.Shift, row.Case.Accumulate);
+
     [Theory]
-    [InlineData(Activation.GeluTanh, 1, false)]
-    [InlineData(Activation.GeluTanh, 67, true)]
-    [InlineData(Activation.Silu, 7, false)]
-    [InlineData(Activation.Silu, 67, true)]
-    [InlineData(Activation.QuickGelu, 33, false)]
-    [InlineData(Activation.QuickGelu, 67, true)]
-    public void Backward_matches_the_complex_step(Activation activation, int count, bool accumulate)
+    [MemberData(nameof(BackwardCases))]
+    public void Backward_matches_the_complex_step(string device, Activation activation, int count, int shift, bool accumulate)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(3);
         // A slope alone is measured by its own size, which says nothing where it crosses zero (near x = -0.75) or fades out (x < -4).
         float[] x = sample.Floats(count, count == 1 ? 0 : -6, 6), dY = sample.Floats(count), start = accumulate ? sample.Floats(count) : new float[count];
-        TensorView input = fixture.Of(new Shape(count), x), y = fixture.Empty(new Shape(count));
+        TensorView input = fixture.Of(new Shape(count), x, shift), y = fixture.Empty(new Shape(count), shift);
         fixture.Want(input);
 
         Activate.Forward(input, activation, y, fixture.Tape);
@@ -102,7 +108,9 @@ public sealed class ActivateTests
     }
 
     [Theory]
-    [MemberData(nameof(Activations))]
+    [InlineData(Activation.GeluTanh)]
+    [InlineData(Activation.Silu)]
+    [InlineData(Activation.QuickGelu)]
     public void Results_do_not_depend_on_the_thread_count(Activation activation)
     {
         float[] x = new Sample(4).Floats(70_001, -6, 6);

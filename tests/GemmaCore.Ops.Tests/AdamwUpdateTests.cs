@@ -10,14 +10,23 @@ public sealed class AdamwUpdateTests
     private const int Steps = 5;
 
     // One; a prime; one past a vector; one past a block of 16 K.
-    [Theory]
-    [InlineData(1)]
-    [InlineData(7)]
-    [InlineData(33)]
-    [InlineData((16 << 10) + 1)]
-    public void Five_steps_match_the_scalar_reference(int count)
+    public static TheoryData<string, int> Counts
     {
-        using var fixture = new OpFixture();
+        get
+        {
+            var data = new TheoryData<string, int>();
+            foreach ((string device, int count) in TestDevices.Spread([1, 7, 33, (16 << 10) + 1])) data.Add(device, count);
+            return data;
+        }
+    }
+
+    public static TheoryData<string> Cards => [.. TestDevices.Cards(2)];
+
+    [Theory]
+    [MemberData(nameof(Counts))]
+    public void Five_steps_match_the_scalar_reference(string device, int count)
+    {
+        using var fixture = new OpFixture(device);
         float[] p = new Sample(1).Floats(count);
         AdamwUpdateReference[] references = Array.ConvertAll(p, v => new AdamwUpdateReference(v, LearningRate, Beta1, Beta2, Eps, Decay));
 
@@ -31,6 +40,45 @@ public sealed class AdamwUpdateTests
         Assert.InRange(Tolerance.RelativeError(parameter.ToFloats(), Array.ConvertAll(references, r => r.Parameter)), 0, tolerance);
         Assert.InRange(Tolerance.RelativeError(m.ToFloats(), Array.ConvertAll(references, r => r.M)), 0, tolerance);
         Assert.InRange(Tolerance.RelativeError(v.ToFloats(), Array.ConvertAll(references, r => r.V)), 0, tolerance);
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_card_gives_the_bits_that_the_CPU_gives(string card)
+    {
+        using OpFixture onCpu = new(), onCard = new(card);
+        float[] p = new Sample(4).Floats(2051);
+        (TensorView parameter, TensorView m, TensorView v) = Run(onCpu, p, _ => { });
+        (TensorView cardParameter, TensorView cardM, TensorView cardV) = Run(onCard, p, _ => { });
+        Assert.Equal(parameter.ToFloats(), cardParameter.ToFloats());
+        Assert.Equal(m.ToFloats(), cardM.ToFloats());
+        Assert.Equal(v.ToFloats(), cardV.ToFloats());
+    }
+
+    // Element 1 of an allocation is not aligned for vectors, so the card goes one by one.
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_view_that_is_not_aligned_is_updated_and_its_neighbours_are_not(string card)
+    {
+        using var fixture = new OpFixture(card);
+        float[] p = new Sample(5).Floats(67), g = new Sample(6).Floats(67);
+        TensorView parameter = fixture.Of(new Shape(67), p), gradient = fixture.Of(new Shape(67), g);
+        TensorView m = fixture.Of(new Shape(67), new float[67]), v = fixture.Of(new Shape(67), new float[67]);
+        TensorView Inner(TensorView view) => view.Slice(1, 65);
+
+        AdamwUpdate.Apply(Inner(parameter), Inner(gradient), Inner(m), Inner(v), LearningRate, Beta1, Beta2, Eps, Decay, 1, Scale);
+
+        double[] expected = Array.ConvertAll(p, value => (double)value);
+        for (int i = 1; i < 66; i++)
+        {
+            var reference = new AdamwUpdateReference(p[i], LearningRate, Beta1, Beta2, Eps, Decay);
+            reference.Step((double)Scale * g[i]);
+            expected[i] = reference.Parameter;
+        }
+
+        float[] after = parameter.ToFloats();
+        Assert.InRange(Tolerance.RelativeError(after, expected), 0, Tolerance.Float32(1));
+        Assert.Equal((p[0], p[66]), (after[0], after[66]));
     }
 
     [Fact]

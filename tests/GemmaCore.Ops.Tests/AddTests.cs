@@ -6,20 +6,25 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class AddTests
 {
-    // One; a prime; one past a vector; one past a block of 16 K.
-    public static TheoryData<int> Counts => [1, 7, 33, (16 << 10) + 1];
+    // Elements, floats past an aligned address: one; a prime; one past a vector; one past a block of 16 K; whole vectors off alignment.
+    public static IEnumerable<(string, int, int)> Counts =>
+        from row in TestDevices.Spread<(int Count, int Shift)>([(1, 0), (7, 0), (33, 0), ((16 << 10) + 1, 0), (36, 1)])
+        select (row.Device, row.Case.Count, row.Case.Shift);
+
+    public static TheoryData<string> Devices => ["cpu", .. TestDevices.Cards()];
 
     [Theory]
     [MemberData(nameof(Counts))]
-    public void Forward_matches_the_reference(int count)
+    public void Forward_matches_the_reference(string device, int count, int shift)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(1);
+        var shape = new Shape(count);
         float[] x = sample.Floats(count), n = sample.Floats(count);
-        TensorView y = fixture.Empty(new Shape(count)), inPlace = fixture.Of(new Shape(count), x);
+        TensorView y = fixture.Empty(shape, shift), inPlace = fixture.Of(shape, x, shift), other = fixture.Of(shape, n, shift);
 
-        Add.Forward(inPlace, fixture.Of(new Shape(count), n), y, null);
-        Add.Forward(inPlace, fixture.Of(new Shape(count), n), inPlace, null);
+        Add.Forward(inPlace, other, y, null);
+        Add.Forward(inPlace, other, inPlace, null);
 
         double[] expected = AddReference.Forward(Sample.Widen(x), Sample.Widen(n));
         Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(1));
@@ -28,10 +33,10 @@ public sealed class AddTests
 
     [Theory]
     [MemberData(nameof(Counts))]
-    public void Backward_gives_the_output_gradient_to_both(int count)
+    public void Backward_gives_the_output_gradient_to_both(string device, int count, int shift)
     {
-        using var fixture = new OpFixture();
-        (TensorView x, TensorView n, TensorView y) = Operands(fixture, count);
+        using var fixture = new OpFixture(device);
+        (TensorView x, TensorView n, TensorView y) = Operands(fixture, count, shift);
         float[] dY = new Sample(2).Floats(count);
         fixture.Want(x);
         fixture.Want(n);
@@ -45,10 +50,10 @@ public sealed class AddTests
 
     [Theory]
     [MemberData(nameof(Counts))]
-    public void Backward_adds_to_gradients_that_are_already_there(int count)
+    public void Backward_adds_to_gradients_that_are_already_there(string device, int count, int shift)
     {
-        using var fixture = new OpFixture();
-        (TensorView x, TensorView n, TensorView y) = Operands(fixture, count);
+        using var fixture = new OpFixture(device);
+        (TensorView x, TensorView n, TensorView y) = Operands(fixture, count, shift);
         var sample = new Sample(3);
         float[] dY = sample.Floats(count), startX = sample.Floats(count), startN = sample.Floats(count);
         fixture.Want(x);
@@ -63,11 +68,12 @@ public sealed class AddTests
         Assert.Equal([.. dY.Zip(startN, (d, s) => d + s)], gradients[1]);
     }
 
-    [Fact]
-    public void An_input_added_to_itself_gets_the_gradient_twice()
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void An_input_added_to_itself_gets_the_gradient_twice(string device)
     {
-        using var fixture = new OpFixture();
-        (TensorView x, _, TensorView y) = Operands(fixture, 33);
+        using var fixture = new OpFixture(device);
+        (TensorView x, _, TensorView y) = Operands(fixture, 33, shift: 0);
         float[] dY = new Sample(4).Floats(33);
         fixture.Want(x);
 
@@ -94,7 +100,7 @@ public sealed class AddTests
         float[] Run(int threads)
         {
             using var fixture = new OpFixture(threads);
-            (TensorView x, TensorView n, TensorView y) = Operands(fixture, 70_001);
+            (TensorView x, TensorView n, TensorView y) = Operands(fixture, 70_001, shift: 0);
             Add.Forward(x, n, y, null);
             return y.ToFloats();
         }
@@ -102,10 +108,10 @@ public sealed class AddTests
         Assert.Equal(Run(1), Run(3));
     }
 
-    private static (TensorView X, TensorView N, TensorView Y) Operands(OpFixture fixture, int count)
+    private static (TensorView X, TensorView N, TensorView Y) Operands(OpFixture fixture, int count, int shift)
     {
         var sample = new Sample(1);
         var shape = new Shape(count);
-        return (fixture.Of(shape, sample.Floats(count)), fixture.Of(shape, sample.Floats(count)), fixture.Empty(shape));
+        return (fixture.Of(shape, sample.Floats(count), shift), fixture.Of(shape, sample.Floats(count), shift), fixture.Empty(shape, shift));
     }
 }

@@ -7,32 +7,37 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class AveragePoolTests
 {
-    // Images, grid side, kernel, columns: one; primes with a remainder at the edges; one past a vector; Gemma's kernel of four.
-    [Theory]
-    [InlineData(1, 1, 1, 1)]
-    [InlineData(2, 7, 3, 5)]
-    [InlineData(3, 4, 2, 33)]
-    [InlineData(1, 16, 4, 131)]
-    public void Forward_matches_the_reference(int images, int side, int kernel, int columns)
-    {
-        using var fixture = new OpFixture();
-        float[] x = new Sample(1).Floats(images * side * side * columns);
-        TensorView y = fixture.Empty(Pooled(images, side, kernel, columns));
+    // Images, grid side, kernel, columns, floats past an aligned address: one; primes with a remainder at the edges; one past a vector;
+    // Gemma's kernel of four; whole vectors, aligned and not.
+    public static IEnumerable<(string, int, int, int, int, int)> Shapes =>
+        from row in TestDevices.Spread<(int Images, int Side, int Kernel, int Columns, int Shift)>(
+            [(1, 1, 1, 1, 0), (2, 7, 3, 5, 0), (3, 4, 2, 33, 0), (1, 16, 4, 131, 0), (2, 8, 4, 516, 0), (2, 5, 2, 12, 1)])
+        select (row.Device, row.Case.Images, row.Case.Side, row.Case.Kernel, row.Case.Columns, row.Case.Shift);
 
-        AveragePool.Forward(fixture.Of(new Shape(images, side * side, columns), x), side, kernel, y, null);
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Forward_matches_the_reference(string device, int images, int side, int kernel, int columns, int shift)
+    {
+        using var fixture = new OpFixture(device);
+        float[] x = new Sample(1).Floats(images * side * side * columns);
+        TensorView y = fixture.Empty(Pooled(images, side, kernel, columns), shift);
+
+        AveragePool.Forward(fixture.Of(new Shape(images, side * side, columns), x, shift), side, kernel, y, null);
 
         double[] expected = AveragePoolReference.Forward<double, RealFunctions>(Sample.Widen(x), side, kernel, columns);
         Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(kernel * kernel));
     }
 
+    public static IEnumerable<(string, int, int, int, int, bool)> BackwardShapes =>
+        from row in TestDevices.Spread<(int Images, int Side, int Kernel, int Columns, bool Accumulate)>(
+            [(1, 1, 1, 1, false), (2, 7, 3, 5, false), (2, 7, 3, 5, true), (1, 4, 2, 33, true), (2, 5, 2, 8, false), (2, 5, 2, 8, true)])
+        select (row.Device, row.Case.Images, row.Case.Side, row.Case.Kernel, row.Case.Columns, row.Case.Accumulate);
+
     [Theory]
-    [InlineData(1, 1, 1, 1, false)]
-    [InlineData(2, 7, 3, 5, false)]
-    [InlineData(2, 7, 3, 5, true)]
-    [InlineData(1, 4, 2, 33, true)]
-    public void Backward_matches_the_complex_step(int images, int side, int kernel, int columns, bool accumulate)
+    [MemberData(nameof(BackwardShapes))]
+    public void Backward_matches_the_complex_step(string device, int images, int side, int kernel, int columns, bool accumulate)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(2);
         int count = images * side * side * columns;
         Shape pooled = Pooled(images, side, kernel, columns);

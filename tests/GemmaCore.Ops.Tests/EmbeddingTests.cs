@@ -6,30 +6,25 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class EmbeddingTests
 {
-    private static readonly DType[] Types = [DType.F32, DType.BF16, DType.F16];
-
-    // Tokens and width: one; primes; one past a vector; one past a row block's worth.
-    public static TheoryData<DType, int, int> Cases
-    {
-        get
-        {
-            var data = new TheoryData<DType, int, int>();
-            foreach (DType type in Types)
-                foreach ((int tokens, int columns) in new[] { (1, 1), (3, 7), (2, 33), (129, 131) }) data.Add(type, tokens, columns);
-            return data;
-        }
-    }
+    // Tokens, width, floats of y past an aligned address: one; primes; one past a vector; one past a row block's worth; whole vectors, several turns
+    // of a block, aligned and not.
+    public static IEnumerable<(string, DType, int, int, int)> Cases =>
+        from row in TestDevices.Spread<(DType Type, int Tokens, int Columns, int Shift)>(
+            from type in new[] { DType.F32, DType.BF16, DType.F16 }
+            from size in new (int Tokens, int Columns, int Shift)[] { (1, 1, 0), (3, 7, 0), (2, 33, 0), (129, 131, 0), (3, 1160, 0), (3, 40, 1) }
+            select (type, size.Tokens, size.Columns, size.Shift))
+        select (row.Device, row.Case.Type, row.Case.Tokens, row.Case.Columns, row.Case.Shift);
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Forward_matches_the_reference(DType type, int tokens, int columns)
+    public void Forward_matches_the_reference(string device, DType type, int tokens, int columns, int shift)
     {
         const int vocabulary = 11;
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(1);
         TensorView table = fixture.Weights(new Shape(vocabulary, columns), sample.Floats(vocabulary * columns), type);
         int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => sample.Below(vocabulary))];
-        TensorView y = fixture.Empty(new Shape(tokens, columns));
+        TensorView y = fixture.Empty(new Shape(tokens, columns), shift);
 
         Embedding.Forward(fixture.Ints(ids), table, 11.3125f, y);
 
@@ -65,6 +60,20 @@ public sealed class EmbeddingTests
         var error = Assert.Throws<ShapeException>(
             () => Embedding.Forward(fixture.Ints(0, id), fixture.Empty(new Shape(5, 3)), 1, fixture.Empty(new Shape(2, 3))));
         Assert.Contains($"id {id} at row 1 is not in the table of 5 rows", error.Message, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string> Cards => [.. TestDevices.Cards()];
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void An_id_outside_the_table_makes_a_row_of_NaN_on_a_card(string device)
+    {
+        using var fixture = new OpFixture(device);
+        TensorView y = fixture.Of(new Shape(3, 2), new float[6]);
+
+        Embedding.Forward(fixture.Ints(5, 1, -1), fixture.Of(new Shape(5, 2), [0, 0, 1, 2, 0, 0, 0, 0, 0, 0]), 1, y);
+
+        Assert.Equal([float.NaN, float.NaN, 1, 2, float.NaN, float.NaN], y.ToFloats());
     }
 
     [Fact]

@@ -7,41 +7,48 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class GluTests
 {
-    // One; a prime; one past a vector; one past a block of 16 K.
-    public static MatrixTheoryData<Activation, int> Cases => new(Enum.GetValues<Activation>(), [1, 7, 33, (16 << 10) + 1]);
+    // Elements, floats past an aligned address: one; a prime; one past a vector; one past a block of 16 K; whole vectors off alignment.
+    public static IEnumerable<(string, Activation, int, int)> Cases =>
+        from row in TestDevices.Spread<(Activation Activation, int Count, int Shift)>(
+            from activation in Enum.GetValues<Activation>()
+            from size in new (int Count, int Shift)[] { (1, 0), (7, 0), (33, 0), ((16 << 10) + 1, 0), (36, 1) }
+            select (activation, size.Count, size.Shift))
+        select (row.Device, row.Case.Activation, row.Case.Count, row.Case.Shift);
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Forward_matches_the_reference(Activation activation, int count)
+    public void Forward_matches_the_reference(string device, Activation activation, int count, int shift)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(1);
+        var shape = new Shape(1, count);
         float[] gate = sample.Floats(count, -6, 6), up = sample.Floats(count);
-        TensorView y = fixture.Empty(new Shape(1, count)), inPlace = fixture.Of(new Shape(1, count), gate);
+        TensorView y = fixture.Empty(shape, shift), inPlace = fixture.Of(shape, gate, shift), other = fixture.Of(shape, up, shift);
 
-        Glu.Forward(inPlace, fixture.Of(new Shape(1, count), up), activation, y, null);
-        Glu.Forward(inPlace, fixture.Of(new Shape(1, count), up), activation, inPlace, null);
+        Glu.Forward(inPlace, other, activation, y, null);
+        Glu.Forward(inPlace, other, activation, inPlace, null);
 
         double[] expected = GluReference.Forward<double, RealFunctions>(Sample.Widen(gate), Sample.Widen(up), activation);
         Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(1));
         Assert.Equal(y.ToFloats(), inPlace.ToFloats());
     }
 
+    public static IEnumerable<(string, Activation, int, int, bool)> BackwardCases =>
+        from row in TestDevices.Spread<(Activation Activation, int Count, int Shift, bool Accumulate)>(
+            [(Activation.GeluTanh, 1, 0, false), (Activation.GeluTanh, 67, 0, true), (Activation.Silu, 7, 0, false), (Activation.Silu, 67, 0, true),
+             (Activation.QuickGelu, 33, 0, false), (Activation.QuickGelu, 67, 0, true), (Activation.GeluTanh, 36, 1, true)])
+        select (row.Device, row.Case.Activation, row.Case.Count, row.Case.Shift, row.Case.Accumulate);
+
     [Theory]
-    [InlineData(Activation.GeluTanh, 1, false)]
-    [InlineData(Activation.GeluTanh, 67, true)]
-    [InlineData(Activation.Silu, 7, false)]
-    [InlineData(Activation.Silu, 67, true)]
-    [InlineData(Activation.QuickGelu, 33, false)]
-    [InlineData(Activation.QuickGelu, 67, true)]
-    public void Backward_matches_the_complex_step(Activation activation, int count, bool accumulate)
+    [MemberData(nameof(BackwardCases))]
+    public void Backward_matches_the_complex_step(string device, Activation activation, int count, int shift, bool accumulate)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(2);
         var shape = new Shape(1, count);
         float[] gate = sample.Floats(count, -6, 6), up = sample.Floats(count), dY = sample.Floats(count);
         float[] start = accumulate ? sample.Floats(count) : new float[count];
-        TensorView g = fixture.Of(shape, gate), u = fixture.Of(shape, up), y = fixture.Empty(shape);
+        TensorView g = fixture.Of(shape, gate, shift), u = fixture.Of(shape, up, shift), y = fixture.Empty(shape, shift);
         fixture.Want(g);
         fixture.Want(u);
 
@@ -59,14 +66,15 @@ public sealed class GluTests
         Assert.InRange(Tolerance.RelativeError(gradients[1], (double[])[.. dUp.Zip(start, (d, s) => d + s)]), 0, Tolerance.Float32(1));
     }
 
+    public static IEnumerable<(string, bool)> OneInput => from row in TestDevices.Spread<bool>([true, false]) select (row.Device, row.Case);
+
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void One_input_alone_may_want_its_gradient(bool wantGate)
+    [MemberData(nameof(OneInput))]
+    public void One_input_alone_may_want_its_gradient(string device, bool wantGate)
     {
         float[] Gradient(bool both)
         {
-            using var fixture = new OpFixture();
+            using var fixture = new OpFixture(device);
             var sample = new Sample(3);
             var shape = new Shape(1, 21);
             TensorView g = fixture.Of(shape, sample.Floats(21)), u = fixture.Of(shape, sample.Floats(21)), y = fixture.Empty(shape);

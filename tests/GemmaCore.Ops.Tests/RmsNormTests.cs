@@ -9,40 +9,48 @@ public sealed class RmsNormTests
 {
     private const float Eps = 1e-6f;
 
-    // Rows and columns: one, a prime, one past a vector, one past a row block's worth.
-    public static TheoryData<int, int> Shapes => new() { { 1, 1 }, { 3, 7 }, { 2, 17 }, { 5, 33 }, { 129, 131 } };
+    // Rows, columns, floats past an aligned address: one; a prime; one past a vector; one past a row block's worth; whole vectors, aligned and not;
+    // the widest row of a warp; one past it; a row of several turns of a block.
+    public static IEnumerable<(string, int, int, int)> Shapes =>
+        from row in TestDevices.Spread<(int Rows, int Columns, int Shift)>(
+            [(1, 1, 0), (3, 7, 0), (2, 17, 0), (5, 33, 0), (129, 131, 0), (5, 256, 0), (5, 256, 1), (3, 1152, 0), (2, 1153, 0), (2, 2560, 0)])
+        select (row.Device, row.Case.Rows, row.Case.Columns, row.Case.Shift);
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Forward_matches_the_reference(int rows, int columns)
+    public void Forward_matches_the_reference(string device, int rows, int columns, int shift)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(1);
+        var shape = new Shape(rows, columns);
         float[] x = sample.Floats(rows * columns), w = sample.Floats(columns);
-        TensorView y = fixture.Empty(new Shape(rows, columns));
+        TensorView y = fixture.Empty(shape, shift);
 
-        RmsNorm.Forward(fixture.Of(new Shape(rows, columns), x), fixture.Of(new Shape(columns), w), Eps, 1, y, null);
+        RmsNorm.Forward(fixture.Of(shape, x, shift), fixture.Of(new Shape(columns), w, shift), Eps, 1, y, null);
 
         double[] expected = RmsNormReference.Forward<double, RealFunctions>(Sample.Widen(x), Sample.Widen(w), Eps, 1);
         Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(columns));
     }
 
-    // The complex step is quadratic in the element count. The large eps keeps a single-column row from cancelling to nothing.
+    // The complex step is quadratic in the element count.
+    public static IEnumerable<(string, int, int, int)> SmallShapes =>
+        from row in TestDevices.Spread<(int Rows, int Columns, int Shift)>([(1, 1, 0), (3, 7, 0), (2, 17, 0), (5, 33, 0), (5, 36, 0), (5, 36, 1), (1, 1156, 0)])
+        select (row.Device, row.Case.Rows, row.Case.Columns, row.Case.Shift);
+
+    // The large eps keeps a single-column row from cancelling to nothing.
     [Theory]
-    [InlineData(1, 1)]
-    [InlineData(3, 7)]
-    [InlineData(2, 17)]
-    [InlineData(5, 33)]
-    public void Backward_matches_the_complex_step(int rows, int columns)
+    [MemberData(nameof(SmallShapes))]
+    public void Backward_matches_the_complex_step(string device, int rows, int columns, int shift)
     {
         const float eps = 0.1f;
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(2);
+        var shape = new Shape(rows, columns);
         float[] x = sample.Floats(rows * columns), w = sample.Floats(columns), dY = sample.Floats(rows * columns);
-        TensorView input = fixture.Of(new Shape(rows, columns), x), y = fixture.Empty(new Shape(rows, columns));
+        TensorView input = fixture.Of(shape, x, shift), y = fixture.Empty(shape, shift);
         fixture.Want(input);
 
-        RmsNorm.Forward(input, fixture.Of(new Shape(columns), w), eps, 0, y, fixture.Tape);
+        RmsNorm.Forward(input, fixture.Of(new Shape(columns), w, shift), eps, 0, y, fixture.Tape);
         float[] dX = fixture.Backward(y, dY, input)[0];
 
         double[] expected = ComplexStep.Gradient(
@@ -50,27 +58,30 @@ public sealed class RmsNormTests
         Assert.InRange(Tolerance.RelativeError(dX, expected), 0, Tolerance.Float32(columns));
     }
 
-    [Fact]
-    public void Backward_adds_to_a_gradient_that_is_already_there()
+    public static IEnumerable<(string, int)> Widths =>
+        from row in TestDevices.Spread<int>([19, 1156]) select (row.Device, row.Case);
+
+    [Theory]
+    [MemberData(nameof(Widths))]
+    public void Backward_adds_to_a_gradient_that_is_already_there(string device, int columns)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(3);
-        var shape = new Shape(2, 19);
-        TensorView input = fixture.Of(shape, sample.Floats(38)), w = fixture.Of(new Shape(19), sample.Floats(19));
+        var shape = new Shape(2, columns);
+        TensorView input = fixture.Of(shape, sample.Floats(2 * columns)), w = fixture.Of(new Shape(columns), sample.Floats(columns));
         TensorView y1 = fixture.Empty(shape), y2 = fixture.Empty(shape);
         fixture.Want(input);
-        float[] dY = sample.Floats(38);
+        float[] dY = sample.Floats(2 * columns), start = input.ToFloats(), gain = w.ToFloats();
 
         RmsNorm.Forward(input, w, Eps, 1, y1, fixture.Tape);
         RmsNorm.Forward(input, w, Eps, 1, y2, fixture.Tape);
         fixture.Tape.GradientFor(y2, out _).CopyFrom(dY);
         float[] twice = fixture.Backward(y1, dY, input)[0];
 
-        using var single = new OpFixture();
-        TensorView again = single.Of(shape, input.ToFloats()), y = single.Empty(shape);
-        single.Want(again);
-        RmsNorm.Forward(again, single.Of(new Shape(19), w.ToFloats()), Eps, 1, y, single.Tape);
-        float[] once = single.Backward(y, dY, again)[0];
+        TensorView again = fixture.Of(shape, start), y = fixture.Empty(shape);
+        fixture.Want(again);
+        RmsNorm.Forward(again, fixture.Of(new Shape(columns), gain), Eps, 1, y, fixture.Tape);
+        float[] once = fixture.Backward(y, dY, again)[0];
         Assert.Equal(Array.ConvertAll(once, v => v + v), twice);
     }
 

@@ -6,21 +6,23 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class ScaleColumnsTests
 {
-    // One; a prime; one past a vector; one past a row block's worth.
-    [Theory]
-    [InlineData(1, 1, true)]
-    [InlineData(3, 7, false)]
-    [InlineData(2, 33, true)]
-    [InlineData(129, 131, true)]
-    [InlineData(129, 131, false)]
-    public void Forward_matches_the_reference(int rows, int columns, bool biased)
-    {
-        using var fixture = new OpFixture();
-        var sample = new Sample(1);
-        float[] before = sample.Floats(rows * columns), scale = sample.Floats(columns), bias = biased ? sample.Floats(columns) : [];
-        TensorView y = fixture.Of(new Shape(rows, columns), before);
+    // One; a prime; one past a vector; one past a row block's worth; whole vectors, several turns of a block, aligned and not.
+    public static IEnumerable<(string, int, int, int, bool)> Shapes =>
+        from row in TestDevices.Spread<(int Rows, int Columns, int Shift, bool Biased)>(
+            [(1, 1, 0, true), (3, 7, 0, false), (2, 33, 0, true), (129, 131, 0, true), (129, 131, 0, false), (3, 1280, 0, true), (3, 1280, 0, false), (3, 68, 1, true)])
+        select (row.Device, row.Case.Rows, row.Case.Columns, row.Case.Shift, row.Case.Biased);
 
-        ScaleColumns.Forward(y, fixture.Of(new Shape(columns), scale), biased ? fixture.Of(new Shape(columns), bias) : default);
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Forward_matches_the_reference(string device, int rows, int columns, int shift, bool biased)
+    {
+        using var fixture = new OpFixture(device);
+        var sample = new Sample(1);
+        var row = new Shape(columns);
+        float[] before = sample.Floats(rows * columns), scale = sample.Floats(columns), bias = biased ? sample.Floats(columns) : [];
+        TensorView y = fixture.Of(new Shape(rows, columns), before, shift);
+
+        ScaleColumns.Forward(y, fixture.Of(row, scale, shift), biased ? fixture.Of(row, bias, shift) : default);
 
         double[] expected = ScaleColumnsReference.Forward(Sample.Widen(before), Sample.Widen(scale), Sample.Widen(bias));
         Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(1));

@@ -7,32 +7,38 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class ScatterRowsTests
 {
-    // Rows of y, rows put, columns: one; primes; one past a vector; one past a row block's worth.
-    public static TheoryData<int, int, int> Shapes => new() { { 1, 1, 1 }, { 5, 3, 7 }, { 9, 8, 33 }, { 300, 129, 131 } };
+    // Rows of y, rows put, columns, floats past an aligned address: one; primes; one past a vector; one past a row block's worth; whole vectors,
+    // several turns of a block, aligned and not.
+    public static IEnumerable<(string, int, int, int, int)> Shapes =>
+        from row in TestDevices.Spread<(int Rows, int Put, int Columns, int Shift)>(
+            [(1, 1, 1, 0), (5, 3, 7, 0), (9, 8, 33, 0), (300, 129, 131, 0), (5, 4, 516, 0), (5, 4, 36, 1)])
+        select (row.Device, row.Case.Rows, row.Case.Put, row.Case.Columns, row.Case.Shift);
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Forward_matches_the_reference(int rows, int put, int columns)
+    public void Forward_matches_the_reference(string device, int rows, int put, int columns, int shift)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(1);
         float[] source = sample.Floats(put * columns), before = sample.Floats(rows * columns);
         int[] list = Distinct(rows, put);
-        TensorView y = fixture.Of(new Shape(rows, columns), before);
+        TensorView y = fixture.Of(new Shape(rows, columns), before, shift);
 
-        ScatterRows.Forward(fixture.Of(new Shape(put, columns), source), fixture.Ints(list), y, null);
+        ScatterRows.Forward(fixture.Of(new Shape(put, columns), source, shift), fixture.Ints(list), y, null);
 
         Assert.Equal(ScatterRowsReference.Forward(source, list, before, columns), y.ToFloats());
     }
 
+    public static IEnumerable<(string, int, int, int, bool)> BackwardShapes =>
+        from row in TestDevices.Spread<(int Rows, int Put, int Columns, bool Accumulate)>(
+            [(1, 1, 1, false), (5, 3, 7, true), (9, 8, 33, false), (9, 8, 33, true), (5, 4, 12, false), (5, 4, 12, true)])
+        select (row.Device, row.Case.Rows, row.Case.Put, row.Case.Columns, row.Case.Accumulate);
+
     [Theory]
-    [InlineData(1, 1, 1, false)]
-    [InlineData(5, 3, 7, true)]
-    [InlineData(9, 8, 33, false)]
-    [InlineData(9, 8, 33, true)]
-    public void Backward_matches_the_complex_step(int rows, int put, int columns, bool accumulate)
+    [MemberData(nameof(BackwardShapes))]
+    public void Backward_matches_the_complex_step(string device, int rows, int put, int columns, bool accumulate)
     {
-        using var fixture = new OpFixture();
+        using var fixture = new OpFixture(device);
         var sample = new Sample(2);
         float[] source = sample.Floats(put * columns), before = sample.Floats(rows * columns), dY = sample.Floats(rows * columns);
         float[] start = accumulate ? sample.Floats(put * columns) : new float[put * columns];
@@ -64,6 +70,20 @@ public sealed class ScatterRowsTests
         var error = Assert.Throws<ShapeException>(() => ScatterRows.Forward(fixture.Empty(new Shape(2, 3)), fixture.Ints(0, row), y, null));
         Assert.Contains($"rows[1] is {row}, but there are 4 rows", error.Message, StringComparison.Ordinal);
         Assert.Equal(new float[12], y.ToFloats());
+    }
+
+    public static TheoryData<string> Cards => [.. TestDevices.Cards()];
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_row_that_is_not_there_is_passed_over_on_a_card(string device)
+    {
+        using var fixture = new OpFixture(device);
+        TensorView y = fixture.Of(new Shape(2, 2), [1, 2, 3, 4]);
+
+        ScatterRows.Forward(fixture.Of(new Shape(3, 2), [5, 6, 7, 8, 9, 10]), fixture.Ints(2, 1, -1), y, null);
+
+        Assert.Equal([1, 2, 7, 8], y.ToFloats());
     }
 
     [Fact]

@@ -36,6 +36,15 @@ public sealed class OpFixture : IDisposable
 
     public TensorView Of(Shape shape, float[] values) => Keep(DeviceBuffer.Of(Device, shape, values));
 
+    /// <summary>The same, but starting <paramref name="shift"/> floats past an address that vectors can be read from.</summary>
+    public TensorView Of(Shape shape, float[] values, int shift)
+    {
+        TensorView whole = Empty(new Shape(values.Length + shift));
+        TensorView view = whole.Slice(shift, values.Length).Reshape(shape);
+        view.CopyFrom(values);
+        return view;
+    }
+
     /// <summary>A weight as checkpoints store it: values rounded to f32, bf16 or f16.</summary>
     public TensorView Weights(Shape shape, float[] values, DType type)
     {
@@ -55,6 +64,9 @@ public sealed class OpFixture : IDisposable
         view.CopyFrom(nothing);
         return view;
     }
+
+    /// <summary>Uninitialised, starting <paramref name="shift"/> floats past an address that vectors can be written to.</summary>
+    public TensorView Empty(Shape shape, int shift) => Empty(new Shape((int)shape.ElementCount + shift)).Slice(shift, (int)shape.ElementCount).Reshape(shape);
 
     public TensorView Ints(params int[] values)
     {

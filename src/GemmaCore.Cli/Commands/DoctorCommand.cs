@@ -25,7 +25,7 @@ internal static class DoctorCommand
         {
             JsonObject report = Examine();
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJsonString());
-            else foreach ((string name, JsonNode? value) in report) Console.WriteLine($"{name,-18}{Show(value)}");
+            else Print(report, "");
             return 0;
         });
         return command;
@@ -42,7 +42,7 @@ internal static class DoctorCommand
         ["cpu_path"] = Vector512.IsHardwareAccelerated && Avx512F.IsSupported ? "avx512" : Avx2.IsSupported && Fma.IsSupported ? "avx2" : "portable",
         ["precision"] = "fp32 arithmetic on weights in their stored type",
         ["memory_gib"] = Math.Round(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30), 1),
-        ["cuda"] = "not part of this build; everything runs on the CPU",
+        ["cuda"] = CudaReport.Examine(),
         ["hub_cache"] = EnvironmentVariables.HubCache + (Directory.Exists(EnvironmentVariables.HubCache) ? "" : " (does not exist yet)"),
         ["hub_login"] = HubLogin(),
         ["environment"] = new JsonObject(EnvironmentVariables.Names
@@ -88,4 +88,24 @@ internal static class DoctorCommand
         JsonObject map => map.Count == 0 ? "none of ours set" : string.Join(' ', map.Select(item => $"{item.Key}={item.Value}")),
         _ => value?.ToString() ?? "",
     };
+
+    // One line per fact; what belongs to a card is indented under it.
+    private static void Print(JsonObject report, string indent)
+    {
+        foreach ((string name, JsonNode? value) in report)
+        {
+            switch (value)
+            {
+                case JsonObject map when name == "cuda":
+                    Print(map, "cuda ");
+                    break;
+                case JsonArray cards when name == "cards":
+                    foreach (JsonNode? card in cards) Print(card!.AsObject(), "     ");
+                    break;
+                default:
+                    Console.WriteLine($"{indent + name,-18}{Show(value)}");
+                    break;
+            }
+        }
+    }
 }

@@ -7,7 +7,8 @@ namespace GemmaCore.Models.Decoder;
 /// <param name="Cos">[T, H/2].</param>
 /// <param name="Sin">[T, H/2].</param>
 /// <param name="Keys">Visible key interval per token.</param>
-public readonly record struct LayerStep(TensorView Cos, TensorView Sin, KeyIntervals Keys);
+/// <param name="CacheRows">[T] i32: where each token's key and value go in its sequence's cache; default when no sequence has one.</param>
+public readonly record struct LayerStep(TensorView Cos, TensorView Sin, KeyIntervals Keys, TensorView CacheRows);
 
 /// <summary>
 /// One pass over a <see cref="TokenBatch"/>: tables and masks, computed once for each kind of layer and shared by all layers of that kind.
@@ -59,9 +60,10 @@ public sealed class DecoderStep
             }
 
             var shape = new Shape(batch.TokenCount, _frequencies[layer].Length);
-            TensorView cos = arena.Take(shape), sin = arena.Take(shape);
-            Rope.FillTable(positions, _frequencies[layer], cos, sin);
-            Layers[layer] = new LayerStep(cos, sin, batch.UploadIntervals(arena, _windows[layer]));
+            TensorView cos = arena.Take(shape), sin = arena.Take(shape), frequencies = arena.Take(new Shape(shape.Columns));
+            frequencies.CopyFrom(_frequencies[layer]);
+            Rope.FillTable(positions, frequencies, cos, sin);
+            Layers[layer] = new LayerStep(cos, sin, batch.UploadIntervals(arena, _windows[layer]), batch.UploadCacheRows(arena, layer));
         }
     }
 
@@ -83,7 +85,11 @@ public sealed class DecoderStep
     public void Store(int layer, TensorView keys, TensorView values)
     {
         foreach (TokenBatch.Sequence sequence in _batch!.Sequences)
-            sequence.Cache?.Append(layer, keys.Slice(sequence.FirstRow, sequence.RowCount), values.Slice(sequence.FirstRow, sequence.RowCount));
+        {
+            if (sequence.Cache is not { } cache) continue;
+            (int first, int count) = (sequence.FirstRow, sequence.RowCount);
+            cache.Append(layer, keys.Slice(first, count), values.Slice(first, count), Layers[layer].CacheRows.Slice(first, count));
+        }
     }
 
     /// <summary>Ends the pass: every cache now holds its new tokens.</summary>

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -18,6 +19,7 @@ public static partial class Activate
         Require.That(!track || y.Pointer != x.Pointer, "Activate.Forward",
             $"y must not be x when a tape records, got the same memory for {y}");
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, activation, y);
+        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, activation, y);
         else throw Require.NoSuchDevice("Activate.Forward", x.Device);
         if (track) Record(x, activation, y, tape!);
     }
@@ -32,6 +34,7 @@ public static partial class Activate
         TensorView dY = tape.GradientOf(y);
         TensorView dX = tape.GradientFor(x, out bool accumulate);
         if (x.Device is CpuDevice cpu) BackwardCpu(cpu, x, activation, dY, dX, accumulate);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, x, activation, dY, dX, accumulate);
         else throw Require.NoSuchDevice("Activate.Backward", x.Device);
     }
 }

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -38,6 +39,7 @@ public static partial class AdamwUpdate
             (float)(1 / Math.Sqrt(1 - Math.Pow(beta2, step))),
             beta1, beta2, eps, gradientScale);
         if (parameter.Device is CpuDevice cpu) ApplyCpu(cpu, parameter, gradient, m, v, rates);
+        else if (parameter.Device is CudaDevice cuda) ApplyCuda(cuda, parameter, gradient, m, v, rates);
         else throw Require.NoSuchDevice(operation, parameter.Device);
     }
 

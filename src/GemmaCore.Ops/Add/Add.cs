@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -19,12 +20,13 @@ public static partial class Add
         Require.That(!(trackX || trackN) || (y.Pointer != x.Pointer && y.Pointer != n.Pointer), "Add.Forward",
             $"y must not be x or n when a tape records, got the same memory for {y}");
         if (x.Device is CpuDevice cpu) SumCpu(cpu, x, n, y);
+        else if (x.Device is CudaDevice cuda) SumCuda(cuda, x, n, y);
         else throw Require.NoSuchDevice("Add.Forward", x.Device);
         if (trackX || trackN) Record(x, trackX, n, trackN, y, tape!);
     }
 
     // Apart from Forward: a lambda there would allocate its closure in inference too.
-    private static void Record(TensorView x, bool trackX, TensorView n, bool trackN, TensorView y, Tape tape) =>
+    internal static void Record(TensorView x, bool trackX, TensorView n, bool trackN, TensorView y, Tape tape) =>
         tape.Record("add", y, () => Backward(x, trackX, n, trackN, y, tape));
 
     // dX = dY and dN = dY. The last of the two to be served takes over dY's memory if it has none yet; the first needs a copy.
@@ -39,8 +41,19 @@ public static partial class Add
     {
         TensorView dY = tape.GradientOf(y);
         TensorView dInput = tape.GradientFor(input, out bool accumulate);
-        if (input.Device is not CpuDevice cpu) throw Require.NoSuchDevice("Add.Backward", input.Device);
-        if (accumulate) SumCpu(cpu, dInput, dY, dInput);
-        else CopyCpu(cpu, dY, dInput);
+        if (input.Device is CpuDevice cpu)
+        {
+            if (accumulate) SumCpu(cpu, dInput, dY, dInput);
+            else CopyCpu(cpu, dY, dInput);
+        }
+        else if (input.Device is CudaDevice cuda)
+        {
+            if (accumulate) SumCuda(cuda, dInput, dY, dInput);
+            else cuda.Copy(dY, dInput);
+        }
+        else
+        {
+            throw Require.NoSuchDevice("Add.Backward", input.Device);
+        }
     }
 }

@@ -11,7 +11,11 @@ public static unsafe partial class AveragePool
         Run(cpu, x, side, kernel, y, backward: false);
     }
 
-    private static void BackwardCpu(CpuDevice cpu, TensorView dY, int side, int kernel, TensorView dX) => Run(cpu, dX, side, kernel, dY, backward: true);
+    private static void BackwardCpu(CpuDevice cpu, TensorView dY, int side, int kernel, TensorView dX, bool accumulate)
+    {
+        if (!accumulate) cpu.Clear(dX);
+        Run(cpu, dX, side, kernel, dY, backward: true);
+    }
 
     private static void Run(CpuDevice cpu, TensorView grid, int side, int kernel, TensorView pooled, bool backward)
     {

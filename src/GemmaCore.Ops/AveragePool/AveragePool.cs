@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -19,6 +20,7 @@ public static partial class AveragePool
         Require.That(x.Shape.Rank == 3 && x.Shape[1] == side * side, operation, $"x must be [N, {side * side}, D], got {x}");
         Require.Shape(operation, "y", y, new Shape(x.Shape[0], side / kernel * (side / kernel), x.Shape[2]));
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, side, kernel, y);
+        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, side, kernel, y);
         else throw Require.NoSuchDevice(operation, x.Device);
         if (tape is not null && tape.Tracks(x)) Record(x, side, kernel, y, tape);
     }
@@ -31,8 +33,8 @@ public static partial class AveragePool
     {
         TensorView dY = tape.GradientOf(y);
         TensorView dX = tape.GradientFor(x, out bool accumulate);
-        if (!accumulate) x.Device.Clear(dX);
-        if (x.Device is CpuDevice cpu) BackwardCpu(cpu, dY, side, kernel, dX);
+        if (x.Device is CpuDevice cpu) BackwardCpu(cpu, dY, side, kernel, dX, accumulate);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, dY, side, kernel, dX, accumulate);
         else throw Require.NoSuchDevice("AveragePool.Backward", x.Device);
     }
 }

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -7,10 +8,10 @@ public static partial class Embedding
 {
     /// <summary>Looks up and scales rows.</summary>
     /// <param name="ids">[T] i32.</param>
-    /// <param name="table">[V, D] f32, bf16 or f16; may be unaligned mapped memory.</param>
+    /// <param name="table">[V, D] f32, bf16 or f16; on the CPU it may be unaligned mapped memory.</param>
     /// <param name="scale">Factor on every element (√D for Gemma, gemma3.md §3.1).</param>
     /// <param name="y">[T, D] f32.</param>
-    /// <exception cref="ShapeException">An id is not a row of the table, or shapes do not fit.</exception>
+    /// <exception cref="ShapeException">Shapes do not fit, or an id is not a row of the table. A card, which nobody waits for, makes NaN of such a row instead.</exception>
     public static void Forward(TensorView ids, TensorView table, float scale, TensorView y)
     {
         const string operation = "Embedding.Forward";
@@ -19,6 +20,7 @@ public static partial class Embedding
         Require.Shape(operation, "y", y, new Shape(y.Shape[0], table.Shape[1]));
         Require.Ints(operation, "ids", ids, y.Shape[0]);
         if (y.Device is CpuDevice cpu) ForwardCpu(cpu, ids, table, scale, y);
+        else if (y.Device is CudaDevice cuda) ForwardCuda(cuda, ids, table, scale, y);
         else throw Require.NoSuchDevice(operation, y.Device);
     }
 }

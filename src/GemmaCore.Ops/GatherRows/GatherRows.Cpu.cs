@@ -12,8 +12,9 @@ public static unsafe partial class GatherRows
     }
 
     // One part: a row may be listed twice, and two threads must not add to it at once.
-    private static void BackwardCpu(TensorView dY, TensorView rows, TensorView dX)
+    private static void BackwardCpu(CpuDevice cpu, TensorView dY, TensorView rows, TensorView dX, bool accumulate)
     {
+        if (!accumulate) cpu.Clear(dX);
         var work = new RowCopies { Listed = dY.Floats, All = dX.Floats, Rows = rows.Ints, Count = dY.Shape[0], Columns = dY.Shape[1], Add = true };
         for (int i = 0; i < RowBlocks.Count(work.Count, work.Columns); i++) work.Execute(i);
     }

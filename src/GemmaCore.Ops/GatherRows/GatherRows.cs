@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -7,7 +8,7 @@ public static partial class GatherRows
 {
     /// <summary>Copies the listed rows.</summary>
     /// <param name="x">[T, D] f32.</param>
-    /// <param name="rows">[R] i32, each below T.</param>
+    /// <param name="rows">[R] i32, each below T. The CPU refuses others; a card, which nobody waits for, makes NaN of such a row.</param>
     /// <param name="y">[R, D] f32.</param>
     /// <param name="tape">Null in inference.</param>
     public static void Forward(TensorView x, TensorView rows, TensorView y, Tape? tape)
@@ -18,6 +19,7 @@ public static partial class GatherRows
         Require.Floats(operation, "y", y);
         Require.Ints(operation, "rows", rows, y.Shape[0]);
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, rows, y);
+        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, rows, y);
         else throw Require.NoSuchDevice(operation, x.Device);
         if (tape is not null && tape.Tracks(x)) Record(x, rows, y, tape);
     }
@@ -29,8 +31,8 @@ public static partial class GatherRows
     {
         TensorView dY = tape.GradientOf(y);
         TensorView dX = tape.GradientFor(x, out bool accumulate);
-        if (!accumulate) x.Device.Clear(dX);
-        if (x.Device is CpuDevice) BackwardCpu(dY, rows, dX);
+        if (x.Device is CpuDevice cpu) BackwardCpu(cpu, dY, rows, dX, accumulate);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, dY, rows, dX, accumulate);
         else throw Require.NoSuchDevice("GatherRows.Backward", x.Device);
     }
 }

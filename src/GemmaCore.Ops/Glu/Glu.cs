@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -21,6 +22,7 @@ public static partial class Glu
         Require.That(!(trackGate || trackUp) || (y.Pointer != gate.Pointer && y.Pointer != up.Pointer), "Glu.Forward",
             $"y must not be gate or up when a tape records, got the same memory for {y}");
         if (gate.Device is CpuDevice cpu) ForwardCpu(cpu, gate, up, activation, y);
+        else if (gate.Device is CudaDevice cuda) ForwardCuda(cuda, gate, up, activation, y);
         else throw Require.NoSuchDevice("Glu.Forward", gate.Device);
         if (trackGate || trackUp) Record(gate, trackGate, up, trackUp, activation, y, tape!);
     }
@@ -38,6 +40,7 @@ public static partial class Glu
         if (trackGate) dGate = tape.GradientFor(gate, out accumulateGate);
         if (trackUp) dUp = tape.GradientFor(up, out accumulateUp);
         if (gate.Device is CpuDevice cpu) BackwardCpu(cpu, gate, up, activation, dY, dGate, accumulateGate, dUp, accumulateUp);
+        else if (gate.Device is CudaDevice cuda) BackwardCuda(cuda, gate, up, activation, dY, dGate, accumulateGate, dUp, accumulateUp);
         else throw Require.NoSuchDevice("Glu.Backward", gate.Device);
     }
 }

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -25,6 +26,7 @@ public static partial class LayerNorm
         Require.Shape("LayerNorm.Forward", "b", b, new Shape(x.Shape.Columns));
         Require.SameShape("LayerNorm.Forward", "y", y, x);
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, w, b, eps, y);
+        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, w, b, eps, y);
         else throw Require.NoSuchDevice("LayerNorm.Forward", x.Device);
         if (tape is not null && tape.Tracks(x)) Record(x, w, eps, y, tape);
     }
@@ -39,6 +41,7 @@ public static partial class LayerNorm
         TensorView dY = tape.GradientOf(y);
         TensorView dX = tape.GradientFor(x, out bool accumulate);
         if (x.Device is CpuDevice cpu) BackwardCpu(cpu, x, w, eps, dY, dX, accumulate);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, x, w, eps, dY, dX, accumulate);
         else throw Require.NoSuchDevice("LayerNorm.Backward", x.Device);
     }
 }

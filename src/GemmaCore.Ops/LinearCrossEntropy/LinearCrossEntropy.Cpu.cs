@@ -6,23 +6,19 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class LinearCrossEntropy
 {
-    // Loss of one chunk of rows; their dHidden goes to gradient unless that is empty.
-    private static double ChunkCpu(
-        CpuDevice cpu, TensorView hidden, TensorView head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena,
-        TensorView gradient)
-    {
-        int count = rows.Length, columns = hidden.Shape[1], vocabulary = head.Shape[0];
-        TensorView gathered = arena.Take(new Shape(count, columns)), logits = arena.Take(new Shape(count, vocabulary));
-        for (int i = 0; i < count; i++) cpu.Copy(hidden.Slice(rows[i], 1), gathered.Slice(i, 1));
-        Gemm.NT(
-            cpu.Workers, gathered.Floats, (void*)head.Pointer, head.DType, logits.Floats, count, vocabulary, columns, accumulate: false);
+    // Enough rows to pay for unpacking the head's 16-bit weights; logits of 128 rows take 134 MB with Gemma's vocabulary.
+    private const int RowsPerChunkCpu = 128;
 
-        double* losses = stackalloc double[RowsPerChunk];
+    // Loss of one chunk of rows; their logits become gradients when differentiating.
+    private static double LossRowsCpu(CpuDevice cpu, TensorView logits, ReadOnlySpan<int> targets, double gradientScale, bool differentiate)
+    {
+        int count = targets.Length;
+        double* losses = stackalloc double[RowsPerChunkCpu];
         fixed (int* target = targets)
         {
             var inputs = new LossRows
             {
-                Logits = logits.Floats, Targets = target, Losses = losses, Vocabulary = vocabulary, Differentiate = !gradient.IsEmpty,
+                Logits = logits.Floats, Targets = target, Losses = losses, Vocabulary = logits.Shape[1], Differentiate = differentiate,
                 GradientScale = gradientScale,
             };
             if (Avx512F.IsSupported) Run<Vectors512, Vector512<float>>(cpu, inputs, count);
@@ -30,15 +26,20 @@ public static unsafe partial class LinearCrossEntropy
             else Run<Vectors128, Vector128<float>>(cpu, inputs, count);
         }
 
-        if (!gradient.IsEmpty)
-        {
-            Gemm.NN(
-                cpu.Workers, logits.Floats, (void*)head.Pointer, head.DType, gradient.Floats, count, vocabulary, columns, accumulate: false);
-        }
-
         double total = 0;
         for (int i = 0; i < count; i++) total += losses[i];
         return total;
+    }
+
+    private static void BackwardCpu(TensorView gradient, TensorView dLoss, TensorView rows, TensorView dHidden)
+    {
+        float scale = dLoss.Floats[0];
+        int columns = gradient.Shape[1];
+        for (int i = 0; i < gradient.Shape[0]; i++)
+        {
+            float* from = gradient.Floats + (nint)i * columns, to = dHidden.Floats + (nint)rows.Ints[i] * columns;
+            for (int j = 0; j < columns; j++) to[j] += scale * from[j];
+        }
     }
 
     private static void Run<TLanes, TVector>(CpuDevice cpu, in LossRows rows, int count)

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -7,11 +8,8 @@ namespace GemmaCore.Ops;
 /// rows at a time, and their gradient is multiplied back at once, so neither is ever kept for the whole batch.
 /// </summary>
 /// <remarks>Source: arXiv:2410.10989 (loss and gradient in one pass over chunks), arXiv:2411.09009. The head is frozen.</remarks>
-public static unsafe partial class LinearCrossEntropy
+public static partial class LinearCrossEntropy
 {
-    // Enough rows to pay for unpacking the head's 16-bit weights; logits of 128 rows take 134 MB with Gemma's vocabulary.
-    private const int RowsPerChunk = 128;
-
     /// <summary>The summed loss in nats. With a tape, the gradient of gradientScale · loss reaches <paramref name="hidden"/> by Tape.Backward.</summary>
     /// <param name="hidden">[T, D] f32, after the last norm.</param>
     /// <param name="head">[V, D] f32, bf16 or f16.</param>
@@ -26,45 +24,62 @@ public static unsafe partial class LinearCrossEntropy
     {
         ArgumentNullException.ThrowIfNull(arena);
         RequireOperands(hidden, head, rows, targets);
-        if (hidden.Device is not CpuDevice cpu) throw Require.NoSuchDevice("LinearCrossEntropy.Forward", hidden.Device);
         if (rows.Length == 0) return 0;
         bool recorded = tape is not null && tape.Tracks(hidden);
-        TensorView gradient = recorded ? arena.Take(new Shape(rows.Length, head.Shape[1])) : default; // dHidden of the supervised rows
+        Arena.Mark mark = arena.Position;
+        TensorView rowList = arena.TakeInts(rows); // [R]
+        TensorView gradient = recorded ? arena.Take(new Shape(rows.Length, head.Shape[1])) : default; // [R, D]: dHidden of the supervised rows
         TensorView loss = recorded ? arena.Take(new Shape(1)) : default;
-        double total = 0;
-        for (int first = 0; first < rows.Length; first += RowsPerChunk)
-        {
-            int count = Math.Min(RowsPerChunk, rows.Length - first);
-            Arena.Mark mark = arena.Position;
-            total += ChunkCpu(
-                cpu, hidden, head, rows.Slice(first, count), targets.Slice(first, count), gradientScale, arena,
-                recorded ? gradient.Slice(first, count) : default);
-            arena.Rewind(mark);
-        }
-
-        if (recorded) Record(hidden, gradient, loss, rows.ToArray(), total, tape!);
+        if (recorded) mark = arena.Position;
+        double total = Chunks(hidden, head, rowList, targets, gradientScale, arena, gradient);
+        arena.Rewind(mark);
+        if (recorded) Record(hidden, gradient, loss, rowList, total, tape!);
         return total;
     }
 
-    // The loss is the tape's scalar output; as nothing follows it, its gradient is seeded here.
-    private static void Record(TensorView hidden, TensorView gradient, TensorView loss, int[] rows, double total, Tape tape)
+    private static double Chunks(
+        TensorView hidden, TensorView head, TensorView rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, TensorView gradient)
     {
-        loss.Floats[0] = (float)total;
-        tape.Record("linear_cross_entropy", loss, () => Backward(hidden, gradient, loss, rows, tape));
-        tape.GradientFor(loss, out _).Floats[0] = 1;
+        var cuda = hidden.Device as CudaDevice;
+        int rowsPerChunk = cuda is null ? RowsPerChunkCpu : RowsPerChunkCuda(cuda.MultiprocessorCount);
+        TensorView targetIds = cuda is null ? default : arena.TakeInts(targets), losses = cuda is null ? default : arena.Take(new Shape(targets.Length)); // [R]
+        double total = 0;
+        for (int first = 0; first < targets.Length; first += rowsPerChunk)
+        {
+            int count = Math.Min(rowsPerChunk, targets.Length - first);
+            Arena.Mark mark = arena.Position;
+            TensorView gathered = arena.Take(new Shape(count, hidden.Shape[1])), logits = arena.Take(new Shape(count, head.Shape[0]));
+            GatherRows.Forward(hidden, rows.Slice(first, count), gathered, null);
+            Matmul.Forward(gathered, head, default, logits, null);
+            if (hidden.Device is CpuDevice cpu) total += LossRowsCpu(cpu, logits, targets.Slice(first, count), gradientScale, !gradient.IsEmpty);
+            else if (cuda is not null) LossRowsCuda(cuda, logits, targetIds.Slice(first, count), losses.Slice(first, count), gradientScale, !gradient.IsEmpty);
+            else throw Require.NoSuchDevice("LinearCrossEntropy.Forward", hidden.Device);
+            // The logits are their own gradient now: dHidden = dLogits·head.
+            if (!gradient.IsEmpty) Matmul.ForwardInOut(logits, head, gradient.Slice(first, count), null);
+            arena.Rewind(mark);
+        }
+
+        // The card is asked once, after everything has been queued.
+        return cuda is null ? total : SumOfLosses(losses);
     }
 
-    private static void Backward(TensorView hidden, TensorView gradient, TensorView loss, int[] rows, Tape tape)
+    // The loss is the tape's scalar output; as nothing follows it, its gradient is seeded here.
+    private static void Record(TensorView hidden, TensorView gradient, TensorView loss, TensorView rows, double total, Tape tape)
     {
-        float dLoss = tape.GradientOf(loss).Floats[0];
+        loss.CopyFrom([(float)total]);
+        tape.Record("linear_cross_entropy", loss, () => Backward(hidden, gradient, loss, rows, tape));
+        tape.GradientFor(loss, out _).CopyFrom([1]);
+    }
+
+    // dHidden[rows[i]] += dLoss·gradient[i]
+    private static void Backward(TensorView hidden, TensorView gradient, TensorView loss, TensorView rows, Tape tape)
+    {
+        TensorView dLoss = tape.GradientOf(loss);
         TensorView dHidden = tape.GradientFor(hidden, out bool accumulate);
         if (!accumulate) hidden.Device.Clear(dHidden);
-        int columns = hidden.Shape[1];
-        for (int i = 0; i < rows.Length; i++)
-        {
-            float* from = gradient.Floats + (nint)i * columns, to = dHidden.Floats + (nint)rows[i] * columns;
-            for (int j = 0; j < columns; j++) to[j] += dLoss * from[j];
-        }
+        if (hidden.Device is CpuDevice) BackwardCpu(gradient, dLoss, rows, dHidden);
+        else if (hidden.Device is CudaDevice cuda) BackwardCuda(cuda, gradient, dLoss, rows, dHidden);
+        else throw Require.NoSuchDevice("LinearCrossEntropy.Backward", hidden.Device);
     }
 
     private static void RequireOperands(TensorView hidden, TensorView head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets)

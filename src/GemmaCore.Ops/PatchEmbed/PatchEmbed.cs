@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -29,19 +30,25 @@ public static partial class PatchEmbed
         Require.Shape(operation, "positions", positions, new Shape(tokens, d));
         Require.Shape(operation, "y", y, new Shape(pixels.Shape[0], tokens, d));
         if (first == 1) Require.Shape(operation, "classToken", classToken, new Shape(d));
-        if (pixels.Device is not CpuDevice cpu) throw Require.NoSuchDevice(operation, pixels.Device);
-
         Arena.Mark mark = arena.Position;
         int inputs = pixels.Shape[1] * patch * patch;
         for (int image = 0; image < pixels.Shape[0]; image++)
         {
             TensorView columns = arena.Take(new Shape(side * side, inputs)); // [patches, C·p·p]
             TensorView rows = y.Slice(image, 1).Reshape(new Shape(tokens, d));
-            GatherPatchesCpu(cpu, pixels.Slice(image, 1), patch, columns);
+            GatherPatches(pixels.Slice(image, 1), patch, columns);
             Matmul.Forward(columns, w, bias, rows.Slice(first, side * side), null);
             if (first == 1) pixels.Device.Copy(classToken, rows.Slice(0, 1));
             Add.Forward(rows, positions, rows, null);
             arena.Rewind(mark);
         }
+    }
+
+    // columns[patch] = the pixels of that patch, so that the embedding is a product.
+    private static void GatherPatches(TensorView pixels, int patch, TensorView columns)
+    {
+        if (pixels.Device is CpuDevice cpu) GatherPatchesCpu(cpu, pixels, patch, columns);
+        else if (pixels.Device is CudaDevice cuda) GatherPatchesCuda(cuda, pixels, patch, columns);
+        else throw Require.NoSuchDevice("PatchEmbed.Forward", pixels.Device);
     }
 }

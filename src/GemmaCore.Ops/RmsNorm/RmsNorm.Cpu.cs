@@ -14,7 +14,7 @@ public static unsafe partial class RmsNorm
         cpu.Workers.Run(ref work, RowBlocks.Count(work.Rows, work.Columns));
     }
 
-    private static void BackwardCpu(
+    internal static void BackwardCpu(
         CpuDevice cpu, TensorView x, TensorView w, float eps, float gainOffset, TensorView dY, TensorView dX, bool accumulate)
     {
         var work = new BackwardWork

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -24,12 +25,13 @@ public static partial class RmsNorm
         Require.Shape("RmsNorm.Forward", "w", w, new Shape(x.Shape.Columns));
         Require.SameShape("RmsNorm.Forward", "y", y, x);
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, w, eps, gainOffset, y);
+        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, w, eps, gainOffset, y);
         else throw Require.NoSuchDevice("RmsNorm.Forward", x.Device);
         if (tape is not null && tape.Tracks(x)) Record(x, w, eps, gainOffset, y, tape);
     }
 
     // Apart from Forward: a lambda there would allocate its closure in inference too.
-    private static void Record(TensorView x, TensorView w, float eps, float gainOffset, TensorView y, Tape tape) =>
+    internal static void Record(TensorView x, TensorView w, float eps, float gainOffset, TensorView y, Tape tape) =>
         tape.Record("rms_norm", y, () => Backward(x, w, eps, gainOffset, y, tape));
 
     // With g = offset + w and r = rsqrt(mean(x²) + eps):  dX = r·(g⊙dY) − x·r³/D·Σ(g⊙dY⊙x).
@@ -38,6 +40,7 @@ public static partial class RmsNorm
         TensorView dY = tape.GradientOf(y);
         TensorView dX = tape.GradientFor(x, out bool accumulate);
         if (x.Device is CpuDevice cpu) BackwardCpu(cpu, x, w, eps, gainOffset, dY, dX, accumulate);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, x, w, eps, gainOffset, dY, dX, accumulate);
         else throw Require.NoSuchDevice("RmsNorm.Backward", x.Device);
     }
 }

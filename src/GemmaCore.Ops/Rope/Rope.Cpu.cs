@@ -5,21 +5,17 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class Rope
 {
-    private static void FillTableCpu(
-        CpuDevice cpu, TensorView positions, ReadOnlySpan<float> inverseFrequencies, TensorView cos, TensorView sin)
+    private static void FillTableCpu(CpuDevice cpu, TensorView positions, TensorView inverseFrequencies, TensorView cos, TensorView sin)
     {
-        fixed (float* frequencies = inverseFrequencies)
+        var work = new TableWork
         {
-            var work = new TableWork
-            {
-                Positions = positions.Ints, Frequencies = frequencies, Cos = cos.Floats, Sin = sin.Floats,
-                Rows = cos.Shape.Rows, Columns = cos.Shape.Columns,
-            };
-            cpu.Workers.Run(ref work, RowBlocks.Count(work.Rows, work.Columns));
-        }
+            Positions = positions.Ints, Frequencies = inverseFrequencies.Floats, Cos = cos.Floats, Sin = sin.Floats,
+            Rows = cos.Shape.Rows, Columns = cos.Shape.Columns,
+        };
+        cpu.Workers.Run(ref work, RowBlocks.Count(work.Rows, work.Columns));
     }
 
-    private static void RotateCpu(CpuDevice cpu, TensorView x, TensorView cos, TensorView sin, int direction)
+    internal static void RotateCpu(CpuDevice cpu, TensorView x, TensorView cos, TensorView sin, int direction)
     {
         var work = new RotateWork
         {

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -32,18 +33,20 @@ public static partial class Rope
 
     /// <summary>Cosine and sine of every position's angles.</summary>
     /// <param name="positions">[T] i32.</param>
-    /// <param name="inverseFrequencies">H/2 values in radians per position.</param>
+    /// <param name="inverseFrequencies">[H/2] f32 in radians per position.</param>
     /// <param name="cos">[T, H/2] f32.</param>
     /// <param name="sin">[T, H/2] f32.</param>
-    public static void FillTable(TensorView positions, ReadOnlySpan<float> inverseFrequencies, TensorView cos, TensorView sin)
+    public static void FillTable(TensorView positions, TensorView inverseFrequencies, TensorView cos, TensorView sin)
     {
         Require.That(!positions.IsEmpty, "Rope.FillTable", $"positions must be i32[T], got {positions}");
         int tokens = checked((int)positions.Shape.ElementCount);
         Require.Ints("Rope.FillTable", "positions", positions, tokens);
-        var shape = new Shape(tokens, inverseFrequencies.Length);
+        Require.Floats("Rope.FillTable", "inverseFrequencies", inverseFrequencies);
+        var shape = new Shape(tokens, checked((int)inverseFrequencies.Shape.ElementCount));
         Require.Shape("Rope.FillTable", "cos", cos, shape);
         Require.Shape("Rope.FillTable", "sin", sin, shape);
         if (cos.Device is CpuDevice cpu) FillTableCpu(cpu, positions, inverseFrequencies, cos, sin);
+        else if (cos.Device is CudaDevice cuda) FillTableCuda(cuda, positions, inverseFrequencies, cos, sin);
         else throw Require.NoSuchDevice("Rope.FillTable", cos.Device);
     }
 
@@ -60,6 +63,7 @@ public static partial class Rope
         Require.Shape("Rope.Forward", "cos", cos, shape);
         Require.Shape("Rope.Forward", "sin", sin, shape);
         if (x.Device is CpuDevice cpu) RotateCpu(cpu, x, cos, sin, direction: 1);
+        else if (x.Device is CudaDevice cuda) RotateCuda(cuda, x, cos, sin, direction: 1);
         else throw Require.NoSuchDevice("Rope.Forward", x.Device);
         if (tape is not null && tape.Tracks(x)) Record(x, cos, sin, tape);
     }
@@ -73,6 +77,7 @@ public static partial class Rope
     {
         TensorView dX = tape.GradientOf(x);
         if (x.Device is CpuDevice cpu) RotateCpu(cpu, dX, cos, sin, direction: -1);
+        else if (x.Device is CudaDevice cuda) RotateCuda(cuda, dX, cos, sin, direction: -1);
         else throw Require.NoSuchDevice("Rope.Backward", x.Device);
     }
 }

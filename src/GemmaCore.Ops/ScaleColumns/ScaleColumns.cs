@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -16,6 +17,7 @@ public static partial class ScaleColumns
         Require.Shape(operation, "scale", scale, new Shape(y.Shape.Columns));
         if (!bias.IsEmpty) Require.Shape(operation, "bias", bias, new Shape(y.Shape.Columns));
         if (y.Device is CpuDevice cpu) ForwardCpu(cpu, y, scale, bias);
+        else if (y.Device is CudaDevice cuda) ForwardCuda(cuda, y, scale, bias);
         else throw Require.NoSuchDevice(operation, y.Device);
     }
 }

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -7,7 +8,7 @@ public static partial class ScatterRows
 {
     /// <summary>Overwrites the listed rows of y.</summary>
     /// <param name="source">[P, D] f32. Not needed for backward.</param>
-    /// <param name="rows">[P] i32, distinct, each below T.</param>
+    /// <param name="rows">[P] i32, distinct, each below T. The CPU refuses others; a card, which nobody waits for, passes over them.</param>
     /// <param name="y">[T, D] f32, in place.</param>
     /// <param name="tape">Null in inference.</param>
     public static void Forward(TensorView source, TensorView rows, TensorView y, Tape? tape)
@@ -19,6 +20,7 @@ public static partial class ScatterRows
         Require.Ints(operation, "rows", rows, source.Shape[0]);
         bool earlier = tape is not null && tape.Tracks(y);
         if (y.Device is CpuDevice cpu) ForwardCpu(cpu, source, rows, y);
+        else if (y.Device is CudaDevice cuda) ForwardCuda(cuda, source, rows, y);
         else throw Require.NoSuchDevice(operation, y.Device);
         if (tape is not null && (earlier || tape.Tracks(source))) Record(source, rows, y, earlier, tape);
     }
@@ -32,14 +34,22 @@ public static partial class ScatterRows
     // dSource[i] = dY[rows[i]]; what stood in those rows before has no influence, so its gradient is zero.
     private static void Backward(TensorView source, bool wanted, TensorView rows, TensorView y, bool earlier, Tape tape)
     {
-        TensorView dY = tape.GradientOf(y);
-        if (y.Device is not CpuDevice cpu) throw Require.NoSuchDevice("ScatterRows.Backward", y.Device);
-        if (wanted)
+        TensorView dY = tape.GradientOf(y), dSource = default;
+        bool accumulate = false;
+        if (wanted) dSource = tape.GradientFor(source, out accumulate);
+        if (y.Device is CpuDevice cpu)
         {
-            TensorView dSource = tape.GradientFor(source, out bool accumulate);
-            BackwardCpu(cpu, dY, rows, dSource, accumulate);
+            if (wanted) BackwardCpu(cpu, dY, rows, dSource, accumulate);
+            if (earlier) ClearRowsCpu(dY, rows);
         }
-
-        if (earlier) ClearRowsCpu(dY, rows);
+        else if (y.Device is CudaDevice cuda)
+        {
+            if (wanted) BackwardCuda(cuda, dY, rows, dSource, accumulate);
+            if (earlier) ForwardCuda(cuda, source: default, rows, dY);
+        }
+        else
+        {
+            throw Require.NoSuchDevice("ScatterRows.Backward", y.Device);
+        }
     }
 }

@@ -4,6 +4,13 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class SumOfSquares
 {
+    private static double SumCpu(ReadOnlySpan<TensorView> tensors)
+    {
+        double sum = 0;
+        foreach (TensorView x in tensors) sum += SumCpu(x);
+        return sum;
+    }
+
     // Gradients of adapters are small; one thread reads them faster than two agree on who does what.
     private static double SumCpu(TensorView x)
     {

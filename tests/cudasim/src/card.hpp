@@ -24,10 +24,15 @@ struct Settings {
   std::uint64_t seed = 1;
   Arithmetic arithmetic = Arithmetic::hardware;
   std::size_t memory_bytes = 0;  // 0: the profile's
+  bool checks = true;            // of kernels' accesses; the driver's own stay
 };
-// The process's cards in the order of their ordinals, from GEMMACORE_CUDASIM_{DEVICE,SCHEDULE,SEED,ARITHMETIC,MEMORY}. DEVICE is a list:
+// The process's cards in the order of their ordinals, from GEMMACORE_CUDASIM_{DEVICE,SCHEDULE,SEED,ARITHMETIC,MEMORY,CHECKS}. DEVICE is a list:
 // profile[:schedule[:seed]],... Throws std::invalid_argument naming what is allowed.
 std::vector<Settings> settings_of_environment();
+// GEMMACORE_CUDASIM_CHECKS, which the compiler asks for as well.
+bool checks_of_environment();
+// GEMMACORE_CUDASIM_FAIL=k:code, or zeros.
+std::pair<long long, int> planted_failure_of_environment();
 
 class Card {
  public:
@@ -35,6 +40,7 @@ class Card {
 
   const Profile& profile;
   const Arithmetic arithmetic;
+  const bool checks;
   Schedule schedule;
   DeviceMemory memory;
   Streams streams;

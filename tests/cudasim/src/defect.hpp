@@ -15,6 +15,7 @@ enum class Defect {
   unwritten_shared,    // shared memory read before this block wrote it
   stream_order,        // two operations touch the same bytes and no event or synchronisation orders them
   host_order,          // host memory changed or gone while an asynchronous copy still needs it
+  unloaded,            // a kernel whose module is gone
   unsupported,         // an instruction that this compute capability has not
   resources,           // more shared memory than the launch may have
 };

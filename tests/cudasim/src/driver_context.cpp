@@ -52,7 +52,8 @@ CUDASIM_API CUresult cuCtxGetCurrent(CUcontext* context) {
 }
 
 CUDASIM_API CUresult cuCtxSynchronize() {
-  return context_call("cuCtxSynchronize", [](Driver&, CUctx_st& context) {
+  return context_call("cuCtxSynchronize", [](Driver& driver, CUctx_st& context) {
+    if (const CUresult refused = driver.outside_capture("cuCtxSynchronize")) return refused;
     context.card->streams.drain_all();
     return CUDA_SUCCESS;
   });

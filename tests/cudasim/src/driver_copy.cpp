@@ -52,25 +52,26 @@ void upload(Card& card, CUdeviceptr to, const void* from, std::size_t bytes, con
   if (!copy_host(reinterpret_cast<void*>(to), from, bytes, true)) card.fail(Defect::host_order, std::string(call) + ": the host memory is gone before the copy");
 }
 
-// Checks, then enqueues `run`.
-template <typename Run> CUresult submit(const char* call, CUstream stream, CUdeviceptr first, CUdeviceptr second, std::size_t bytes, Run run) {
+// Checks, then gives the stream what `issue` makes: a function of the card, made when the copy is issued.
+template <typename MakeRun> CUresult submit(const char* call, CUstream stream, CUdeviceptr first, CUdeviceptr second, std::size_t bytes, MakeRun issue) {
   return context_call(call, [&](Driver& driver, CUctx_st& context) {
-    const CUstream_st* on = driver.stream(context, stream);
+    CUstream_st* on = driver.stream(context, stream);
     if (on == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     if (bytes == 0) return CUDA_SUCCESS;
     if (const CUresult refused = check_range(driver, *context.card, first, bytes, call)) return refused;
     if (second != 0)
       if (const CUresult refused = check_range(driver, *context.card, second, bytes, call)) return refused;
     Card& card = *context.card;
-    card.streams.enqueue(on->index, call, [&card, run](const Operation&) { run(card); });
-    return CUDA_SUCCESS;
+    return driver.submit(*on, call, Issue([&card, issue] { return Work([&card, run = issue()](const Operation&) { run(card); }); }));
   });
 }
 
 template <typename Word> CUresult fill(const char* call, CUdeviceptr to, Word value, std::size_t count, CUstream stream) {
   if (to % sizeof(Word) != 0) return CUDA_ERROR_INVALID_VALUE;
-  return submit(call, stream, to, 0, count * sizeof(Word), [=](Card& card) {
-    if (card.access_range(to, count * sizeof(Word), true)) std::fill_n(reinterpret_cast<Word*>(to), count, value);
+  return submit(call, stream, to, 0, count * sizeof(Word), [=] {
+    return [=](Card& card) {
+      if (card.access_range(to, count * sizeof(Word), true)) std::fill_n(reinterpret_cast<Word*>(to), count, value);
+    };
   });
 }
 
@@ -78,26 +79,31 @@ template <typename Word> CUresult fill(const char* call, CUdeviceptr to, Word va
 
 CUDASIM_API CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, std::size_t bytes, CUstream stream) {
   if (from == nullptr && bytes > 0) return CUDA_ERROR_INVALID_VALUE;
-  const std::uint64_t meant = fingerprint(from, bytes);
-  return submit("cuMemcpyHtoDAsync", stream, to, 0, bytes, [=](Card& card) {
-    upload(card, to, from, bytes, "cuMemcpyHtoDAsync");
-    if (card.lost == 0 && fingerprint(reinterpret_cast<const void*>(to), bytes) != meant)
-      card.fail(Defect::host_order, "cuMemcpyHtoDAsync of " + std::to_string(bytes) + " bytes: the host memory changed before the stream read it");
+  return submit("cuMemcpyHtoDAsync", stream, to, 0, bytes, [=] {
+    return [=, meant = fingerprint(from, bytes)](Card& card) {
+      upload(card, to, from, bytes, "cuMemcpyHtoDAsync");
+      if (card.lost == 0 && fingerprint(reinterpret_cast<const void*>(to), bytes) != meant)
+        card.fail(Defect::host_order, "cuMemcpyHtoDAsync of " + std::to_string(bytes) + " bytes: the host memory changed before the stream read it");
+    };
   });
 }
 
 CUDASIM_API CUresult cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, std::size_t bytes, CUstream stream) {
   if (to == nullptr && bytes > 0) return CUDA_ERROR_INVALID_VALUE;
-  return submit("cuMemcpyDtoHAsync", stream, from, 0, bytes, [=](Card& card) {
-    if (!card.access_range(from, bytes, false)) return;
-    if (!copy_host(to, reinterpret_cast<const void*>(from), bytes, false)) card.fail(Defect::host_order, "cuMemcpyDtoHAsync: the host memory is gone before the copy");
+  return submit("cuMemcpyDtoHAsync", stream, from, 0, bytes, [=] {
+    return [=](Card& card) {
+      if (!card.access_range(from, bytes, false)) return;
+      if (!copy_host(to, reinterpret_cast<const void*>(from), bytes, false)) card.fail(Defect::host_order, "cuMemcpyDtoHAsync: the host memory is gone before the copy");
+    };
   });
 }
 
 CUDASIM_API CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, std::size_t bytes, CUstream stream) {
-  return submit("cuMemcpyDtoDAsync", stream, to, from, bytes, [=](Card& card) {
-    if (card.access_range(from, bytes, false) && card.access_range(to, bytes, true))
-      std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+  return submit("cuMemcpyDtoDAsync", stream, to, from, bytes, [=] {
+    return [=](Card& card) {
+      if (card.access_range(from, bytes, false) && card.access_range(to, bytes, true))
+        std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+    };
   });
 }
 
@@ -109,6 +115,8 @@ CUDASIM_API CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, std::size
     if (from == nullptr) return CUDA_ERROR_INVALID_VALUE;
     Card& card = *context.card;
     if (const CUresult refused = check_range(driver, card, to, bytes, "cuMemcpyHtoD")) return refused;
+    if (const CUresult refused = driver.outside_capture("cuMemcpyHtoD")) return refused;
+    if (const CUresult refused = driver.not_capturing(context.legacy_stream, "cuMemcpyHtoD")) return refused;
     card.streams.enqueue(0, "cuMemcpyHtoD", [&card, to, from, bytes](const Operation&) { upload(card, to, from, bytes, "cuMemcpyHtoD"); });
     if (driver.is_pinned(from, bytes)) card.streams.drain_stream(0);
     else card.streams.run_stream(0);
@@ -122,6 +130,8 @@ CUDASIM_API CUresult cuMemcpyDtoH_v2(void* to, CUdeviceptr from, std::size_t byt
     if (to == nullptr) return CUDA_ERROR_INVALID_VALUE;
     Card& card = *context.card;
     if (const CUresult refused = check_range(driver, card, from, bytes, "cuMemcpyDtoH")) return refused;
+    if (const CUresult refused = driver.outside_capture("cuMemcpyDtoH")) return refused;
+    if (const CUresult refused = driver.not_capturing(context.legacy_stream, "cuMemcpyDtoH")) return refused;
     card.streams.enqueue(0, "cuMemcpyDtoH", [&card, to, from, bytes](const Operation&) {
       if (card.access_range(from, bytes, false)) std::memcpy(to, reinterpret_cast<const void*>(from), bytes);
     });

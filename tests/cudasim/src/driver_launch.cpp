@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "driver_state.hpp"
-#include "grid_run.hpp"
+#include "multiprocessor.hpp"
 
 using namespace cudasim;
 
@@ -72,7 +72,7 @@ CUDASIM_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsign
                                     unsigned block_z, unsigned dynamic_shared, CUstream stream, void** parameters, void** extra) {
   return context_call("cuLaunchKernel", [&](Driver& driver, CUctx_st& context) {
     if (!driver.functions.live(function) || function->module->context != &context) return CUDA_ERROR_INVALID_HANDLE;
-    const CUstream_st* on = driver.stream(context, stream);
+    CUstream_st* on = driver.stream(context, stream);
     if (on == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     const KernelEntry& entry = *function->function->entry;
     const auto owned = std::make_shared<OwnedLaunch>();
@@ -82,9 +82,11 @@ CUDASIM_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsign
     if (!copy_arguments(*owned, entry, parameters, extra))
       return driver.refuse(CUDA_ERROR_INVALID_VALUE, std::string("cuLaunchKernel of ") + entry.name + ": it takes " + std::to_string(entry.argument_count) +
                                                          " parameters, of which one is missing or has more than 8 bytes");
-    context.card->streams.enqueue(on->index, entry.name, [&context, owned](const Operation&) {
-      GridRun(*context.card, owned->launch, *context.stacks).run();
-    });
-    return CUDA_SUCCESS;
+    const std::weak_ptr<Module> module = function->module->loaded;
+    return driver.submit(*on, entry.name, Work([&context, owned, module](const Operation& operation) {
+      // A graph may outlive the module that its kernels came from.
+      if (module.expired()) return context.card->fail(Defect::unloaded, operation.name + " is launched by a graph after cuModuleUnload");
+      context.multiprocessor->run(owned->launch);
+    }));
   });
 }

@@ -38,6 +38,7 @@ CUresult not_allocated(Driver& driver, const char* call, Card& card, CUdeviceptr
 CUDASIM_API CUresult cuMemAlloc_v2(CUdeviceptr* pointer, std::size_t bytes) {
   return context_call("cuMemAlloc_v2", [&](Driver& driver, CUctx_st& context) {
     if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+    if (const CUresult refused = driver.outside_capture("cuMemAlloc")) return refused;
     const Allocation* allocation = allocate(context, bytes);
     if (allocation == nullptr) return out_of_memory(driver, "cuMemAlloc", *context.card, bytes);
     *pointer = allocation->begin;
@@ -51,6 +52,7 @@ CUDASIM_API CUresult cuMemFree_v2(CUdeviceptr pointer) {
     Card& card = *context.card;
     Allocation* allocation = allocation_at(card, pointer);
     if (allocation == nullptr) return not_allocated(driver, "cuMemFree", card, pointer);
+    if (const CUresult refused = driver.outside_capture("cuMemFree")) return refused;
     if (!allocation->stream_ordered) card.streams.drain_all();
     else if (!card.streams.host_knows(allocation->touched_by) && card.lost == 0)
       card.fail(Defect::stream_order, "cuMemFree of memory from cuMemAllocAsync that a stream may still use");
@@ -62,8 +64,10 @@ CUDASIM_API CUresult cuMemFree_v2(CUdeviceptr pointer) {
 CUDASIM_API CUresult cuMemAllocAsync(CUdeviceptr* pointer, std::size_t bytes, CUstream stream) {
   return context_call("cuMemAllocAsync", [&](Driver& driver, CUctx_st& context) {
     if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
-    const CUstream_st* on = driver.stream(context, stream);
+    CUstream_st* on = driver.stream(context, stream);
     if (on == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    // On hardware this makes an allocation node; a graph of ours uses memory that was there before.
+    if (const CUresult refused = driver.not_capturing(*on, "cuMemAllocAsync")) return refused;
     Allocation* allocation = allocate(context, bytes);
     if (allocation == nullptr) return out_of_memory(driver, "cuMemAllocAsync", *context.card, bytes);
     allocation->stream_ordered = true;
@@ -76,8 +80,9 @@ CUDASIM_API CUresult cuMemAllocAsync(CUdeviceptr* pointer, std::size_t bytes, CU
 CUDASIM_API CUresult cuMemFreeAsync(CUdeviceptr pointer, CUstream stream) {
   return context_call("cuMemFreeAsync", [&](Driver& driver, CUctx_st& context) {
     Card& card = *context.card;
-    const CUstream_st* on = driver.stream(context, stream);
+    CUstream_st* on = driver.stream(context, stream);
     if (on == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    if (const CUresult refused = driver.not_capturing(*on, "cuMemFreeAsync")) return refused;
     Allocation* allocation = allocation_at(card, pointer);
     if (allocation == nullptr || allocation->free_asked) return not_allocated(driver, "cuMemFreeAsync", card, pointer);
     allocation->free_asked = true;
@@ -118,6 +123,7 @@ CUDASIM_API CUresult cuMemGetInfo_v2(std::size_t* free_bytes, std::size_t* total
 CUDASIM_API CUresult cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned flags) {
   return context_call("cuMemHostAlloc", [&](Driver& driver, CUctx_st&) {
     if (pointer == nullptr || bytes == 0 || flags > 7) return CUDA_ERROR_INVALID_VALUE;
+    if (const CUresult refused = driver.outside_capture("cuMemHostAlloc")) return refused;
     constexpr std::size_t page = 4096;
     void* memory = std::aligned_alloc(page, (bytes + page - 1) / page * page);
     if (memory == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -129,6 +135,7 @@ CUDASIM_API CUresult cuMemHostAlloc(void** pointer, std::size_t bytes, unsigned 
 
 CUDASIM_API CUresult cuMemFreeHost(void* pointer) {
   return context_call("cuMemFreeHost", [&](Driver& driver, CUctx_st& context) {
+    if (const CUresult refused = driver.outside_capture("cuMemFreeHost")) return refused;
     if (driver.pinned.erase(reinterpret_cast<std::uintptr_t>(pointer)) == 0)
       return driver.refuse(CUDA_ERROR_INVALID_VALUE, "cuMemFreeHost: not the start of live memory from cuMemHostAlloc");
     context.card->streams.drain_all();

@@ -37,9 +37,10 @@ int most_registers(const Function& function) {
 CUDASIM_API CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned count, int* options, void** values) {
   return context_call("cuModuleLoadDataEx", [&](Driver& driver, CUctx_st& context) {
     if (module == nullptr || image == nullptr || (count > 0 && (options == nullptr || values == nullptr))) return CUDA_ERROR_INVALID_VALUE;
-    std::unique_ptr<Module> loaded;
+    if (const CUresult refused = driver.outside_capture("cuModuleLoadDataEx")) return refused;
+    std::shared_ptr<Module> loaded;
     try {
-      loaded = std::make_unique<Module>(image);
+      loaded = std::make_shared<Module>(image, context.settings.checks);
     } catch (const std::invalid_argument& problem) {
       write_jit_log(count, options, values, problem.what());
       return driver.refuse(CUDA_ERROR_INVALID_IMAGE, std::string("cuModuleLoadDataEx: ") + problem.what());
@@ -57,6 +58,7 @@ CUDASIM_API CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, uns
 CUDASIM_API CUresult cuModuleUnload(CUmodule module) {
   return context_call("cuModuleUnload", [&](Driver& driver, CUctx_st& context) {
     if (!driver.modules.live(module) || module->context != &context) return CUDA_ERROR_INVALID_HANDLE;
+    if (const CUresult refused = driver.outside_capture("cuModuleUnload")) return refused;
     context.card->streams.drain_all();
     for (const auto& [name, function] : module->functions) driver.functions.drop(function);
     module->loaded.reset();

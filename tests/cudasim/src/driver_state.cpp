@@ -39,6 +39,8 @@ void Driver::read_environment() {
     contexts.back()->ordinal = static_cast<int>(i);
     contexts.back()->settings = cards[i];
   }
+  if (const auto [calls_from_now, code] = planted_failure_of_environment(); calls_from_now > 0)
+    plant_failure(calls_from_now, static_cast<CUresult>(code));
 }
 
 CUresult Driver::begin_call(const char* name) {
@@ -62,7 +64,7 @@ void Driver::set_current(CUcontext context) { current_context = context; }
 void Driver::open(CUctx_st& context) {
   context.card = std::make_unique<Card>(context.settings);
   context.card->lost = context.lost;
-  context.stacks = std::make_unique<FiberStacks>(most_threads_per_block);
+  context.multiprocessor = std::make_unique<Multiprocessor>(*context.card);
 }
 
 void Driver::close(CUctx_st& context) {
@@ -75,10 +77,12 @@ void Driver::close(CUctx_st& context) {
     return true;
   });
   events.drop_all(of_context);
+  graphs.drop_all(of_context);
+  graph_execs.drop_all(of_context);
   streams.drop_all(of_context);
   context.lost = context.card->lost;
+  context.multiprocessor.reset();
   context.card.reset();
-  context.stacks.reset();
 }
 
 CUstream_st* Driver::stream(CUctx_st& context, CUstream handle) {

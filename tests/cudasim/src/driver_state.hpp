@@ -22,6 +22,8 @@ class Driver {
   Handles<CUevent_st> events;
   Handles<CUmod_st> modules;
   Handles<CUfunc_st> functions;
+  Handles<CUgraph_st> graphs;
+  Handles<CUgraphExec_st> graph_execs;
   std::map<std::uintptr_t, std::size_t> pinned;  // page-locked host memory: begin, bytes
 
   long long calls = 0;
@@ -39,6 +41,14 @@ class Driver {
   void close(CUctx_st& context);
   // The stream that a handle means in the context; null when there is none.
   CUstream_st* stream(CUctx_st& context, CUstream handle);
+  // Gives work to a stream, or to the graph that the stream is capturing.
+  CUresult submit(CUstream_st& stream, const std::string& name, Issue issue);
+  CUresult submit(CUstream_st& stream, const std::string& name, Work work);
+  // Refuses, and spoils the captures concerned, while a capture forbids calls that might wait or allocate.
+  CUresult outside_capture(const char* call);
+  // Refuses and spoils the capture when the stream, or with the legacy stream any that it waits for, is capturing.
+  CUresult not_capturing(CUstream_st& stream, const char* call);
+  CUresult spoil(Capture& capture, CUresult code, const std::string& why);
   bool is_pinned(const void* begin, std::size_t bytes) const;
   // Prints why a call is refused and keeps it for cudasim_last_report.
   CUresult refuse(CUresult code, const std::string& why);

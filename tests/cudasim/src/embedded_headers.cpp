@@ -1,10 +1,15 @@
-// The two headers that kernel text includes, carried in the library so that it can be used from anywhere.
+// The headers that kernel text includes, carried in the library so that it can be used from anywhere.
 asm(R"(
 .section .rodata
 .globl cudasim_abi_text
 .hidden cudasim_abi_text
 cudasim_abi_text:
 .incbin ")" CUDASIM_INCLUDE R"(/cudasim/abi.h"
+.byte 0
+.globl cudasim_half_text
+.hidden cudasim_half_text
+cudasim_half_text:
+.incbin ")" CUDASIM_INCLUDE R"(/cudasim/half.h"
 .byte 0
 .globl cudasim_device_text
 .hidden cudasim_device_text

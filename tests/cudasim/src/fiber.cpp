@@ -75,11 +75,10 @@ cudasim_switch_fiber:
 #error "the simulator's fibers know x86-64 and aarch64"
 #endif
 
-FiberStacks::FiberStacks(int count) : count_(count), bytes_(stride * static_cast<std::size_t>(count)) {
+FiberStacks::FiberStacks(int count) : bytes_(stride * static_cast<std::size_t>(count)) {
   void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::runtime_error("cudasim: no memory for the stacks of a block's threads");
   memory_ = static_cast<std::byte*>(memory);
-  for (int i = 0; i < count; ++i) mprotect(memory_ + stride * static_cast<std::size_t>(i), guard_bytes, PROT_NONE);
 }
 
 FiberStacks::~FiberStacks() { munmap(memory_, bytes_); }
@@ -88,8 +87,11 @@ std::uintptr_t FiberStacks::bottom(int index) const {
   return reinterpret_cast<std::uintptr_t>(memory_) + stride * static_cast<std::size_t>(index) + guard_bytes;
 }
 
-void* FiberStacks::prepare(int index, void (*entry)()) const {
-  auto* top = reinterpret_cast<std::uint64_t*>(bottom(index) + fiber_stack_bytes);
+void* FiberStacks::prepare(int index, void (*entry)()) {
+  for (; guarded_ <= index; ++guarded_) mprotect(memory_ + stride * static_cast<std::size_t>(guarded_), guard_bytes, PROT_NONE);
+  // Frames at the same place in every stack would all want the same few lines of the cache.
+  const std::size_t shift = static_cast<std::size_t>(index) * 5 % 32 * 128;
+  auto* top = reinterpret_cast<std::uint64_t*>(bottom(index) + fiber_stack_bytes - shift);
 #if defined(__x86_64__)
   // At its first instruction a function expects rsp = 16 n + 8, with a return address there.
   *--top = 0;

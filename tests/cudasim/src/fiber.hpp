@@ -16,19 +16,15 @@ class FiberStacks {
   FiberStacks(const FiberStacks&) = delete;
   FiberStacks& operator=(const FiberStacks&) = delete;
 
-  int count() const { return count_; }
   // The saved stack pointer of a fiber that will start in `entry` when switched to; entry never returns.
-  void* prepare(int index, void (*entry)()) const;
-  bool contains(int index, std::uintptr_t address) const {
-    return address - bottom(index) < fiber_stack_bytes;
-  }
-  bool contains(std::uintptr_t address) const {
-    return address - reinterpret_cast<std::uintptr_t>(memory_) < bytes_;
-  }
+  void* prepare(int index, void (*entry)());
+  // The lowest address; the stack has fiber_stack_bytes.
+  std::uintptr_t bottom(int index) const;
+  // Whether the address is in any of the stacks.
+  bool contains(std::uintptr_t address) const { return address - reinterpret_cast<std::uintptr_t>(memory_) < bytes_; }
 
  private:
-  std::uintptr_t bottom(int index) const;
-  int count_;
+  int guarded_ = 0;  // stacks below this index have their guard page
   std::size_t bytes_;
   std::byte* memory_;
 };

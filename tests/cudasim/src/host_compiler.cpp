@@ -1,6 +1,5 @@
 #include "host_compiler.hpp"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -9,16 +8,15 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <mutex>
 #include <regex>
 #include <sstream>
 
-#include "cudasim/abi.h"
+#include "kernel_options.hpp"
+#include "object_cache.hpp"
 
 extern char** environ;
-// abi.h and device.hpp travel inside the library (embedded_headers.cpp).
-extern "C" const char cudasim_abi_text[], cudasim_device_text[];
+// These headers travel inside the library (embedded_headers.cpp).
+extern "C" const char cudasim_abi_text[], cudasim_half_text[], cudasim_device_text[];
 
 namespace cudasim {
 namespace {
@@ -45,6 +43,8 @@ class TemporaryFolder {
   fs::path path_;
 };
 
+using Command = std::vector<std::string>;
+
 void write_file(const fs::path& path, const std::string& text) {
   fs::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << text;
@@ -56,7 +56,7 @@ std::string read_file(const fs::path& path) {
   return text.str();
 }
 
-bool run(const fs::path& folder, std::vector<std::string> command, std::string& log) {
+bool run(const fs::path& folder, Command command, std::string& log) {
   const fs::path output = folder / "log";
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -76,12 +76,15 @@ bool run(const fs::path& folder, std::vector<std::string> command, std::string& 
   return status == 0;
 }
 
-// Options NVRTC has and the host compiler needs not hear.
-bool ignorable(const std::string& option) {
-  static const char* const prefixes[] = {"--ptxas-options", "-lineinfo", "-fmad", "--fmad", "-default-device", "--generate-line-info", "--diag-suppress"};
-  for (const char* prefix : prefixes)
-    if (option.rfind(prefix, 0) == 0) return true;
-  return false;
+// Strings with their lengths before them: source name and text, number of headers, their names and texts, options.
+std::string bundle_of(const KernelText& text) {
+  std::string bundle;
+  const auto add = [&](const std::string& part) { bundle += std::to_string(part.size()) + "\n" + part; };
+  add(text.source.name), add(text.source.text), add(std::to_string(text.headers.size()));
+  for (const SourceFile& header : text.headers) add(header.name), add(header.text);
+  add(std::to_string(text.options.size()));
+  for (const std::string& option : text.options) add(option);
+  return bundle;
 }
 
 // After preprocessing a kernel reads: extern "C" [[cudasim::kernel(bound)]] void name(
@@ -95,76 +98,98 @@ std::string kernel_table(const std::string& preprocessed) {
   return table;
 }
 
-std::string library_path() {
-  Dl_info info;
-  dladdr(reinterpret_cast<void*>(&cudasim_sync_block), &info);
-  return fs::canonical(info.dli_fname).string();
+// What module.cpp looks up.
+std::string module_symbols(const std::string& preprocessed, const KernelOptions& options, bool checks) {
+  return "\n# 1 \"kernel_table\"\n"
+         "extern \"C\" { extern const int cudasim_module_kind[3]; const int cudasim_module_kind[3] = {" + options.arch + ", " +
+         (options.specific ? "1" : "0") + ", " + (checks ? "1" : "0") + "};\n"
+         "extern const cudasim::KernelEntry cudasim_module_kernels[]; const cudasim::KernelEntry cudasim_module_kernels[] = {\n" +
+         kernel_table(preprocessed) + "{nullptr, nullptr, 0, nullptr, 0}};}\n"
+         "asm(\".section .rodata\\n.globl cudasim_module_bundle\\ncudasim_module_bundle:\\n.incbin \\\"bundle\\\"\\n.byte 0\\n.text\\n\");\n";
+}
+
+Command compile_command(const std::string& compiler, bool checks) {
+  Command command = {compiler, "-std=c++17", "-fpreprocessed", "-fPIC", "-ffp-contract=off", "-fno-exceptions", "-fno-gnu-unique", "-fno-strict-aliasing",
+                     "-Wno-attributes", "-fvisibility=default"};
+  // With checks no vectoriser and no merged stores: every access that the hooks see is one that the kernel's author wrote.
+  const Command kind = checks ? Command{"-O1", "-g1", "-fsanitize=thread", "-fno-tree-vectorize", "-fno-store-merging", "-fno-tree-loop-distribute-patterns",
+                                        "--param", "tsan-instrument-func-entry-exit=0"}
+                              : Command{"-O2", "-fno-semantic-interposition"};
+  command.insert(command.end(), kind.begin(), kind.end());
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2")) command.insert(command.end(), {"-mfma", "-mavx2"});
+#endif
+  command.insert(command.end(), {"-c", "kernels.ii", "-o", "kernels.o"});
+  return command;
+}
+
+std::string joined(const Command& command) {
+  std::string line;
+  for (const std::string& word : command) line += word + " ";
+  return line;
 }
 
 }  // namespace
 
-Compiled compile_kernel_text(const SourceFile& source, const std::vector<SourceFile>& headers, const std::vector<std::string>& options) {
-  Compiled result;
-  std::vector<std::string> defines;
-  result.target = "sm_52";
-  for (std::size_t i = 0; i < options.size(); ++i) {
-    std::string option = options[i];
-    if ((option == "-arch" || option == "--gpu-architecture" || option == "-D" || option == "-std") && i + 1 < options.size())
-      option += (option == "-D" ? "" : "=") + options[++i];
-    const std::size_t equals = option.find('=');
-    const std::string name = option.substr(0, equals), value = equals == std::string::npos ? "" : option.substr(equals + 1);
-    if (name == "-arch" || name == "--gpu-architecture") result.target = value;
-    else if (option.rfind("-D", 0) == 0) defines.push_back(option);
-    else if (option.rfind("--define-macro=", 0) == 0) defines.push_back("-D" + value);
-    else if (name == "-std" || name == "--std") { if (value != "c++17") result.options_understood = false; }
-    else if (!ignorable(option)) result.options_understood = false;
-    if (!result.options_understood) {
-      result.log = "nvrtc: error: invalid value for --option (" + option + ")\n";
-      return result;
-    }
+KernelText text_of_bundle(const char* bundle) {
+  const auto next = [&] {
+    char* end;
+    const std::size_t bytes = std::strtoull(bundle, &end, 10);
+    const std::string part(end + 1, bytes);
+    bundle = end + 1 + bytes;
+    return part;
+  };
+  KernelText text;
+  text.source.name = next(), text.source.text = next();
+  for (std::size_t left = std::stoull(next()); left > 0; --left) {
+    const std::string name = next();
+    text.headers.push_back({name, next()});
   }
-  static const std::regex target(R"((sm|compute)_(75|80|86|89|90)(a?))");
-  std::smatch parts;
-  if (!std::regex_match(result.target, parts, target) || (parts[3].matched && parts[3].length() > 0 && parts[2] != "90")) {
-    result.options_understood = false;
-    result.log = "nvrtc: error: invalid value for --gpu-architecture (-arch): " + result.target + "\n";
+  for (std::size_t left = std::stoull(next()); left > 0; --left) text.options.push_back(next());
+  return text;
+}
+
+Compiled compile_kernel_text(const KernelText& text, bool checks) {
+  Compiled result;
+  const KernelOptions options = kernel_options(text.options);
+  result.target = options.target;
+  result.real_architecture = options.real;
+  if (result.options_understood = options.error.empty(); !result.options_understood) {
+    result.log = options.error;
     return result;
   }
-  result.real_architecture = parts[1] == "sm";
-  defines.push_back("-D__CUDA_ARCH__=" + parts[2].str() + "0");
-  defines.push_back("-DGEMMACORE_CUDASIM");
+  const char* chosen = std::getenv("GEMMACORE_CUDASIM_COMPILER");
+  const std::string compiler = chosen != nullptr && *chosen != 0 ? chosen : CUDASIM_COMPILER;
+  const std::string bundle = bundle_of(text), name = fs::path(text.source.name).filename().string();
+  Command preprocess = {compiler, "-E", "-x", "c++", "-std=c++17", "-nostdinc", "-nostdinc++", "-Iinclude", name, "-o", "kernels.ii",
+                        "-D__CUDA_ARCH__=" + options.arch + "0", "-DGEMMACORE_CUDASIM"};
+  if (!checks) preprocess.push_back("-DCUDASIM_UNCHECKED");
+  preprocess.insert(preprocess.end(), options.defines.begin(), options.defines.end());
+  const Command compile = compile_command(compiler, checks);
+
+  const ObjectCache& cache = ObjectCache::instance();
+  const std::string key = joined(preprocess) + joined(compile) + bundle;
+  if (std::optional<std::string> object = cache.find(key)) {
+    result.elf = std::move(*object);
+    result.succeeded = true;
+    return result;
+  }
 
   const TemporaryFolder folder;
   write_file(folder.path() / "include/cudasim/abi.h", cudasim_abi_text);
+  write_file(folder.path() / "include/cudasim/half.h", cudasim_half_text);
   write_file(folder.path() / "include/cudasim/device.hpp", cudasim_device_text);
-  for (const SourceFile& header : headers) write_file(folder.path() / "include" / header.name, header.text);
-  const std::string name = fs::path(source.name.empty() ? "default_program" : source.name).filename().string();
-  write_file(folder.path() / name, source.text);
-
-  const char* chosen = std::getenv("GEMMACORE_CUDASIM_COMPILER");
-  const std::string compiler = chosen != nullptr ? chosen : CUDASIM_COMPILER;
-  std::vector<std::string> preprocess = {compiler, "-E", "-x", "c++", "-std=c++17", "-nostdinc", "-nostdinc++", "-Iinclude", name, "-o", "kernels.ii"};
-  preprocess.insert(preprocess.end(), defines.begin(), defines.end());
+  for (const SourceFile& header : text.headers) write_file(folder.path() / "include" / header.name, header.text);
+  write_file(folder.path() / name, text.source.text);
+  write_file(folder.path() / "bundle", bundle);
   if (!run(folder.path(), preprocess, result.log)) return result;
-  const std::string text = read_file(folder.path() / "kernels.ii");
-  std::string tail = "\n# 1 \"kernel_table\"\n"
-      "extern \"C\" { extern const int cudasim_module_arch[2]; const int cudasim_module_arch[2] = {" + parts[2].str() + ", " +
-      (parts[3].length() > 0 ? "1" : "0") + "};\n"
-      "extern const cudasim::KernelEntry cudasim_module_kernels[]; const cudasim::KernelEntry cudasim_module_kernels[] = {\n" + kernel_table(text);
-  tail += "{nullptr, nullptr, 0, nullptr, 0}};}\n";
-  write_file(folder.path() / "kernels.ii", text + tail);
-
-  // No vectoriser and no merged stores: every access that the hooks see is one that the kernel's author wrote.
-  if (!run(folder.path(), {compiler, "-std=c++17", "-fpreprocessed", "-O1", "-g1", "-fPIC", "-fsanitize=thread", "-fno-tree-vectorize",
-                           "-fno-store-merging", "-fno-tree-loop-distribute-patterns", "-ffp-contract=off", "-fno-exceptions",
-                           "-fno-gnu-unique", "-fno-strict-aliasing", "-Wno-attributes", "-fvisibility=default",
-#if defined(__x86_64__)
-                           __builtin_cpu_supports("fma") ? "-mfma" : "-msse2",
-#endif
-                           "--param", "tsan-instrument-func-entry-exit=0", "-c", "kernels.ii", "-o", "kernels.o"}, result.log))
-    return result;
+  const std::string preprocessed = read_file(folder.path() / "kernels.ii");
+  write_file(folder.path() / "kernels.ii", preprocessed + module_symbols(preprocessed, options, checks));
+  if (!run(folder.path(), compile, result.log)) return result;
   result.succeeded = run(folder.path(), {compiler, "-shared", "-nostartfiles", "kernels.o", library_path(), "-lm", "-Wl,--no-undefined", "-o", "kernels.so"}, result.log);
-  if (result.succeeded) result.elf = read_file(folder.path() / "kernels.so");
+  if (!result.succeeded) return result;
+  result.elf = read_file(folder.path() / "kernels.so");
+  cache.keep(key, result.elf);
   return result;
 }
 

@@ -10,6 +10,12 @@ struct SourceFile {
   std::string name, text;
 };
 
+struct KernelText {
+  SourceFile source;
+  std::vector<SourceFile> headers;
+  std::vector<std::string> options;  // as NVRTC gets them
+};
+
 struct Compiled {
   bool succeeded = false;
   bool options_understood = true;
@@ -17,6 +23,10 @@ struct Compiled {
   std::string log, elf, target;
 };
 
-Compiled compile_kernel_text(const SourceFile& source, const std::vector<SourceFile>& headers, const std::vector<std::string>& options);
+// With `checks` every load and store of the kernels calls the simulator; without, they run at the compiler's best speed.
+Compiled compile_kernel_text(const KernelText& text, bool checks = true);
+
+// A compiled object carries its text, so that the other kind can be made of it.
+KernelText text_of_bundle(const char* bundle);
 
 }  // namespace cudasim

@@ -4,18 +4,17 @@
 #include <cmath>
 #include <cstring>
 
-#include "grid_run.hpp"
-#include "number_formats.hpp"
+#include "multiprocessor.hpp"
 #include "warp_collective.hpp"
 
 using cudasim::Defect;
-using cudasim::GridRun;
+using cudasim::Multiprocessor;
 
 namespace {
 
-GridRun& run() { return *GridRun::running; }
+Multiprocessor& run() { return *Multiprocessor::running; }
 std::uintptr_t address(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
-bool hardware() { return GridRun::running != nullptr && run().card().arithmetic == cudasim::Arithmetic::hardware; }
+bool hardware() { return Multiprocessor::running != nullptr && run().card().arithmetic == cudasim::Arithmetic::hardware; }
 
 // Keeps the leading `bits` of the fraction: an approximate instruction's lower bits are nothing to rely on.
 float keep_fraction_bits(float value, int bits) {
@@ -62,8 +61,6 @@ void cudasim_load_matrix(unsigned* registers, int count, int transposed, const v
 }
 void cudasim_mma(int type, int depth, float* c, const unsigned* a, const unsigned* b) { cudasim::warp_mma(run(), type, depth, c, a, b); }
 
-float cudasim_half_to_float(unsigned short bits) { return cudasim::half_value(bits); }
-unsigned short cudasim_float_to_half(float value) { return cudasim::half_bits(value); }
 // ex2.approx: 2 ulp in the PTX manual; tanh.approx: relative error 2^-11.
 float cudasim_exp2_approx(float value) { return hardware() ? keep_fraction_bits(std::exp2(value), 22) : std::exp2(value); }
 float cudasim_tanh_approx(float value) { return hardware() ? keep_fraction_bits(std::tanh(value), 11) : std::tanh(value); }

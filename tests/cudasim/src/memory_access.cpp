@@ -1,12 +1,12 @@
 // Every load and store of a kernel: is the address the thread's to touch, and is the access ordered with all others?
 #include <cstring>
 
-#include "grid_run.hpp"
+#include "multiprocessor.hpp"
 
 namespace cudasim {
 
-void GridRun::access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned) {
-  if (stacks_.contains(current_, address)) return;
+void Multiprocessor::access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned) {
+  if (!checks_ || address - stack_bottom_ < fiber_stack_bytes) return;
   if (aligned && (address & (bytes - 1)) != 0)
     fail(Defect::misaligned, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(current_) +
                                  " at an address that is " + std::to_string(address & (bytes - 1)) + " past a multiple of " +
@@ -14,7 +14,8 @@ void GridRun::access(std::uintptr_t address, std::size_t bytes, bool write, cons
   access_by(current_, address, bytes, write, site);
 }
 
-void GridRun::access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
+void Multiprocessor::access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
+  if (!checks_) return;
   const auto refuse = [&](const std::string& what) {
     fail(Defect::out_of_bounds, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread) +
                                     ": " + what, site);
@@ -27,7 +28,7 @@ void GridRun::access_by(int thread, std::uintptr_t address, std::size_t bytes, b
   if (last_allocation_ == nullptr || address < last_allocation_->begin || address + bytes > last_allocation_->end) {
     Allocation* allocation = card_.memory.find(address);
     if (allocation == nullptr) {
-      if (!write && launch_.function->module->contains(address)) return;  // a constant table
+      if (!write && launch_->function->module->contains(address)) return;  // a constant table
       refuse(stacks_.contains(address) ? "another thread's local variable" : "not device memory");
     }
     if (address < allocation->begin || address + bytes > allocation->end) refuse(card_.memory.describe(address));
@@ -38,14 +39,14 @@ void GridRun::access_by(int thread, std::uintptr_t address, std::size_t bytes, b
   check_cells(thread, card_.memory.cell(address), address, bytes, write, false, site);
 }
 
-bool GridRun::ordered(std::uint32_t stamp, int other, int thread, bool shared) const {
+bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool shared) const {
   if (stamp >= block_start_) return order_.before(other, stamp, thread);
   if (shared) return true;                   // another block's memory, reused
   if (stamp >= launch_start_) return false;  // another block of this launch
   return card_.history.ordered(stamp);
 }
 
-void GridRun::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, bool write, bool shared,
+void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, bool write, bool shared,
                           const void* site) {
   const std::uint32_t now = card_.now;
   const auto index = static_cast<std::uint16_t>(thread);
@@ -80,7 +81,7 @@ void GridRun::check_cells(int thread, Cell* cell, std::uintptr_t address, std::s
   }
 }
 
-void GridRun::fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address, std::size_t bytes,
+void Multiprocessor::fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address, std::size_t bytes,
                          bool write, bool shared, const void* site) {
   const std::string mine = std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread);
   const std::string place = shared ? "shared memory" : card_.memory.describe(address);
@@ -92,7 +93,7 @@ void GridRun::fail_order(int thread, std::uint32_t stamp, int other, bool other_
   fail(Defect::race, mine + ": " + place + " " + theirs + " by thread " + std::to_string(other) + " with no barrier between", site);
 }
 
-void GridRun::copy_async(std::uintptr_t shared, std::uintptr_t global, int valid) {
+void Multiprocessor::copy_async(std::uintptr_t shared, std::uintptr_t global, int valid) {
   const void* site = nullptr;
   if (valid < 0 || valid > 16) fail(Defect::out_of_bounds, "cp.async with " + std::to_string(valid) + " valid bytes; it copies 0 to 16");
   if (!shared_.contains(shared)) fail(Defect::out_of_bounds, "cp.async writes to memory that is not shared");
@@ -103,9 +104,9 @@ void GridRun::copy_async(std::uintptr_t shared, std::uintptr_t global, int valid
   threads_[current_].copies.push_back({shared, global, valid, threads_[current_].open_group});
 }
 
-void GridRun::copy_async_commit() { ++threads_[current_].open_group; }
+void Multiprocessor::copy_async_commit() { ++threads_[current_].open_group; }
 
-void GridRun::copy_async_wait(int pending) {
+void Multiprocessor::copy_async_wait(int pending) {
   Thread& thread = threads_[current_];
   std::size_t kept = 0;
   for (const AsyncCopy& copy : thread.copies) {
@@ -115,7 +116,7 @@ void GridRun::copy_async_wait(int pending) {
   thread.copies.resize(kept);
 }
 
-void GridRun::finish_copy(int thread, const AsyncCopy& copy) {
+void Multiprocessor::finish_copy(int thread, const AsyncCopy& copy) {
   std::uint8_t bytes[16] = {};
   std::memcpy(bytes, reinterpret_cast<const void*>(copy.global), static_cast<std::size_t>(copy.valid));
   for (std::uintptr_t at = copy.shared; at < copy.shared + 16; at += granule_bytes) shared_.cell(at)->copy_pending = 0;

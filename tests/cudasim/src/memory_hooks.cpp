@@ -3,12 +3,12 @@
 #include <cstdint>
 
 #include "cudasim/abi.h"
-#include "grid_run.hpp"
+#include "multiprocessor.hpp"
 
 namespace {
 
 inline void check(void* address, std::size_t bytes, bool write, const void* site, bool aligned) {
-  cudasim::GridRun* run = cudasim::GridRun::running;
+  cudasim::Multiprocessor* run = cudasim::Multiprocessor::running;
   if (run != nullptr) run->access(reinterpret_cast<std::uintptr_t>(address), bytes, write, site, aligned);
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "host_compiler.hpp"
 #include "ptx_image.hpp"
 
 namespace cudasim {
@@ -26,25 +27,36 @@ std::string elf_bytes(const void* image) {
 
 }  // namespace
 
-Module::Module(const void* image) {
+Module::Module(const void* image, bool checks) {
   is_ptx_ = is_ptx_image(static_cast<const char*>(image));
-  const std::string elf = is_ptx_ ? elf_of_ptx_image(static_cast<const char*>(image)) : elf_bytes(image);
+  load(is_ptx_ ? elf_of_ptx_image(static_cast<const char*>(image)) : elf_bytes(image));
+  if (checks_ == checks) return;
+  const Compiled other = compile_kernel_text(text_of_bundle(static_cast<const char*>(dlsym(library_, "cudasim_module_bundle"))), checks);
+  unload();
+  if (!other.succeeded) throw std::invalid_argument("the image cannot be compiled again " + std::string(checks ? "with" : "without") + " checks: " + other.log);
+  load(other.elf);
+}
+
+Module::~Module() { unload(); }
+
+void Module::load(const std::string& elf) {
   file_ = memfd_create("cudasim-module", MFD_CLOEXEC);
   if (file_ < 0 || write(file_, elf.data(), elf.size()) != static_cast<ssize_t>(elf.size()))
     throw std::invalid_argument("the image cannot be written to memory");
   library_ = dlopen(("/proc/self/fd/" + std::to_string(file_)).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library_ == nullptr) {
     const std::string reason = dlerror();
-    close(file_);
+    unload();
     throw std::invalid_argument("the image cannot be loaded: " + reason);
   }
-  const auto* arch = static_cast<const int*>(dlsym(library_, "cudasim_module_arch"));
+  const auto* kind = static_cast<const int*>(dlsym(library_, "cudasim_module_kind"));
   const auto* entries = static_cast<const KernelEntry*>(dlsym(library_, "cudasim_module_kernels"));
-  if (arch == nullptr || entries == nullptr) {
-    dlclose(library_), close(file_);
+  if (kind == nullptr || entries == nullptr) {
+    unload();
     throw std::invalid_argument("the image was not made by the simulator's compiler");
   }
-  arch_ = arch[0], specific_ = arch[1] != 0;
+  arch_ = kind[0], specific_ = kind[1] != 0, checks_ = kind[2] != 0;
+  functions_.clear();
   for (; entries->name != nullptr; ++entries) functions_.push_back({entries, this, 48 * 1024});
   auto* map = static_cast<link_map*>(nullptr);
   dlinfo(library_, RTLD_DI_LINKMAP, &map);
@@ -55,9 +67,10 @@ Module::Module(const void* image) {
     if (segments[i].p_type == PT_LOAD) end_ = begin_ + segments[i].p_vaddr + segments[i].p_memsz;
 }
 
-Module::~Module() {
-  dlclose(library_);
-  close(file_);
+void Module::unload() {
+  if (library_ != nullptr) dlclose(library_);
+  if (file_ >= 0) close(file_);
+  library_ = nullptr, file_ = -1;
 }
 
 Function* Module::function(const std::string& name) {

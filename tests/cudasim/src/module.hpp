@@ -21,8 +21,9 @@ struct Function {
 
 class Module {
  public:
-  // `image` is an ELF (cubin), or the text of a PTX image, which ends with a zero byte. Throws std::invalid_argument.
-  explicit Module(const void* image);
+  // `image` is an ELF (cubin), or the text of a PTX image, which ends with a zero byte; one that was compiled with checks where
+  // none are wanted, or the other way round, is compiled again. Throws std::invalid_argument.
+  explicit Module(const void* image, bool checks = true);
   ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
@@ -36,11 +37,14 @@ class Module {
   std::string source_line(std::uintptr_t address) const;
 
  private:
+  void load(const std::string& elf);
+  void unload();
+
   int file_ = -1;
   void* library_ = nullptr;
   std::uintptr_t begin_ = 0, end_ = 0;
   int arch_ = 0;
-  bool specific_ = false, is_ptx_ = false;
+  bool specific_ = false, is_ptx_ = false, checks_ = false;
   std::vector<Function> functions_;
 };
 

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "card.hpp"
 #include "cudasim/driver.h"
 #include "host_compiler.hpp"
 #include "ptx_image.hpp"
@@ -19,8 +20,7 @@ enum nvrtcResult : int {
 };
 
 struct Program {
-  cudasim::SourceFile source;
-  std::vector<cudasim::SourceFile> headers;
+  cudasim::KernelText text;
   std::string log, cubin, ptx;
 };
 using nvrtcProgram = Program*;
@@ -74,8 +74,8 @@ CUDASIM_API nvrtcResult nvrtcCreateProgram(nvrtcProgram* program, const char* te
                                            const char* const* header_names) {
   if (program == nullptr || text == nullptr || headers < 0 || (headers > 0 && (header_texts == nullptr || header_names == nullptr)))
     return NVRTC_ERROR_INVALID_INPUT;
-  *program = new Program{{name != nullptr && *name != 0 ? name : "default_program", text}, {}, {}, {}, {}};
-  for (int i = 0; i < headers; ++i) (*program)->headers.push_back({header_names[i], header_texts[i]});
+  *program = new Program{{{name != nullptr && *name != 0 ? name : "default_program", text}, {}, {}}, {}, {}, {}};
+  for (int i = 0; i < headers; ++i) (*program)->text.headers.push_back({header_names[i], header_texts[i]});
   return NVRTC_SUCCESS;
 }
 
@@ -90,7 +90,8 @@ CUDASIM_API nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, con
   if (program == nullptr) return NVRTC_ERROR_INVALID_PROGRAM;
   if (count < 0 || (count > 0 && options == nullptr)) return NVRTC_ERROR_INVALID_INPUT;
   try {
-    const cudasim::Compiled compiled = cudasim::compile_kernel_text(program->source, program->headers, {options, options + count});
+    program->text.options.assign(options, options + count);
+    const cudasim::Compiled compiled = cudasim::compile_kernel_text(program->text, cudasim::checks_of_environment());
     program->log = compiled.log;
     if (!compiled.options_understood) return NVRTC_ERROR_INVALID_OPTION;
     if (!compiled.succeeded) return NVRTC_ERROR_COMPILATION;

@@ -28,8 +28,16 @@ const char* variable(const char* name) {
 
 }  // namespace
 
+bool checks_of_environment() {
+  const char* value = variable("GEMMACORE_CUDASIM_CHECKS");
+  const std::string checks = value != nullptr ? value : "on";
+  if (checks != "on" && checks != "off") throw std::invalid_argument("cudasim: GEMMACORE_CUDASIM_CHECKS is '" + checks + "'; it is on or off");
+  return checks == "on";
+}
+
 std::vector<Settings> settings_of_environment() {
   Settings common;
+  common.checks = checks_of_environment();
   if (const char* schedule = variable("GEMMACORE_CUDASIM_SCHEDULE")) common.schedule = schedule;
   if (const char* seed = variable("GEMMACORE_CUDASIM_SEED")) common.seed = whole_number(seed, "GEMMACORE_CUDASIM_SEED");
   if (const char* bytes = variable("GEMMACORE_CUDASIM_MEMORY")) common.memory_bytes = whole_number(bytes, "GEMMACORE_CUDASIM_MEMORY");
@@ -54,6 +62,14 @@ std::vector<Settings> settings_of_environment() {
     cards.push_back(card);
   }
   return cards;
+}
+
+std::pair<long long, int> planted_failure_of_environment() {
+  const char* value = variable("GEMMACORE_CUDASIM_FAIL");
+  if (value == nullptr) return {0, 0};
+  const std::vector<std::string> parts = split(value, ':');
+  if (parts.size() != 2) throw std::invalid_argument("cudasim: GEMMACORE_CUDASIM_FAIL is '" + std::string(value) + "'; it is call:code, such as 12:719");
+  return {static_cast<long long>(whole_number(parts[0], "GEMMACORE_CUDASIM_FAIL")), static_cast<int>(whole_number(parts[1], "GEMMACORE_CUDASIM_FAIL"))};
 }
 
 }  // namespace cudasim

@@ -1,21 +1,23 @@
 #include "shared_memory.hpp"
 
 #include <cstring>
+#include <new>
 
 namespace cudasim {
 
-SharedMemory::SharedMemory(std::uint32_t dynamic_bytes)
-    : memory_(new std::byte[capacity + 256]), cells_(new Cell[capacity / granule_bytes]), dynamic_bytes_(dynamic_bytes) {
+SharedMemory::SharedMemory()
+    : memory_(static_cast<std::byte*>(std::calloc(capacity + 256, 1))), cells_(static_cast<Cell*>(std::calloc(capacity / granule_bytes, sizeof(Cell)))) {
+  if (memory_ == nullptr || cells_ == nullptr) throw std::bad_alloc();
   base_ = (reinterpret_cast<std::uintptr_t>(memory_.get()) + 255) / 256 * 256;
-  next_ = base_ + capacity;
-  std::memset(static_cast<void*>(cells_.get()), 0, sizeof(Cell) * (dynamic_bytes / granule_bytes + 1));
+  next_ = base_;
 }
 
-void SharedMemory::start_block() {
+void SharedMemory::start_block(bool poison) {
   arrays_.clear();
   static_bytes_ = 0;
   next_ = base_ + dynamic_bytes_;
-  std::memset(reinterpret_cast<void*>(base_), 0xff, dynamic_bytes_);
+  poison_ = poison;
+  if (poison_) std::memset(reinterpret_cast<void*>(base_), 0xff, dynamic_bytes_);
 }
 
 std::uintptr_t SharedMemory::array(const void* key, std::uint32_t bytes) {
@@ -25,8 +27,7 @@ std::uintptr_t SharedMemory::array(const void* key, std::uint32_t bytes) {
   arrays_.push_back({key, begin, begin + bytes});
   next_ = begin + bytes;
   static_bytes_ += bytes;
-  std::memset(reinterpret_cast<void*>(begin), 0xff, bytes);
-  std::memset(static_cast<void*>(cell(begin)), 0, sizeof(Cell) * ((bytes + granule_bytes - 1) / granule_bytes));
+  if (poison_) std::memset(reinterpret_cast<void*>(begin), 0xff, bytes);
   return begin;
 }
 

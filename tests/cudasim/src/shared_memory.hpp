@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -11,9 +12,10 @@ namespace cudasim {
 
 class SharedMemory {
  public:
-  explicit SharedMemory(std::uint32_t dynamic_bytes);
-  // Forgets the arrays of the block before and poisons all bytes.
-  void start_block();
+  SharedMemory();
+  void start_launch(std::uint32_t dynamic_bytes) { dynamic_bytes_ = dynamic_bytes; }
+  // Forgets the arrays of the block before, and with `poison` its bytes.
+  void start_block(bool poison);
   // The array that `key` stands for in this block.
   std::uintptr_t array(const void* key, std::uint32_t bytes);
   std::uintptr_t dynamic() const { return base_; }
@@ -30,10 +32,15 @@ class SharedMemory {
   };
   static constexpr std::size_t capacity = 512 * 1024;
   static constexpr std::size_t gap_bytes = 64;
-  std::unique_ptr<std::byte[]> memory_;
-  std::unique_ptr<Cell[]> cells_;
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+  // A stamp from before the block says that the block has not stored there, so cells are never cleared.
+  std::unique_ptr<Cell, Free> cells_;
   std::uintptr_t base_;
-  std::uint32_t dynamic_bytes_, static_bytes_ = 0;
+  std::uint32_t dynamic_bytes_ = 0, static_bytes_ = 0;
+  bool poison_ = true;
   std::uintptr_t next_;
   std::vector<Array> arrays_;
 };

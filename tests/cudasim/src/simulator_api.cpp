@@ -41,9 +41,11 @@ CUDASIM_API long long cudasim_pinned_bytes() {
     return bytes;
   });
 }
-// Live streams, events and modules of the process, together.
+// Live streams, events, modules and graphs of the process, together.
 CUDASIM_API int cudasim_live_handles() {
-  return ask([](const Driver& driver) { return static_cast<int>(driver.streams.count() + driver.events.count() + driver.modules.count()); });
+  return ask([](const Driver& driver) { 
+    return static_cast<int>(driver.streams.count() + driver.events.count() + driver.modules.count() + driver.graphs.count() + driver.graph_execs.count());
+  });
 }
 CUDASIM_API long long cudasim_call_count() {
   return ask([](const Driver& driver) { return driver.calls; });

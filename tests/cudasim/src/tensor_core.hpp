@@ -1,12 +1,19 @@
-// Arithmetic of one element of a tensor core product: c + sum over k of a[k] b[k].
+// Arithmetic of one warp's tensor core instruction: c [16][8] += a [16][depth] b [8][depth]^T on 16-bit inputs.
 #pragma once
+
+#include <cstdint>
 
 namespace cudasim {
 
-// Exact products, summed in fp64, rounded to nearest once.
-float multiply_add_ideal(const float* a, const float* b, int depth, float c);
-// As the hardware does it (kernels.md 4.5): products and c aligned to the largest exponent, truncated to `fraction_bits`
-// fractional bits, summed exactly, rounded toward zero.
-float multiply_add_truncating(const float* a, const float* b, int depth, float c, int fraction_bits);
+struct TensorCore {
+  bool half;          // else bfloat16
+  int depth;          // 8 or 16
+  // 0: products exact, summed in fp64, rounded to nearest once. Else as the hardware does it (kernels.md 4.5): products and
+  // c aligned to the largest exponent, truncated to this many fractional bits, summed exactly, rounded toward zero.
+  int fraction_bits;
+  int step;           // that many products are summed at a time with fraction_bits
+
+  void multiply_add(const std::uint16_t (&a)[16][16], const std::uint16_t (&b)[8][16], float (&c)[16][8]) const;
+};
 
 }  // namespace cudasim

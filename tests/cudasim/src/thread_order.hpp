@@ -26,6 +26,7 @@ class ThreadOrder {
  private:
   using Lanes = std::array<std::uint32_t, 32>;
   std::uint32_t block_known_ = 0;
+  bool warps_fresh_ = false, lanes_fresh_ = false;  // nothing known yet in this block: no need to clear
   std::array<Lanes, 32> warp_known_{};
   std::vector<Lanes> lane_known_;
 };

@@ -5,13 +5,13 @@
 
 namespace cudasim {
 
-class GridRun;
+class Multiprocessor;
 
-void warp_sync(GridRun& run, std::uint32_t mask);
-std::uint32_t warp_shuffle(GridRun& run, int kind, std::uint32_t value, int selector, std::uint32_t mask);
-std::uint32_t warp_ballot(GridRun& run, bool predicate, std::uint32_t mask);
+void warp_sync(Multiprocessor& sm, std::uint32_t mask);
+std::uint32_t warp_shuffle(Multiprocessor& sm, int kind, std::uint32_t value, int selector, std::uint32_t mask);
+std::uint32_t warp_ballot(Multiprocessor& sm, bool predicate, std::uint32_t mask);
 // ldmatrix: `row` is this lane's row address.
-void warp_load_matrix(GridRun& run, std::uint32_t* registers, int count, bool transposed, const void* row, const void* site);
-void warp_mma(GridRun& run, int type, int depth, float* c, const std::uint32_t* a, const std::uint32_t* b);
+void warp_load_matrix(Multiprocessor& sm, std::uint32_t* registers, int count, bool transposed, const void* row, const void* site);
+void warp_mma(Multiprocessor& sm, int type, int depth, float* c, const std::uint32_t* a, const std::uint32_t* b);
 
 }  // namespace cudasim

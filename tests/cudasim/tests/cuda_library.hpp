@@ -75,6 +75,14 @@ ENTRY(cuEventRecord, CUevent, CUstream);
 ENTRY(cuEventSynchronize, CUevent);
 ENTRY(cuEventElapsedTime, float*, CUevent, CUevent);
 ENTRY(cuEventDestroy_v2, CUevent);
+ENTRY(cuEventQuery, CUevent);
+ENTRY(cuStreamBeginCapture_v2, CUstream, int);
+ENTRY(cuStreamEndCapture, CUstream, CUgraph*);
+ENTRY(cuGraphInstantiateWithFlags, CUgraphExec*, CUgraph, unsigned long long);
+ENTRY(cuGraphLaunch, CUgraphExec, CUstream);
+ENTRY(cuGraphExecDestroy, CUgraphExec);
+ENTRY(cuGraphDestroy, CUgraph);
+ENTRY(cuGetProcAddress_v2, const char*, void**, int, std::uint64_t, int*);
 ENTRY(cuLaunchKernel, CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void**, void**);
 #undef ENTRY
 
@@ -131,6 +139,47 @@ inline std::string compiled(const std::string& path, std::vector<const char*> op
   (cubin ? nvrtcGetCUBIN : nvrtcGetPTX)(program, image.data());
   nvrtcDestroyProgram(&program);
   return image;
+}
+
+// One card, its context and what a test launches; gone with the object, and a lost card is given back.
+struct OpenCard {
+  explicit OpenCard(int ordinal_) : ordinal(ordinal_) {
+    cuDevicePrimaryCtxRetain(&context, ordinal);
+    cuCtxSetCurrent(context);
+  }
+  ~OpenCard() {
+    cuDevicePrimaryCtxRelease_v2(ordinal);
+    cudasim_revive(ordinal);
+  }
+  OpenCard(const OpenCard&) = delete;
+  OpenCard& operator=(const OpenCard&) = delete;
+
+  CUfunction function(const std::string& image, const char* name) {
+    CUmodule module = nullptr;
+    CUfunction found = nullptr;
+    cuModuleLoadDataEx(&module, image.data(), 0, nullptr, nullptr);
+    cuModuleGetFunction(&found, module, name);
+    return found;
+  }
+  CUdeviceptr floats(std::size_t count) {
+    CUdeviceptr pointer = 0;
+    cuMemAlloc_v2(&pointer, count * sizeof(float));
+    return pointer;
+  }
+  CUstream stream(unsigned flags = CU_STREAM_NON_BLOCKING) {
+    CUstream made = nullptr;
+    cuStreamCreate(&made, flags);
+    return made;
+  }
+
+  int ordinal;
+  CUcontext context = nullptr;
+};
+
+// A kernel of planted.cu: (in, out), one block of 64 threads unless said otherwise.
+inline CUresult launch(CUfunction function, CUstream stream, CUdeviceptr in, CUdeviceptr out, unsigned grid = 1, unsigned threads = 64, unsigned shared = 0) {
+  void* arguments[] = {&in, &out};
+  return cuLaunchKernel(function, grid, 1, 1, threads, 1, 1, shared, stream, arguments, nullptr);
 }
 
 inline int failures = 0;

@@ -21,19 +21,19 @@ void rms_norm(const std::string& image, const std::string& name) {
   std::vector<float> x(rows * width), w(width), y(rows * width);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(0.37f * static_cast<float>(i));
   for (std::size_t i = 0; i < w.size(); ++i) w[i] = 0.01f * static_cast<float>(i % 7);
-  CUdeviceptr dx, dw, dy, rstd = 0;
+  CUdeviceptr dx, dw, dy;
   expect(cuMemAlloc_v2(&dx, x.size() * 4), 0, name + " allocation");
   expect(cuMemAlloc_v2(&dw, w.size() * 4), 0, name + " allocation");
   expect(cuMemAllocAsync(&dy, y.size() * 4, stream), 0, name + " allocation in the stream");
   expect(cuMemcpyHtoDAsync_v2(dx, x.data(), x.size() * 4, stream), 0, name + " copy");
   expect(cuMemcpyHtoDAsync_v2(dw, w.data(), w.size() * 4, stream), 0, name + " copy");
   expect(cuMemsetD32Async(dy, 0x7fc00000, y.size(), stream), 0, name + " fill");
-  int columns = width;
+  int row_count = rows, columns = width;
   float eps = 1e-6f, offset = 1.0f;
   {
     // The argument values are copied at the call.
     int passed = columns;
-    void* arguments[] = {&dx, &dw, &dy, &rstd, &passed, &eps, &offset};
+    void* arguments[] = {&dx, &dw, &dy, &row_count, &passed, &eps, &offset};
     expect(cuLaunchKernel(function, rows, 1, 1, 128, 1, 1, 0, stream, arguments, nullptr), 0, name + " launch");
     passed = 7;
   }
@@ -74,10 +74,10 @@ int main() {
     CUcontext context;
     expect(cuDevicePrimaryCtxRetain(&context, ordinal), 0, "context");
     expect(cuCtxSetCurrent(context), 0, "context");
-    rms_norm(compiled(KERNELS "/rms_norm.cu", {targets[ordinal], "-DELEMENT=float"}), std::string(name) + " cubin");
-    rms_norm(compiled(KERNELS "/rms_norm.cu", {"-arch=compute_75", "-DELEMENT=float"}), std::string(name) + " PTX");
+    rms_norm(compiled(KERNELS "/rms_norm.cu", {targets[ordinal], "-DROW_THREADS=128"}), std::string(name) + " cubin");
+    rms_norm(compiled(KERNELS "/rms_norm.cu", {"-arch=compute_75", "-DROW_THREADS=128"}), std::string(name) + " PTX");
     CUmodule module;
-    const std::string other = compiled(KERNELS "/rms_norm.cu", {targets[1 - ordinal], "-DELEMENT=float"});
+    const std::string other = compiled(KERNELS "/rms_norm.cu", {targets[1 - ordinal], "-DROW_THREADS=128"});
     expect(cuModuleLoadDataEx(&module, other.data(), 0, nullptr, nullptr), CUDA_ERROR_NO_BINARY_FOR_GPU, "another card's cubin");
     check(cudasim_device_allocations(ordinal) == 0 && cudasim_device_bytes(ordinal) == 0, "device memory leaks");
     check(cudasim_most_device_bytes(ordinal) == 4 * (2 * rows * width + width), "most device bytes");

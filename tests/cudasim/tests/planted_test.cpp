@@ -4,7 +4,7 @@
 #include <sstream>
 
 #include "card.hpp"
-#include "grid_run.hpp"
+#include "multiprocessor.hpp"
 #include "host_compiler.hpp"
 
 using namespace cudasim;
@@ -22,11 +22,11 @@ void check(bool right, const std::string& what) {
   if (!right) std::printf("FAILED: %s\n", what.c_str()), ++failures;
 }
 
-OperationKey enqueue(Card& card, FiberStacks& stacks, int stream, Function& function, unsigned blocks, std::uintptr_t in, std::uintptr_t out) {
-  return card.streams.enqueue(stream, function.entry->name, [&card, &stacks, &function, blocks, in, out](const Operation&) {
+OperationKey enqueue(Card& card, Multiprocessor& sm, int stream, Function& function, unsigned blocks, std::uintptr_t in, std::uintptr_t out) {
+  return card.streams.enqueue(stream, function.entry->name, [&sm, &function, blocks, in, out](const Operation&) {
     std::uintptr_t from = in, to = out;
     const Launch launch{&function, {blocks, 1, 1}, {64, 1, 1}, 0, {&from, &to}};
-    GridRun(card, launch, stacks).run();
+    sm.run(launch);
   });
 }
 
@@ -36,11 +36,11 @@ void fill(std::uintptr_t at, int count) {
 
 std::string report_of(Module& module, const std::string& kernel, unsigned blocks, const char* schedule) {
   Card card({"a100", schedule, 3, Arithmetic::ideal});
-  FiberStacks stacks(64);
+  Multiprocessor sm(card);
   Allocation& in = *card.memory.allocate(64 * 4);
   Allocation& out = *card.memory.allocate(128 * 4);
   fill(in.begin, 64);
-  enqueue(card, stacks, 0, *module.function(kernel), blocks, in.begin, out.begin);
+  enqueue(card, sm, 0, *module.function(kernel), blocks, in.begin, out.begin);
   card.streams.drain_all();
   return card.last_report();
 }
@@ -48,17 +48,17 @@ std::string report_of(Module& module, const std::string& kernel, unsigned blocks
 // Stream 1 writes what stream 2 reads; `ordered` puts an event between.
 std::string report_of_streams(Module& module, bool ordered, std::uint64_t seed) {
   Card card({"a100", "round_robin", seed, Arithmetic::ideal});
-  FiberStacks stacks(64);
+  Multiprocessor sm(card);
   Allocation& in = *card.memory.allocate(64 * 4);
   Allocation& middle = *card.memory.allocate(64 * 4);
   Allocation& out = *card.memory.allocate(64 * 4);
   fill(in.begin, 64);
   const int first = card.streams.create(true), second = card.streams.create(true);
   Function& copy = *module.function("past_the_end");
-  enqueue(card, stacks, first, copy, 1, in.begin, middle.begin);
+  enqueue(card, sm, first, copy, 1, in.begin, middle.begin);
   const auto event = std::make_shared<Event>();
   if (ordered) card.streams.record(first, event), card.streams.wait_event(second, *event);
-  enqueue(card, stacks, second, copy, 1, middle.begin, out.begin);
+  enqueue(card, sm, second, copy, 1, middle.begin, out.begin);
   card.streams.drain_all();
   return card.last_report();
 }
@@ -68,8 +68,8 @@ std::string report_of_streams(Module& module, bool ordered, std::uint64_t seed) 
 int main() {
   const SourceFile source{"planted.cu", text_of(PLANTED "/planted.cu")};
   const std::vector<SourceFile> headers = {{"ptx.cuh", text_of(KERNELS "/ptx.cuh")}};
-  const Compiled right = compile_kernel_text(source, headers, {"-arch=sm_80"});
-  const Compiled wrong = compile_kernel_text(source, headers, {"-arch=sm_80", "-DPLANTED"});
+  const Compiled right = compile_kernel_text({source, headers, {"-arch=sm_80"}});
+  const Compiled wrong = compile_kernel_text({source, headers, {"-arch=sm_80", "-DPLANTED"}});
   check(right.succeeded && wrong.succeeded, "planted.cu does not compile:\n" + right.log + wrong.log);
   if (failures != 0) return 1;
   Module clean(right.elf.data()), defective(wrong.elf.data());

@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "card.hpp"
-#include "grid_run.hpp"
+#include "multiprocessor.hpp"
 #include "host_compiler.hpp"
 
 using namespace cudasim;
@@ -26,10 +26,10 @@ void check(bool right, const std::string& what) {
 }
 
 void launch(Card& card, Function& function, unsigned rows, std::vector<void*> arguments) {
-  FiberStacks stacks(128);
+  Multiprocessor sm(card);
   card.streams.enqueue(0, "rms_norm_forward", [&](const Operation&) {
     const Launch launch{&function, {rows, 1, 1}, {128, 1, 1}, 0, arguments};
-    GridRun(card, launch, stacks).run();
+    sm.run(launch);
   });
   card.streams.drain_all();
 }
@@ -45,9 +45,9 @@ void run_case(Module& module, const Settings& settings, int width, int extra_col
   auto* ys = reinterpret_cast<float*>(y.begin);
   for (int i = 0; i < rows * width; ++i) xs[i] = std::sin(0.37f * static_cast<float>(i));
   for (int i = 0; i < width; ++i) ws[i] = 0.01f * static_cast<float>(i % 7);
-  float *rstd = nullptr, eps = 1e-6f, offset = 1.0f;
-  int columns = width + extra_columns;
-  launch(card, *module.function("rms_norm_forward"), rows, {&xs, &ws, &ys, &rstd, &columns, &eps, &offset});
+  float eps = 1e-6f, offset = 1.0f;
+  int row_count = rows, columns = width + extra_columns;
+  launch(card, *module.function("rms_norm_forward"), rows, {&xs, &ws, &ys, &row_count, &columns, &eps, &offset});
   const std::string name = settings.device + ", " + settings.schedule + ", width " + std::to_string(width);
   if (extra_columns > 0) {
     check(card.last_report().rfind("out of bounds", 0) == 0, name + ": not reported out of bounds but '" + card.last_report() + "'");
@@ -69,8 +69,8 @@ void run_case(Module& module, const Settings& settings, int width, int extra_col
 }  // namespace
 
 int main() {
-  const Compiled compiled = compile_kernel_text({"rms_norm.cu", text_of("rms_norm.cu")}, {{"ptx.cuh", text_of("ptx.cuh")}},
-                                                {"-arch=sm_75", "-std=c++17", "-DELEMENT=float"});
+  const Compiled compiled = compile_kernel_text({{"rms_norm.cu", text_of("rms_norm.cu")}, {{"ptx.cuh", text_of("ptx.cuh")}},
+                                                 {"-arch=sm_75", "-std=c++17", "-DROW_THREADS=128"}});
   check(compiled.succeeded, "rms_norm.cu does not compile:\n" + compiled.log);
   if (failures != 0) return 1;
   Module module(compiled.elf.data());

@@ -50,8 +50,6 @@ CUDASIM_EXPORT void cudasim_load_matrix(unsigned* registers, int count, int tran
 // c (4 floats) += a b; depth 8 or 16; a has depth / 4 registers, b depth / 8.
 CUDASIM_EXPORT void cudasim_mma(int type, int depth, float* c, const unsigned* a, const unsigned* b);
 
-CUDASIM_EXPORT float cudasim_half_to_float(unsigned short bits) CUDASIM_CONSTANT;
-CUDASIM_EXPORT unsigned short cudasim_float_to_half(float value) CUDASIM_CONSTANT;
 CUDASIM_EXPORT float cudasim_exp2_approx(float value) CUDASIM_CONSTANT;
 CUDASIM_EXPORT float cudasim_tanh_approx(float value) CUDASIM_CONSTANT;
 CUDASIM_EXPORT void cudasim_unsupported(const char* what);

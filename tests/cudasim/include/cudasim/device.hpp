@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cudasim/abi.h"
+#include "cudasim/half.h"
 
 // host_compiler.cpp finds kernels by this attribute in the preprocessed text and appends their KernelEntry.
 #define KERNEL(threads, ...) extern "C" [[cudasim::kernel(threads)]] void
@@ -28,6 +29,8 @@ DEVICE float rsqrtf(float v) { return 1.0f / __builtin_sqrtf(v); }
 DEVICE float fabsf(float v) { return __builtin_fabsf(v); }
 DEVICE float fmaxf(float a, float b) { return __builtin_fmaxf(a, b); }
 DEVICE float fminf(float a, float b) { return __builtin_fminf(a, b); }
+DEVICE float sinf(float v) { return __builtin_sinf(v); }
+DEVICE float cosf(float v) { return __builtin_cosf(v); }
 
 namespace ptx {
 
@@ -58,6 +61,7 @@ DEVICE void sync_named(int id, int threads) { cudasim_sync_named(id, threads); }
 
 DEVICE u32 float_bits(float v) { return __builtin_bit_cast(u32, v); }
 DEVICE float bits_float(u32 v) { return __builtin_bit_cast(float, v); }
+DEVICE int first_bit(u32 v) { return __builtin_ctz(v); }
 
 template <typename T> DEVICE T shuffle_value(cudasim::ShuffleKind kind, T v, int selector, u32 mask) {
   static_assert(sizeof(T) == 4, "a shuffle moves 32-bit values");
@@ -78,6 +82,22 @@ DEVICE bool all(bool p, u32 mask = full_warp) { return cudasim_ballot(p, mask) =
 
 template <typename T> DEVICE T* dynamic_shared() { return static_cast<T*>(cudasim_dynamic_shared()); }
 
+#ifdef CUDASIM_UNCHECKED
+// Plain accesses, and copies that are done at once: an order that the hardware may choose.
+DEVICE uint4 load16(const void* p) { return *static_cast<const uint4*>(p); }
+DEVICE uint2 load8(const void* p) { return *static_cast<const uint2*>(p); }
+DEVICE void store16(void* p, uint4 v) { *static_cast<uint4*>(p) = v; }
+DEVICE void store8(void* p, uint2 v) { *static_cast<uint2*>(p) = v; }
+
+DEVICE void copy_async16(void* shared, const void* global, int valid = 16) {
+  if (arch < 800) cudasim_unsupported("cp.async needs sm_80");
+  if (valid == 16) return store16(shared, load16(global));
+  store16(shared, uint4{0, 0, 0, 0});
+  __builtin_memcpy(shared, global, static_cast<unsigned long>(valid));
+}
+DEVICE void copy_async_commit() {}
+template <int pending> DEVICE void copy_async_wait() {}
+#else
 DEVICE uint4 load16(const void* p) {
   uint4 v;
   cudasim_load(&v, p, 16);
@@ -90,7 +110,6 @@ DEVICE uint2 load8(const void* p) {
 }
 DEVICE void store16(void* p, uint4 v) { cudasim_store(p, &v, 16); }
 DEVICE void store8(void* p, uint2 v) { cudasim_store(p, &v, 8); }
-DEVICE uint4 load16_streaming(const void* p) { return load16(p); }
 
 DEVICE void copy_async16(void* shared, const void* global, int valid = 16) {
   if (arch < 800) cudasim_unsupported("cp.async needs sm_80");
@@ -98,6 +117,8 @@ DEVICE void copy_async16(void* shared, const void* global, int valid = 16) {
 }
 DEVICE void copy_async_commit() { cudasim_copy_async_commit(); }
 template <int pending> DEVICE void copy_async_wait() { cudasim_copy_async_wait(pending); }
+#endif
+DEVICE uint4 load16_streaming(const void* p) { return load16(p); }
 
 template <int count, bool transposed = false> DEVICE void load_matrix(u32 (&r)[count], const void* row) {
   static_assert(count == 1 || count == 2 || count == 4, "ldmatrix takes 1, 2 or 4 matrices");
@@ -120,11 +141,12 @@ template <typename T> DEVICE void mma_k16(float (&c)[4], const u32 (&a)[4], cons
   }
 }
 
-DEVICE float half_to_float(u16 bits) { return cudasim_half_to_float(bits); }
-DEVICE u16 float_to_half(float v) { return cudasim_float_to_half(v); }
+DEVICE float half_to_float(u16 bits) { return cudasim::half_value(bits); }
+DEVICE u16 float_to_half(float v) { return cudasim::half_bits(v); }
 DEVICE float exp2_approx(float v) { return cudasim_exp2_approx(v); }
 DEVICE float tanh_approx(float v) { return cudasim_tanh_approx(v); }
 DEVICE float fused_multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+DEVICE float rounded_product(float a, float b) { return a * b; }
 DEVICE float reciprocal_sqrt(float v) { return 1.0f / __builtin_sqrtf(v); }
 
 }  // namespace ptx

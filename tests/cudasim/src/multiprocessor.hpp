@@ -1,4 +1,4 @@
-// The execution of one launch: its blocks one after the other in a shuffled order, each block's threads as fibers.
+// What executes blocks, one at a time: their threads as fibers, shared memory, barriers and warp collectives.
 // A defect ends the launch at once: the thread that meets it never continues.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include "module.hpp"
 #include "shared_memory.hpp"
 #include "thread_order.hpp"
+#include "warp_operands.hpp"
 
 namespace cudasim {
 
@@ -22,45 +23,47 @@ struct Launch {
   int threads() const { return static_cast<int>(block[0] * block[1] * block[2]); }
 };
 
-class GridRun;
+class Multiprocessor;
 
 // A warp collective: every lane of the mask brings operands, the last to arrive performs it for all.
 struct Collective {
   const char* name;
-  void (*perform)(GridRun& run, int warp, std::uint32_t mask);
+  void (*perform)(Multiprocessor& sm, int warp, std::uint32_t mask);
 };
 
 // sync_warp, the one collective that orders memory.
 extern const Collective warp_barrier;
 
-class GridRun {
+class Multiprocessor {
  public:
-  GridRun(Card& card, const Launch& launch, FiberStacks& stacks);
-  void run();
+  explicit Multiprocessor(Card& card);
+  // All blocks of the launch in a shuffled order.
+  void run(const Launch& launch);
 
-  static GridRun* running;  // null while no kernel executes
+  static Multiprocessor* running;  // null while no kernel executes
 
   // What the running CUDA thread asks for.
   void sync_block();
   void sync_named(int id, int threads);
-  void collective(const Collective& what, std::uint32_t mask, void* operands);
+  void collective(const Collective& what, std::uint32_t mask);
   void copy_async(std::uintptr_t shared, std::uintptr_t global, int valid);
   void copy_async_commit();
   void copy_async_wait(int pending);
   void* shared_array(const void* key, std::uint32_t bytes);
 
-  // Bounds, alignment, order. `site` is an address in the kernel's code, for the report.
+  // Bounds, alignment, order; nothing when the card's checks are off. `site` is an address in the kernel's code, for the report.
   void access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned = true);
   // The same on behalf of a lane that has already arrived at a collective.
   void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site);
   [[noreturn]] void fail(Defect defect, const std::string& text, const void* site = nullptr);
 
   Card& card() { return card_; }
-  const Launch& launch() const { return launch_; }
+  const Launch& launch() const { return *launch_; }
   SharedMemory& shared() { return shared_; }
   int current() const { return current_; }
   unsigned block_index(int axis) const { return block_index_[static_cast<std::size_t>(axis)]; }
-  template <typename T> T& operands(int warp, int lane) { return *static_cast<T*>(threads_[warp * 32 + lane].operands); }
+  // Where the lanes of a warp leave what a collective takes and find what it gives.
+  WarpOperands& operands(int warp) { return operands_[static_cast<std::size_t>(warp)]; }
 
  private:
   struct AsyncCopy {
@@ -69,13 +72,11 @@ class GridRun {
     std::uint32_t group;
   };
   struct Thread {
-    void* stack_pointer = nullptr;
-    const char* waits_for = nullptr;
-    bool exited = false;
-    void* operands = nullptr;
-    std::uint32_t collective_mask = 0;  // while waiting in a collective
-    std::uint32_t open_group = 0;
-    std::vector<AsyncCopy> copies;
+    void* stack_pointer;
+    int stack;  // which of the stacks it runs on; negative before it starts
+    std::uint32_t open_group;
+    const char* waits_for;  // while it cannot run
+    std::vector<AsyncCopy> copies{};
   };
   struct PendingCollective {
     const Collective* what = nullptr;
@@ -88,12 +89,17 @@ class GridRun {
 
   void run_block(unsigned linear);
   static void thread_main();
-  [[noreturn]] void exit_thread();
+  // The current thread has returned from the kernel. Comes back when a thread that has not started yet is to run next: it takes
+  // over the stack, so threads that never wait need no switch at all.
+  void leave();
   void wait(const char* what);
-  void wake(int thread);
+  void wake(int warp, std::uint32_t lanes);
+  int next_thread();
   // Continues at another runnable thread, or returns when that is the current one.
   void switch_away();
+  void continue_at(int thread, void** save);
   void complete_block_barrier_if_all_arrived();
+  bool has_started(int thread) const { return threads_[static_cast<std::size_t>(thread)].stack >= 0; }
   std::string stuck_threads() const;
   std::string whereabouts(int thread) const;
 
@@ -104,16 +110,20 @@ class GridRun {
                                std::size_t bytes, bool write, bool shared, const void* site);
 
   Card& card_;
-  const Launch& launch_;
-  FiberStacks& stacks_;
+  const bool checks_;
+  const Launch* launch_ = nullptr;
+  FiberStacks stacks_;
   SharedMemory shared_;
   ThreadOrder order_;
   std::vector<Thread> threads_;
-  std::array<std::uint32_t, 32> runnable_lanes_{};
+  std::vector<int> free_stacks_;
+  std::vector<WarpOperands> operands_;
+  std::array<std::uint32_t, 32> existing_lanes_{}, live_lanes_{}, runnable_lanes_{};  // per warp
   std::uint32_t runnable_warps_ = 0;
   std::array<std::array<PendingCollective, 32>, 32> pending_{};  // [warp][lowest lane of the mask]
   std::array<NamedBarrier, 16> named_{};
-  int current_ = 0, live_ = 0, at_block_barrier_ = 0;
+  int thread_count_ = 0, current_ = 0, live_ = 0, at_block_barrier_ = 0;
+  std::uintptr_t stack_bottom_ = 0;  // of the current thread's stack
   std::array<unsigned, 3> block_index_{};
   std::uint32_t launch_start_ = 0, block_start_ = 0;
   Allocation* last_allocation_ = nullptr;

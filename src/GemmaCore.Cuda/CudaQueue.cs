@@ -1,0 +1,149 @@
+using System.Runtime.CompilerServices;
+
+namespace GemmaCore.Cuda;
+
+/// <summary>
+/// The one stream of a device: launches, copies and fills in order, asynchronously. A stretch of work that was announced as repeatable
+/// (<see cref="BeginRepeatable"/>) is recorded the first time, and later replayed as one CUDA graph if it is the same.
+/// </summary>
+internal sealed unsafe class CudaQueue : IDisposable
+{
+    private const uint NonBlocking = 1;
+    private const int MostArguments = 48;
+
+    private readonly CudaDriver _driver;
+    private readonly string _device;
+    private readonly KernelLibrary _kernels;
+    private readonly LaunchHistory _history = new();
+    private readonly Dictionary<int, RepeatedStep> _steps = [];
+    private readonly PinnedStaging _staging;
+    private RepeatedStep? _step;
+
+    public CudaQueue(CudaDriver driver, string device, Func<CudaQueue, KernelLibrary> kernels)
+    {
+        (_driver, _device) = (driver, device);
+        nint stream = 0;
+        Check(driver.StreamCreate(&stream, NonBlocking), "cuStreamCreate");
+        Stream = stream;
+        _kernels = kernels(this);
+        try
+        {
+            _staging = new PinnedStaging(this, driver);
+        }
+        catch
+        {
+            driver.StreamDestroy(stream);
+            throw;
+        }
+    }
+
+    public nint Stream { get; }
+
+    /// <summary>Loads a kernel, so that its first launch does not wait for the compiler.</summary>
+    public void Prepare(CudaKernel kernel, int sharedBytes) => _kernels.Function(kernel, sharedBytes);
+
+    public void Launch(CudaKernel kernel, LaunchGrid grid, ReadOnlySpan<KernelArgument> arguments)
+    {
+        if (arguments.Length > MostArguments) throw new ArgumentException($"{kernel}: {arguments.Length} parameters are above {MostArguments}");
+        if (_step is { } step && step.TryLaunch(kernel, grid, arguments)) return;
+        LaunchNow(kernel, grid, arguments);
+    }
+
+    public void Upload(ReadOnlySpan<byte> source, nint destination)
+    {
+        if (source.IsEmpty || (_step is { } step && step.TryUpload(source, destination))) return;
+        _staging.Upload(source, destination);
+    }
+
+    /// <summary>Waits for everything before it, and so ends a repeatable stretch.</summary>
+    public void Download(nint source, Span<byte> destination)
+    {
+        EndRepeatable();
+        _staging.Download(source, destination);
+    }
+
+    public void Fill(nint destination, byte value, long bytes)
+    {
+        if (bytes == 0 || (_step is { } step && step.TryFill(destination, value, bytes))) return;
+        FillNow(destination, value, bytes);
+    }
+
+    public void Copy(nint source, nint destination, long bytes)
+    {
+        if (bytes == 0 || (_step is { } step && step.TryCopy(source, destination, bytes))) return;
+        CopyNow(source, destination, bytes);
+    }
+
+    public void Synchronize()
+    {
+        EndRepeatable();
+        WaitForStream();
+    }
+
+    /// <summary>Announces work, up to the next read-back, that probably repeats the launches of the last time under this key.</summary>
+    public void BeginRepeatable(int key)
+    {
+        EndRepeatable();
+        if (!_steps.TryGetValue(key, out RepeatedStep? step)) _steps.Add(key, step = new RepeatedStep(this, _driver));
+        _step = step.Begin() ? step : null;
+    }
+
+    /// <summary>Whatever was held back for a replay is queued now. Called before anything that depends on the order of the stream outside this class.</summary>
+    public void EndRepeatable()
+    {
+        RepeatedStep? step = _step;
+        _step = null; // also when ending fails
+        step?.End();
+    }
+
+    public void Dispose()
+    {
+        _step = null;
+        // Errors here have been reported by the call that met them; a lost context answers every call with them.
+        _driver.StreamSynchronize(Stream);
+        foreach (RepeatedStep step in _steps.Values) step.Dispose();
+        _staging.Dispose();
+        _kernels.Dispose();
+        _driver.StreamDestroy(Stream);
+    }
+
+    internal void LaunchNow(CudaKernel kernel, LaunchGrid grid, ReadOnlySpan<KernelArgument> arguments)
+    {
+        nint function = _kernels.Function(kernel, grid.SharedBytes);
+        fixed (KernelArgument* values = arguments)
+        {
+            void** table = stackalloc void*[MostArguments];
+            for (int i = 0; i < arguments.Length; i++) table[i] = values + i;
+            _history.Add(kernel, grid);
+            int code = _driver.LaunchKernel(
+                function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)grid.Threads, 1, 1, (uint)grid.SharedBytes, Stream, table, null);
+            if (code != 0) throw Failure(code, $"cuLaunchKernel of {kernel} [{grid}]");
+        }
+    }
+
+    internal void FillNow(nint destination, byte value, long bytes) =>
+        Check(_driver.MemsetD8Async(destination, value, (nuint)bytes, Stream), "cuMemsetD8Async");
+
+    internal void CopyNow(nint source, nint destination, long bytes) =>
+        Check(_driver.MemcpyDtoDAsync(destination, source, (nuint)bytes, Stream), "cuMemcpyDtoDAsync");
+
+    internal void WaitForStream()
+    {
+        Check(_driver.StreamSynchronize(Stream), "cuStreamSynchronize");
+        _history.Clear();
+    }
+
+    /// <summary>Throws when a driver call failed.</summary>
+    internal void Check(int code, string call, CudaKernel? kernel = null)
+    {
+        if (code != 0) throw Failure(code, kernel is null ? call : $"{call} for {kernel}");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private CudaException Failure(int code, string call)
+    {
+        string earlier = CudaResult.IsSticky(code) ? _history.Describe() : "";
+        string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again" : "";
+        return new CudaException($"{call}: {_driver.Describe(code)}, {_device}{earlier}{remedy}", code);
+    }
+}

@@ -1,0 +1,114 @@
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Cuda.Tests;
+
+public sealed class RepeatedStepTests
+{
+    private const int Key = 1;
+
+    private static readonly CudaKernel RmsNorm = new("rms_norm.cu", "rms_norm_forward", "-DROW_THREADS=32");
+
+    public static TheoryData<string> Cards => [.. TestDevices.Cards()];
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_replayed_step_computes_from_what_was_uploaded_for_it(string card)
+    {
+        using var step = new Step(card);
+        // Recorded, compared and captured, replayed.
+        foreach (int value in new[] { 1, -2, 3, -4 }) Assert.Equal(Step.Expected(value, rows: 2), step.Run(value, rows: 2));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_replayed_step_is_one_call_however_many_launches_it_has(string card)
+    {
+        using var step = new Step(card);
+        step.Run(1, rows: 2, launches: 20);
+        step.Run(1, rows: 2, launches: 20);
+        long before = Simulator.CallCount;
+        step.Run(1, rows: 2, launches: 20);
+        // The graph, and the read-back with its synchronisation.
+        Assert.InRange(Simulator.CallCount - before, 1, 8);
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_step_that_turns_out_different_is_computed_as_it_comes(string card)
+    {
+        using var step = new Step(card);
+        foreach (int rows in new[] { 2, 2, 2, 1, 1, 1, 2, 2, 2 }) Assert.Equal(Step.Expected(rows - 3, rows), step.Run(rows - 3, rows));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_step_that_stops_early_or_goes_on_longer_is_computed_as_it_comes(string card)
+    {
+        using var step = new Step(card);
+        foreach (int launches in new[] { 2, 2, 1, 1, 1, 3, 3, 3 })
+            Assert.Equal(Step.Expected(5, rows: 2), step.Run(5, rows: 2, launches));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void Memory_freed_within_a_held_back_step_is_not_used_after_it(string card)
+    {
+        using var step = new Step(card);
+        for (int round = 1; round <= 3; round++)
+        {
+            var buffer = new DeviceBuffer(step.Device, new Shape(4), DType.F32);
+            Assert.Equal(Step.Expected(round, rows: 2), step.Run(round, rows: 2, between: buffer.Dispose));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_step_with_large_uploads_is_left_alone(string card)
+    {
+        using var step = new Step(card);
+        byte[] large = new byte[1 << 20];
+        using var buffer = new DeviceBuffer(step.Device, new Shape(large.Length), DType.U8);
+        for (int round = 1; round <= 3; round++)
+            Assert.Equal(Step.Expected(round, rows: 2), step.Run(round, rows: 2, between: () => step.Device.CopyFromHost(large, buffer.View)));
+    }
+
+    /// <summary>x [rows, 4] is uploaded, copied and normalised with gain 3 into y, which was cleared; only the first rows are touched.</summary>
+    private sealed class Step : IDisposable
+    {
+        private readonly DeviceLease _lease;
+        private readonly DeviceBuffer _x, _copy, _w, _y;
+
+        public Step(string card)
+        {
+            _lease = TestDevices.Lend(card);
+            var shape = new Shape(2, 4);
+            (_x, _copy, _y) = (new DeviceBuffer(Device, shape, DType.F32), new DeviceBuffer(Device, shape, DType.F32), new DeviceBuffer(Device, shape, DType.F32));
+            _w = DeviceBuffer.Zeros(Device, new Shape(4));
+        }
+
+        public CudaDevice Device => (CudaDevice)_lease.Device;
+
+        public static float[] Expected(int value, int rows) => [.. Enumerable.Range(0, 8).Select(i => i / 4 < rows ? 3f * Math.Sign(value) : 0)];
+
+        public float[] Run(int value, int rows, int launches = 1, Action? between = null)
+        {
+            Device.BeginRepeatable(Key);
+            float[] x = new float[8];
+            Array.Fill(x, value);
+            _x.View.CopyFrom(x);
+            Device.Copy(_x.View, _copy.View);
+            between?.Invoke();
+            Device.Clear(_y.View);
+            for (int i = 0; i < launches; i++)
+                Device.Launch(RmsNorm, new LaunchGrid(1, 128), _copy.View, _w.View, _y.View, rows, 4, 0f, 3f);
+            return _y.View.ToFloats();
+        }
+
+        public void Dispose()
+        {
+            foreach (DeviceBuffer buffer in new[] { _x, _copy, _w, _y }) buffer.Dispose();
+            _lease.Dispose();
+        }
+    }
+}
