@@ -4,17 +4,19 @@ using GemmaCore.Testing;
 
 namespace GemmaCore.Models.Tests;
 
-/// <summary>The embedded model on two threads, and the plainest way through it.</summary>
+/// <summary>The embedded model on a device (the CPU's two threads if none is named), and the plainest way through it.</summary>
 internal sealed class EmbeddedModel : IDisposable
 {
-    public EmbeddedModel(string? folder = null)
+    private readonly DeviceLease _lease;
+
+    public EmbeddedModel(string? folder = null, string device = "cpu")
     {
-        Device = new CpuDevice(2);
+        _lease = TestDevices.Lend(device);
         Arena = new Arena(Device);
         Model = ModelFolder.Load(folder ?? Goldens.DemoPath("model"), Device);
     }
 
-    public CpuDevice Device { get; }
+    public Device Device => _lease.Device;
 
     public Arena Arena { get; }
 
@@ -45,6 +47,6 @@ internal sealed class EmbeddedModel : IDisposable
     {
         Model.Dispose();
         Arena.Dispose();
-        Device.Dispose();
+        _lease.Dispose();
     }
 }

@@ -17,6 +17,12 @@ public static class TestDevices
     private static readonly Dictionary<string, CudaDevice> Open = [];
     private static readonly Lazy<string?> Simulator = new(StartSimulator);
 
+    /// <summary>
+    /// False for whole models: kernels then run without the simulator's race and bounds checks, many times faster; the operations' own tests have made
+    /// these checks. Set before the first card is lent.
+    /// </summary>
+    public static bool ChecksMemory { get; set; } = true;
+
     /// <summary>The real card is there and asked for; the simulator is then not used, since one process has one driver.</summary>
     public static bool UsesRealGpu { get; } = Environment.GetEnvironmentVariable("GEMMACORE_TEST_GPU") == "1";
 
@@ -96,6 +102,7 @@ public static class TestDevices
         if (!File.Exists(library)) return "the CUDA simulator is not built (cmake -S . -B build && cmake --build build)";
         string cards = string.Join(',', Profiles.SelectMany(profile => Schedules.Select((schedule, i) => $"{profile}:{schedule}:{i + 1}")));
         _ = SetEnvironment("GEMMACORE_CUDASIM_DEVICE", cards, 1);
+        if (!ChecksMemory) _ = SetEnvironment("GEMMACORE_CUDASIM_CHECKS", "off", 1);
         Environment.SetEnvironmentVariable("GEMMACORE_CUDA_LIBRARY", library);
         Environment.SetEnvironmentVariable("GEMMACORE_NVRTC_LIBRARY", library);
         return null;

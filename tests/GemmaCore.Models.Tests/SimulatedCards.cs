@@ -1,0 +1,11 @@
+using System.Runtime.CompilerServices;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Models.Tests;
+
+internal static class SimulatedCards
+{
+    // Whole models would take minutes with every access checked.
+    [ModuleInitializer]
+    internal static void RunWithoutMemoryChecks() => TestDevices.ChecksMemory = false;
+}
