@@ -54,11 +54,8 @@ template <typename T> DEVICE T* dynamic_shared() {
   extern __shared__ __align__(16) u8 gemmacore_dynamic_shared[];
   return reinterpret_cast<T*>(gemmacore_dynamic_shared);
 }
-DEVICE u32 shared_address(const void* p) {
-  u64 address;
-  asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(p));
-  return static_cast<u32>(address);
-}
+// The compiler's own conversion, not asm: it folds constant offsets of shared addresses into the instruction, asm would cost a register each.
+DEVICE u32 shared_address(const void* p) { return static_cast<u32>(__cvta_generic_to_shared(p)); }
 
 // 16- and 8-byte accesses; the address must be a multiple of the size.
 DEVICE uint4 load16(const void* p) { return *static_cast<const uint4*>(p); }
@@ -292,6 +289,26 @@ template <typename A> DEVICE float activate(float x, float& derivative) {
   const float e = exp_of_minus(A::argument(x)), s = 1.0f / (1.0f + e);
   derivative = fused_multiply_add(x * (e * s) * s, A::slope(x), s);
   return x * s;
+}
+
+// Tiles of 16-bit elements in shared memory, `width` elements to a row. Rows of a multiple of 64 have their 16-byte chunks permuted by
+// row & 7, so that load_matrix meets no bank conflict; rows of 72 need nothing (eight of them begin at banks 0, 4, .. 28 as they are).
+template <int width> DEVICE int tile_offset(int row, int chunk) {
+  return row * width + (width % 64 == 0 ? chunk ^ (row & 7) : chunk) * 8;
+}
+// Fragments of a 16x16 piece at (row, 8 * chunk). A: rows are m. B: rows are n, two fragments of eight columns, or, transposed, rows are k.
+template <int width> DEVICE void load_a(u32 (&a)[4], const u16* tile, int row, int chunk) {
+  load_matrix<4>(a, tile + tile_offset<width>(row + lane_index() % 16, chunk + lane_index() / 16));
+}
+template <int width> DEVICE void load_b(u32 (&b)[4], const u16* tile, int row, int chunk) {
+  load_matrix<4>(b, tile + tile_offset<width>(row + lane_index() / 16 * 8 + lane_index() % 8, chunk + lane_index() / 8 % 2));
+}
+template <int width> DEVICE void load_b_transposed(u32 (&b)[4], const u16* tile, int row, int chunk) {
+  load_matrix<4, true>(b, tile + tile_offset<width>(row + lane_index() % 16, chunk + lane_index() / 16));
+}
+// The same of a 16x8 piece: A of depth eight, B of depth eight for sixteen columns, B transposed for eight columns.
+template <int width, bool transposed = false> DEVICE void load_half_piece(u32 (&r)[2], const u16* tile, int row, int chunk) {
+  load_matrix<2, transposed>(r, tile + tile_offset<width>(row + lane_index() % 16, chunk));
 }
 
 }  // namespace ptx

@@ -1,4 +1,5 @@
 using System.Numerics;
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
 using GemmaCore.Testing.References;
@@ -75,8 +76,12 @@ internal sealed class AttentionCase
     public double[] Reference() => AttentionReference.Forward<double, RealFunctions>(
         Sample.Widen(Q), Sample.Widen(K), Sample.Widen(V), _heads, _keyHeads, _headSize, Start, End, Scale);
 
-    /// <summary>dQ, dK and dV by complex steps through the reference.</summary>
-    public double[][] ReferenceGradients()
+    /// <summary>dQ, dK and dV of the reference.</summary>
+    public double[][] ReferenceGradients() => AttentionReference.Backward(
+        Sample.Widen(Q), Sample.Widen(K), Sample.Widen(V), Sample.Widen(DY), _heads, _keyHeads, _headSize, Start, End, Scale);
+
+    /// <summary>dQ, dK and dV by complex steps through the reference's forward pass; quadratic in the number of elements.</summary>
+    public double[][] ComplexStepGradients()
     {
         Complex[] q = Array.ConvertAll(Q, x => new Complex(x, 0)), k = Array.ConvertAll(K, x => new Complex(x, 0)), v = Array.ConvertAll(V, x => new Complex(x, 0));
         Complex[] Run(Complex[] q, Complex[] k, Complex[] v) =>
@@ -88,6 +93,53 @@ internal sealed class AttentionCase
             ComplexStep.Gradient(Sample.Widen(K), dY, p => Run(q, p, v)),
             ComplexStep.Gradient(Sample.Widen(V), dY, p => Run(q, k, p)),
         ];
+    }
+
+    /// <summary>
+    /// Allowed error of y: scores of |q|, |k| &lt; 2 at scale 1/√H, summed over H, then a sum over the keys. On tensor cores q, k, P and v are rounded too;
+    /// a few rows that are not recorded take the decoding kernel, which rounds nothing.
+    /// </summary>
+    public double ForwardBound(Device device, bool isRecorded = false) =>
+        Float32Bound + (isRecorded || Rows > AttentionPlan.MostDecodeRows ? Rounding(device, 4) : 0);
+
+    /// <summary>Allowed error of dQ, dK and dV: on tensor cores q and k of P, dY and v of dP, dS itself, and k, q or dY of the last product are rounded.</summary>
+    public double BackwardBound(Device device) => Float32Bound + Rounding(device, 6);
+
+    private double Float32Bound => 4 * Tolerance.Float32(_headSize + Rows);
+
+    private double Rounding(Device device, int operands) =>
+        device is CudaDevice cuda && AttentionPlan.UsesTensorCores(cuda.Precision, _headSize)
+            ? Tolerance.Rounded(cuda.Precision == CudaPrecision.Float16 ? DType.F16 : DType.BF16, operands)
+            : 0;
+
+    /// <summary>Compares y with the reference.</summary>
+    public void CheckForward(string device)
+    {
+        using var fixture = new OpFixture(device);
+        CheckForward(fixture);
+    }
+
+    /// <inheritdoc cref="CheckForward(string)"/>
+    public void CheckForward(OpFixture fixture) =>
+        Assert.InRange(Tolerance.RelativeError(Forward(fixture).Y, Reference()), 0, ForwardBound(fixture.Device));
+
+    /// <summary>Compares dQ, dK and dV with the reference.</summary>
+    public void CheckBackward(string device)
+    {
+        using var fixture = new OpFixture(device);
+        CheckBackward(fixture);
+    }
+
+    /// <inheritdoc cref="CheckBackward(string)"/>
+    public void CheckBackward(OpFixture fixture)
+    {
+        float[][] ours = Backward(fixture);
+        double[][] expected = ReferenceGradients();
+        // A single key leaves dQ and dK exactly zero: the size of dV is the scale of all three.
+        double scale = expected[2].Max(Math.Abs);
+        for (int i = 0; i < 3; i++)
+            Assert.InRange(
+                Tolerance.RelativeError([.. ours[i], (float)scale], [.. expected[i], (double)(float)scale]), 0, BackwardBound(fixture.Device));
     }
 
     private AttentionSequence[] OrWhole(AttentionSequence[] sequences) => sequences.Length > 0 ? sequences : [new AttentionSequence(0, Rows)];

@@ -10,21 +10,27 @@ public sealed class OpFixture : IDisposable
     private readonly List<DeviceBuffer> _buffers = [];
     private readonly Dictionary<nint, float[]> _captured = [];
 
-    private readonly DeviceLease _lease;
+    private readonly DeviceLease? _lease;
 
     public OpFixture(int threadCount = 2) : this("cpu", threadCount)
     {
     }
 
     /// <summary>On a device of <see cref="TestDevices"/>.</summary>
-    public OpFixture(string device, int threadCount = 2)
+    public OpFixture(string device, int threadCount = 2) : this(TestDevices.Lend(device, threadCount))
     {
-        _lease = TestDevices.Lend(device, threadCount);
-        Device = _lease.Device;
+    }
+
+    /// <summary>On a device of the caller's, for example one that <see cref="TestDevices.OpenCard"/> opened.</summary>
+    public OpFixture(Device device)
+    {
+        Device = device;
         Arena = new Arena(Device, 1 << 20);
         Gradients = new GradientPool(Device);
         Tape = new Tape(Arena, Gradients, seed: 1);
     }
+
+    private OpFixture(DeviceLease lease) : this(lease.Device) => _lease = lease;
 
     public Device Device { get; }
 
@@ -94,7 +100,7 @@ public sealed class OpFixture : IDisposable
         foreach (DeviceBuffer buffer in _buffers) buffer.Dispose();
         Gradients.Dispose();
         Arena.Dispose();
-        _lease.Dispose();
+        _lease?.Dispose();
     }
 
     private TensorView Keep(DeviceBuffer buffer)

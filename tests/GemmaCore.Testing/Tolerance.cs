@@ -38,6 +38,12 @@ public static class Tolerance
         return error;
     }
 
+    /// <summary>
+    /// Tolerance of a product computed in 16 bits whose operands were rounded <paramref name="operands"/> times on the way to the result: each rounding
+    /// changes it by one unit roundoff of the largest magnitude at most. The sums are fp32 and have their own part, <see cref="Float32"/>.
+    /// </summary>
+    public static double Rounded(DType type, int operands) => operands * Math.ScaleB(1, type == DType.F16 ? -11 : -8);
+
     /// <summary>Largest error relative to the reference's largest magnitude (1e-30 stands in for an all-zero reference).</summary>
     public static double RelativeError(ReadOnlySpan<float> ours, ReadOnlySpan<double> reference)
     {

@@ -6,8 +6,10 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class Attention
 {
-    private static void ForwardCpu(CpuDevice cpu, in AttentionOperands operands, TensorView y, TensorView lse)
+    private static void ForwardCpu(CpuDevice cpu, in AttentionInputs inputs, TensorView y, TensorView lse)
     {
+        RequireIntervals(inputs);
+        var operands = new AttentionOperands(inputs);
         float* sums = lse.IsEmpty ? null : lse.Floats;
         if (Avx512F.IsSupported) ForwardTiles<Vectors512, Vector512<float>>(cpu, operands, y.Floats, sums);
         else if (Vector256.IsHardwareAccelerated) ForwardTiles<Vectors256, Vector256<float>>(cpu, operands, y.Floats, sums);
@@ -29,14 +31,42 @@ public static unsafe partial class Attention
         cpu.Workers.Run(ref tiles, AttentionTiles<TLanes, TVector>.Count(operands));
     }
 
-    private static void BackwardCpu(CpuDevice cpu, in AttentionOperands operands, in AttentionGradients gradients, int rowCount)
+    private static void RequireIntervals(in AttentionInputs inputs)
     {
-        var sums = new AttentionRowSums { Operands = operands, Gradients = gradients, Rows = rowCount };
-        cpu.Workers.Run(ref sums, RowBlocks.Count(rowCount, operands.Heads * operands.HeadSize));
+        ReadOnlySpan<int> starts = inputs.KeyStart.AsSpan<int>(), ends = inputs.KeyEnd.AsSpan<int>();
+        foreach (ref readonly AttentionSequence sequence in inputs.Sequences.AsSpan())
+        {
+            // Without a past, slots before the first current one do not exist, whatever PastStart says.
+            int last = sequence.FirstSlot + sequence.RowCount;
+            for (int row = sequence.FirstRow; row < sequence.FirstRow + sequence.RowCount; row++)
+            {
+                bool empty = starts[row] >= ends[row];
+                Require.That(
+                    empty || (starts[row] >= sequence.PastStart && ends[row] <= last), "Attention.Forward",
+                    $"row {row} may see slots [{sequence.PastStart}, {last}), its interval is [{starts[row]}, {ends[row]})");
+            }
+        }
+    }
+
+    private static void BackwardCpu(CpuDevice cpu, in AttentionInputs inputs, in AttentionOutputs outputs, Arena arena)
+    {
+        Arena.Mark mark = arena.Position;
+        var operands = new AttentionOperands(inputs);
+        var gradients = new AttentionGradients
+        {
+            DY = outputs.DY.Floats, Y = outputs.Y.Floats, Lse = outputs.Lse.Floats, RowSums = arena.Take(outputs.Lse.Shape).Floats,
+            DQ = Floats(outputs.DQ), DK = Floats(outputs.DK), DV = Floats(outputs.DV),
+            AccumulateDQ = outputs.DQ.Accumulate, AccumulateDK = outputs.DK.Accumulate, AccumulateDV = outputs.DV.Accumulate,
+        };
+        var sums = new AttentionRowSums { Operands = operands, Gradients = gradients, Rows = inputs.Rows };
+        cpu.Workers.Run(ref sums, RowBlocks.Count(inputs.Rows, operands.Heads * operands.HeadSize));
         if (Avx512F.IsSupported) BackwardTiles<Vectors512, Vector512<float>>(cpu, operands, gradients);
         else if (Vector256.IsHardwareAccelerated) BackwardTiles<Vectors256, Vector256<float>>(cpu, operands, gradients);
         else BackwardTiles<Vectors128, Vector128<float>>(cpu, operands, gradients);
+        arena.Rewind(mark);
     }
+
+    private static float* Floats(AttentionGradient gradient) => gradient.IsWanted ? gradient.View.Floats : null;
 
     private static void BackwardTiles<TLanes, TVector>(CpuDevice cpu, in AttentionOperands operands, in AttentionGradients gradients)
         where TLanes : struct, IVectors<TVector> where TVector : struct

@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -11,7 +12,7 @@ namespace GemmaCore.Ops;
 /// is kept: the forward pass runs a softmax over blocks of keys and saves its logarithm; the backward pass computes the probabilities
 /// again. Source: arXiv:2205.14135, arXiv:2307.08691.
 /// </remarks>
-public static unsafe partial class Attention
+public static partial class Attention
 {
     /// <summary>Attends over the current rows and what the sequences keep of the past.</summary>
     /// <param name="q">[T, N, H] f32. Saved for backward, as are k, v, y and lse: must not be overwritten.</param>
@@ -32,34 +33,26 @@ public static unsafe partial class Attention
         ArgumentNullException.ThrowIfNull(sequences);
         RequireViews(q, k, v, keyStart, keyEnd, y, lse, tape);
         RequireSequences(k, sequences, tape);
-        if (q.Device is not CpuDevice cpu) throw Require.NoSuchDevice("Attention.Forward", q.Device);
-        RequireIntervals(sequences, keyStart, keyEnd);
-        ForwardCpu(cpu, new AttentionOperands(q, k, v, sequences, keyStart, keyEnd, scale), y, lse);
+        var inputs = new AttentionInputs(q, k, v, sequences, keyStart, keyEnd, scale);
+        if (q.Device is CpuDevice cpu) ForwardCpu(cpu, inputs, y, lse);
+        else if (q.Device is CudaDevice cuda) ForwardCuda(cuda, inputs, y, lse, isRecorded: tape is not null);
+        else throw Require.NoSuchDevice("Attention.Forward", q.Device);
         if (tape is not null && (tape.Tracks(q) || tape.Tracks(k) || tape.Tracks(v)))
-            Record(q, k, v, [.. sequences], keyStart, keyEnd, scale, y, lse, tape);
+            Record(inputs with { Sequences = [.. sequences] }, y, lse, tape);
     }
 
     // Apart from Forward, so that only a recorded call pays for the closure.
-    private static void Record(
-        TensorView q, TensorView k, TensorView v, AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd, float scale,
-        TensorView y, TensorView lse, Tape tape) =>
-        tape.Record("attention", y, () => Backward(q, k, v, sequences, keyStart, keyEnd, scale, y, lse, tape));
+    private static void Record(AttentionInputs inputs, TensorView y, TensorView lse, Tape tape) =>
+        tape.Record("attention", y, () => Backward(inputs, y, lse, tape));
 
     // With P = exp(scale·q·kᵀ − lse) and D = Σ dY⊙y per row:  dV = Pᵀ·dY,  dS = scale · P ⊙ (dY·vᵀ − D),  dQ = dS·k,  dK = dSᵀ·q.
-    private static void Backward(
-        TensorView q, TensorView k, TensorView v, AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd, float scale,
-        TensorView y, TensorView lse, Tape tape)
+    private static void Backward(in AttentionInputs inputs, TensorView y, TensorView lse, Tape tape)
     {
-        var gradients = new AttentionGradients { DY = tape.GradientOf(y).Floats, Y = y.Floats, Lse = lse.Floats };
-        Arena.Mark mark = tape.Arena.Position;
-        TensorView rowSums = tape.Arena.Take(lse.Shape);
-        gradients.RowSums = rowSums.Floats;
-        if (tape.Tracks(q)) gradients.DQ = tape.GradientFor(q, out gradients.AccumulateDQ).Floats;
-        if (tape.Tracks(k)) gradients.DK = tape.GradientFor(k, out gradients.AccumulateDK).Floats;
-        if (tape.Tracks(v)) gradients.DV = tape.GradientFor(v, out gradients.AccumulateDV).Floats;
-        if (q.Device is not CpuDevice cpu) throw Require.NoSuchDevice("Attention.Backward", q.Device);
-        BackwardCpu(cpu, new AttentionOperands(q, k, v, sequences, keyStart, keyEnd, scale), gradients, q.Shape[0]);
-        tape.Arena.Rewind(mark);
+        var outputs = new AttentionOutputs(
+            tape.GradientOf(y), y, lse, AttentionGradient.For(inputs.Q, tape), AttentionGradient.For(inputs.K, tape), AttentionGradient.For(inputs.V, tape));
+        if (y.Device is CpuDevice cpu) BackwardCpu(cpu, inputs, outputs, tape.Arena);
+        else if (y.Device is CudaDevice cuda) BackwardCuda(cuda, inputs, outputs);
+        else throw Require.NoSuchDevice("Attention.Backward", y.Device);
     }
 
     private static void RequireViews(
@@ -77,7 +70,19 @@ public static unsafe partial class Attention
         Require.Ints(operation, "keyEnd", keyEnd, q.Shape[0]);
         Require.SameShape(operation, "y", y, q);
         if (tape is not null || !lse.IsEmpty) Require.Shape(operation, "lse", lse, new Shape(q.Shape[0], q.Shape[1]));
+        RequireDevice("k", k, q);
+        RequireDevice("v", v, q);
+        RequireDevice("keyStart", keyStart, q);
+        RequireDevice("keyEnd", keyEnd, q);
+        RequireDevice("y", y, q);
+        if (!lse.IsEmpty) RequireDevice("lse", lse, q);
     }
+
+    // A card would read an address of another device as one of its own.
+    private static bool AreTogether(TensorView a, TensorView b) => a.Device == b.Device || (a.Device is CpuDevice && b.Device is CpuDevice);
+
+    private static void RequireDevice(string name, TensorView view, TensorView q) =>
+        Require.That(AreTogether(view, q), "Attention.Forward", $"{name} must be on the device of {q}, got {view}");
 
     private static bool IsFloats(TensorView view) => !view.IsEmpty && view.DType == DType.F32;
 
@@ -99,31 +104,21 @@ public static unsafe partial class Attention
             // Not Require.Floats: the name would be a string built on every call.
             Require.That(IsFloats(sequence.PastKeys), operation, $"past keys of sequence {i} must be f32, got {sequence.PastKeys}");
             Shape ring = sequence.PastKeys.Shape;
+            int most = sequence.Pages.IsEmpty ? sequence.PastCount : 1;
             Require.That(
-                ring.Rank == 3 && ring[0] >= sequence.PastCount && ring[1] == k.Shape[1] && ring[2] == k.Shape[2], operation,
-                $"past keys of sequence {i} must be [≥ {sequence.PastCount}, {k.Shape[1]}, {k.Shape[2]}], got {sequence.PastKeys}");
+                ring.Rank == 3 && ring[0] >= most && ring[1] == k.Shape[1] && ring[2] == k.Shape[2], operation,
+                $"past keys of sequence {i} must be [≥ {most}, {k.Shape[1]}, {k.Shape[2]}], got {sequence.PastKeys}");
             Require.That(
                 IsFloats(sequence.PastValues) && sequence.PastValues.Shape == ring, operation,
                 $"past values of sequence {i} must be like {sequence.PastKeys}, got {sequence.PastValues}");
+            Require.That(
+                sequence.Pages.IsEmpty || (sequence.Pages.DType == DType.I32 && sequence.Capacity >= sequence.PastCount), operation,
+                $"pages of sequence {i} must be i32 and hold {sequence.PastCount} slots of {AttentionSequence.PageRows} a page, got {sequence.Pages}");
+            Require.That(
+                AreTogether(sequence.PastKeys, k) && AreTogether(sequence.PastValues, k) && (sequence.Pages.IsEmpty || AreTogether(sequence.Pages, k)),
+                operation, $"the past of sequence {i} must be on the device of {k}, got {sequence.PastKeys} and {sequence.PastValues}");
         }
 
         Require.That(row == k.Shape[0], operation, $"the sequences must cover all {k.Shape[0]} rows, they end at row {row}");
-    }
-
-    private static void RequireIntervals(AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd)
-    {
-        ReadOnlySpan<int> starts = keyStart.AsSpan<int>(), ends = keyEnd.AsSpan<int>();
-        foreach (ref readonly AttentionSequence sequence in sequences.AsSpan())
-        {
-            // Without a past, slots before the first current one do not exist, whatever PastStart says.
-            int last = sequence.FirstSlot + sequence.RowCount;
-            for (int row = sequence.FirstRow; row < sequence.FirstRow + sequence.RowCount; row++)
-            {
-                bool empty = starts[row] >= ends[row];
-                Require.That(
-                    empty || (starts[row] >= sequence.PastStart && ends[row] <= last), "Attention.Forward",
-                    $"row {row} may see slots [{sequence.PastStart}, {last}), its interval is [{starts[row]}, {ends[row]})");
-            }
-        }
     }
 }

@@ -1,22 +1,18 @@
-using GemmaCore.Tensors;
-
 namespace GemmaCore.Ops;
 
 /// <summary>What every part of an attention pass reads, as addresses and sizes.</summary>
 internal readonly unsafe struct AttentionOperands
 {
-    public AttentionOperands(
-        TensorView q, TensorView k, TensorView v, AttentionSequence[] sequences, TensorView keyStart, TensorView keyEnd, float scale)
+    public AttentionOperands(in AttentionInputs inputs)
     {
-        Q = q.Floats;
-        K = k.Floats;
-        V = v.Floats;
-        Starts = keyStart.Ints;
-        Ends = keyEnd.Ints;
-        (Heads, KeyHeads, HeadSize) = (q.Shape[1], k.Shape[1], q.Shape[2]);
-        Group = Heads / KeyHeads;
-        Sequences = sequences;
-        Scale = scale;
+        Q = inputs.Q.Floats;
+        K = inputs.K.Floats;
+        V = inputs.V.Floats;
+        Starts = inputs.KeyStart.Ints;
+        Ends = inputs.KeyEnd.Ints;
+        (Heads, KeyHeads, HeadSize, Group) = (inputs.Heads, inputs.KeyHeads, inputs.HeadSize, inputs.Group);
+        Sequences = inputs.Sequences;
+        Scale = inputs.Scale;
     }
 
     /// <summary>[T, N, H].</summary>
@@ -66,11 +62,18 @@ internal readonly unsafe struct AttentionOperands
             return sequence.RowCount - current;
         }
 
-        int capacity = sequence.PastKeys.Shape[0], ring = slot % capacity;
+        int capacity = sequence.Capacity, ring = slot % capacity, run = capacity - ring;
+        if (!sequence.Pages.IsEmpty)
+        {
+            (int page, int row) = Math.DivRem(ring, AttentionSequence.PageRows);
+            run = AttentionSequence.PageRows - row;
+            ring = sequence.Pages.Ints[page] * AttentionSequence.PageRows + row;
+        }
+
         offset += ring * KeyStride;
         key = sequence.PastKeys.Floats + offset;
         value = sequence.PastValues.Floats + offset;
-        return Math.Min(capacity - ring, -current);
+        return Math.Min(run, -current);
     }
 
     /// <summary>The slots that rows [first, end) of the packed batch see between them, and those that all of them see.</summary>

@@ -8,13 +8,23 @@ namespace GemmaCore.Ops;
 /// </summary>
 /// <param name="FirstRow">First of its rows in the packed batch.</param>
 /// <param name="RowCount">Number of its rows.</param>
-/// <param name="PastKeys">[capacity, K, H] f32, slot s in row s mod capacity; default where there is no past.</param>
+/// <param name="PastKeys">[capacity, K, H] f32, slot s in row s mod capacity; default where there is no past. With pages: the pool they lie in.</param>
 /// <param name="PastValues">Like <paramref name="PastKeys"/>.</param>
 /// <param name="PastStart">Oldest slot still held.</param>
 /// <param name="PastCount">Slots held, at most the capacity.</param>
+/// <param name="Pages">
+/// [pages] i32, or default: the ring's rows then lie in pages of <see cref="PageRows"/>, row r in row r mod 16 of page Pages[r / 16] of the pool.
+/// </param>
 public readonly record struct AttentionSequence(
-    int FirstRow, int RowCount, TensorView PastKeys = default, TensorView PastValues = default, int PastStart = 0, int PastCount = 0)
+    int FirstRow, int RowCount, TensorView PastKeys = default, TensorView PastValues = default, int PastStart = 0, int PastCount = 0,
+    TensorView Pages = default)
 {
+    /// <summary>Rows of a page.</summary>
+    public const int PageRows = 16;
+
+    /// <summary>Slots that the ring can hold.</summary>
+    public int Capacity => Pages.IsEmpty ? (PastKeys.IsEmpty ? 0 : PastKeys.Shape[0]) : checked((int)Pages.Shape.ElementCount * PageRows);
+
     /// <summary>Slot of the first current row.</summary>
     public int FirstSlot => PastStart + PastCount;
 }

@@ -77,6 +77,37 @@ void add_matmul() {
     add_tiles("bfloat16", "bfloat16", layout, 80, 90);
   }
 }
+// What AttentionKernels.cs of src/GemmaCore.Ops/Attention names, with the tiles of AttentionPlan.cs.
+void add_attention() {
+  for (const char* limit : {"64", "96", "128", "256"}) specialisations.push_back({"attention.cu", {std::string("-DHEAD_LIMIT=") + limit}, 128});
+  for (const char* limit : {"128", "256"})
+    for (const char* rows : {"1", "2", "4"})
+      specialisations.push_back({"attention_decode.cu", {std::string("-DHEAD_LIMIT=") + limit, std::string("-DROWS=") + rows}, 128});
+  for (const int head : {64, 72, 128, 256})
+    for (const bool half : {true, false}) {
+      const std::vector<std::string> element = {half ? "-DELEMENT=half" : "-DELEMENT=bfloat16", "-DHEAD_DIM=" + std::to_string(head)};
+      const int first = half ? 75 : 80, last = half ? 75 : 90;
+      const auto add = [&](const char* file, const std::vector<std::pair<const char*, int>>& tile, int threads) {
+        Specialisation added{file, element, threads, first, last};
+        for (const auto& [name, value] : tile) added.defines.push_back(std::string("-D") + name + "=" + std::to_string(value));
+        specialisations.push_back(added);
+      };
+      const auto add_gradient = [&](int rows, int columns, int split, int stages) {
+        add("attention_gradient_mma.cu", {{"ROWS", rows}, {"COLUMNS", columns}, {"SPLIT", split}, {"STAGES", stages}}, rows * 2 * split);
+      };
+      add("attention_pack.cu", {}, 128);
+      add("attention_mma.cu", {{"QUERIES", 64}, {"KEYS", half ? 32 : 64}}, 128);
+      if (half) {
+        add_gradient(head == 256 ? 32 : 64, head == 256 ? 16 : 32, head < 128 ? 1 : 2, 1);
+        continue;
+      }
+      add_gradient(64, 32, head < 128 ? 1 : 2, 2);
+      if (head < 256) continue;
+      add("attention_mma.cu", {{"QUERIES", 128}, {"KEYS", 64}}, 256);
+      add_gradient(64, 16, 2, 1);
+    }
+}
+
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int threads, shared, blocks; };
 const Architecture architectures[] = {{"sm_75", 1024, 65536, 16}, {"sm_80", 2048, 167936, 32}, {"sm_86", 1536, 102400, 16},
@@ -170,6 +201,7 @@ int main(int count, char** arguments) {
   }
 
   add_matmul();
+  add_attention();
   std::map<std::string, std::string> budget;
   std::ifstream budgets(KERNELS "/budgets.csv");
   for (std::string line; std::getline(budgets, line);) {

@@ -1,0 +1,98 @@
+using GemmaCore.Cuda;
+
+namespace GemmaCore.Ops;
+
+/// <summary>Tile of the forward pass on tensor cores: packed query rows of a block, and slots that pass by at a time.</summary>
+internal readonly record struct AttentionForwardTile(int Queries, int Keys)
+{
+    public int Threads => 2 * Queries;
+
+    public int SharedBytes(int headSize) => (Queries + 2 * Keys) * headSize * sizeof(ushort);
+
+    public override string ToString() => $"-DQUERIES={Queries} -DKEYS={Keys}";
+}
+
+/// <summary>Tile of the backward pass: rows that stay, columns that pass by, warps that share sixteen rows, and column tiles under way at a time.</summary>
+internal readonly record struct AttentionGradientTile(int Rows, int Columns, int Split, int Stages)
+{
+    public int Threads => 2 * Rows * Split;
+
+    // With a split, P and dS are exchanged in rows of Columns + 8 elements.
+    public int SharedBytes(int headSize) =>
+        ((2 * Rows + 2 * Stages * Columns) * headSize + (Split > 1 ? 2 * Rows * (Columns + 8) : 0)) * sizeof(ushort);
+
+    public override string ToString() => $"-DROWS={Rows} -DCOLUMNS={Columns} -DSPLIT={Split} -DSTAGES={Stages}";
+}
+
+/// <summary>How attention is spread over a card: functions of the shape and the card's facts (kernels.md §1.1 to 1.4).</summary>
+internal static class AttentionPlan
+{
+    /// <summary>Packed rows that a sequence's share of the tiles is rounded up to; a multiple of every tile.</summary>
+    public const int BlockRows = 128;
+
+    /// <summary>Most rows of a sequence that the decoding kernel takes.</summary>
+    public const int MostDecodeRows = 16;
+
+    /// <summary>Largest head size of any kernel.</summary>
+    public const int MostHeadSize = 256;
+
+    private const int FewestSplitKeys = 64, MostSplitKeys = 512, SplitStep = 32;
+
+    /// <summary>Head sizes that the tensor-core kernels are specialised for.</summary>
+    public static ReadOnlySpan<int> TensorHeadSizes => [64, 72, 128, 256];
+
+    /// <summary>True when products go through tensor cores in the card's 16-bit format.</summary>
+    public static bool UsesTensorCores(CudaPrecision precision, int headSize) =>
+        precision != CudaPrecision.Float32 && TensorHeadSizes.Contains(headSize);
+
+    /// <summary>The smallest HEAD_LIMIT of attention.cu that holds a head.</summary>
+    public static int HeadLimit(int headSize) => headSize switch
+    {
+        <= 64 => 64,
+        <= 96 => 96,
+        <= 128 => 128,
+        _ => 256,
+    };
+
+    /// <summary>The smallest HEAD_LIMIT of attention_decode.cu that holds a head.</summary>
+    public static int DecodeHeadLimit(int headSize) => headSize <= 128 ? 128 : 256;
+
+    /// <summary>The forward tile; <paramref name="blocks"/> are the blocks of <see cref="BlockRows"/> packed query rows, of all key heads.</summary>
+    public static AttentionForwardTile ForwardTile(int architecture, int headSize, long blocks, int multiprocessors)
+    {
+        // One power of two scales 32 keys, and 64 KiB hold no more at head size 256.
+        if (architecture < 80) return new AttentionForwardTile(64, 32);
+        // 128 KiB: one block on a multiprocessor of an A100 anyway, and 64 rows would read K and V from the cache twice as often.
+        bool wide = architecture == 80 && headSize == 256 && blocks >= multiprocessors;
+        return new AttentionForwardTile(wide ? 128 : 64, 64);
+    }
+
+    /// <summary>The backward tile.</summary>
+    public static AttentionGradientTile GradientTile(int architecture, int headSize) => (architecture, headSize) switch
+    {
+        ( < 80, 256) => new AttentionGradientTile(32, 16, 2, 1),
+        ( < 80, 128) => new AttentionGradientTile(64, 32, 2, 1),
+        ( < 80, _) => new AttentionGradientTile(64, 32, 1, 1),
+        (86 or 89, 256) => new AttentionGradientTile(64, 16, 2, 1),
+        (_, 128 or 256) => new AttentionGradientTile(64, 32, 2, 2),
+        _ => new AttentionGradientTile(64, 32, 1, 2),
+    };
+
+    /// <summary>
+    /// Slots of a split of the decoding kernel: about two blocks for every multiprocessor, within 64 and 512 slots. Depends on the sequence and not on
+    /// its neighbours in the batch, so neither does the result.
+    /// </summary>
+    public static int SplitKeys(int slots, int keyHeads, int multiprocessors)
+    {
+        long wanted = ((long)slots * keyHeads + 2L * multiprocessors - 1) / (2L * multiprocessors);
+        return (int)Math.Clamp((wanted + SplitStep - 1) / SplitStep * SplitStep, FewestSplitKeys, MostSplitKeys);
+    }
+
+    /// <summary>Packed rows of a block of the decoding kernel.</summary>
+    public static int DecodeBlockRows(int packedRows) => packedRows switch
+    {
+        <= 1 => 1,
+        2 => 2,
+        _ => 4,
+    };
+}
