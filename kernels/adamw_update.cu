@@ -23,21 +23,14 @@ DEVICE void update(float& p, float g, float& m, float& v, const Rates& rates) {
   p = rounded_product(p, rates.keep) - rounded_product(m / root, rates.step_size);
 }
 
-union Vector {
-  uint4 whole;
-  float element[4];
-};
-
 KERNEL(THREADS) adamw_update_apply(float* p, const float* g, float* m, float* v, long long elements, float keep, float step_size,
                                    float root_scale, float beta1, float beta2, float eps, float gradient_scale) {
   const Rates rates = {keep, step_size, root_scale, beta1, beta2, eps, gradient_scale};
   const long long first = (static_cast<long long>(block_x()) * THREADS + thread_index()) * 4;
-  const u64 addresses = reinterpret_cast<u64>(p) | reinterpret_cast<u64>(g) | reinterpret_cast<u64>(m) | reinterpret_cast<u64>(v);
-  if (first + 4 <= elements && addresses % 16 == 0) {
-    Vector ps, gs, ms, vs;
-    ps.whole = load16(p + first), gs.whole = load16(g + first), ms.whole = load16(m + first), vs.whole = load16(v + first);
-    for (int i = 0; i < 4; ++i) update(ps.element[i], gs.element[i], ms.element[i], vs.element[i], rates);
-    store16(p + first, ps.whole), store16(m + first, ms.whole), store16(v + first, vs.whole);
+  if (first + 4 <= elements && vectors_allowed(4, 0, p, g, m, v)) {
+    Floats<4> ps = load_floats<4>(p + first), gs = load_floats<4>(g + first), ms = load_floats<4>(m + first), vs = load_floats<4>(v + first);
+    for (int i = 0; i < 4; ++i) update(ps.at[i], gs.at[i], ms.at[i], vs.at[i], rates);
+    store_floats(p + first, ps), store_floats(m + first, ms), store_floats(v + first, vs);
   } else {
     for (long long i = first; i < first + 4 && i < elements; ++i) update(p[i], g[i], m[i], v[i], rates);
   }

@@ -57,14 +57,13 @@ KERNEL(THREADS) linear_cross_entropy_forward(float* logits, const int* targets, 
   const int target = targets != nullptr ? targets[block_x()] : -1;
   // Read before the barrier, after which the row is overwritten.
   const float target_logit = thread_index() == 0 && targets != nullptr ? logits[target] : 0.0f;
-  const bool vectors = width % 4 == 0 && reinterpret_cast<u64>(logits) % 16 == 0;
+  const bool vectors = vectors_allowed(4, width, logits);
   RunningSum running;
   if (vectors) {
     for (int column = thread_index() * 4; column < width; column += THREADS * 4) {
-      const uint4 v = load16(logits + column);
-      const float a = bits_float(v.x), b = bits_float(v.y), c = bits_float(v.z), d = bits_float(v.w);
-      raise(running, fmaxf(fmaxf(a, b), fmaxf(c, d)));
-      running.sum += (expf(a - running.largest) + expf(b - running.largest)) + (expf(c - running.largest) + expf(d - running.largest));
+      const Floats<4> v = load_floats<4>(logits + column);
+      raise(running, fmaxf(fmaxf(v.at[0], v.at[1]), fmaxf(v.at[2], v.at[3])));
+      for (int i = 0; i < 4; ++i) running.sum += expf(v.at[i] - running.largest);
     }
   } else {
     for (int column = thread_index(); column < width; column += THREADS) {
@@ -80,12 +79,9 @@ KERNEL(THREADS) linear_cross_entropy_forward(float* logits, const int* targets, 
   const float factor = scale / row.sum;
   if (vectors) {
     for (int column = thread_index() * 4; column < width; column += THREADS * 4) {
-      const uint4 v = load16(logits + column);
-      const float from[4] = {bits_float(v.x), bits_float(v.y), bits_float(v.z), bits_float(v.w)};
-      u32 to[4];
-      for (int i = 0; i < 4; ++i)
-        to[i] = float_bits(expf(from[i] - row.largest) * factor - (column + i == target ? scale : 0.0f));
-      store16(logits + column, {to[0], to[1], to[2], to[3]});
+      Floats<4> v = load_floats<4>(logits + column);
+      for (int i = 0; i < 4; ++i) v.at[i] = expf(v.at[i] - row.largest) * factor - (column + i == target ? scale : 0.0f);
+      store_floats(logits + column, v);
     }
   } else {
     for (int column = thread_index(); column < width; column += THREADS)

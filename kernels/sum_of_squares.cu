@@ -20,20 +20,14 @@ KERNEL(THREADS) sum_of_squares_forward(const float* x, float* partials, long lon
   x += start;
   float sum = 0.0f;
   int done = 0;
-  if (reinterpret_cast<u64>(x) % 16 == 0) {
+  if (vectors_allowed(4, 0, x)) {
     done = count & ~3;
     for (int i = thread_index() * 4; i < done; i += THREADS * 4) {
-      const uint4 v = load16(x + i);
-      const float a = bits_float(v.x), b = bits_float(v.y), c = bits_float(v.z), d = bits_float(v.w);
-      sum += (a * a + b * b) + (c * c + d * d);
+      const Floats<4> v = load_floats<4>(x + i);
+      for (int j = 0; j < 4; ++j) sum = fused_multiply_add(v.at[j], v.at[j], sum);
     }
   }
   for (int i = done + thread_index(); i < count; i += THREADS) sum = fused_multiply_add(x[i], x[i], sum);
-  sum = warp_sum(sum);
-  if (lane_index() == 0) warp_sums[warp_index()] = sum;
-  sync_block();
-  if (thread_index() != 0) return;
-  float total = 0.0f;
-  for (int w = 0; w < THREADS / 32; ++w) total += warp_sums[w];
-  partials[block_x()] = total;
+  sum = row_sum<THREADS>(sum, warp_sums);
+  if (thread_index() == 0) partials[block_x()] = sum;
 }

@@ -109,6 +109,9 @@ internal sealed unsafe class RepeatedStep(CudaQueue queue, CudaDriver driver) : 
         queue.Check(driver.GraphLaunch(_graph, queue.Stream), "cuGraphLaunch");
     }
 
+    /// <summary>Ends the stretch after a failure: what was held back is not wanted any more.</summary>
+    public void Break() => _inFlight = true;
+
     public void Dispose()
     {
         DropGraph();

@@ -26,12 +26,20 @@ public sealed class KvCache : IDisposable
         _windows = [.. windows];
         _keys = new DeviceBuffer[windows.Count];
         _values = new DeviceBuffer[windows.Count];
-        for (int layer = 0; layer < windows.Count; layer++)
+        try
         {
-            int rows = windows[layer] == 0 ? capacity : Math.Min(windows[layer], capacity);
-            var shape = new Shape(rows, kvHeads, headDim);
-            _keys[layer] = new DeviceBuffer(device, shape, DType.F32);
-            _values[layer] = new DeviceBuffer(device, shape, DType.F32);
+            for (int layer = 0; layer < windows.Count; layer++)
+            {
+                int rows = windows[layer] == 0 ? capacity : Math.Min(windows[layer], capacity);
+                var shape = new Shape(rows, kvHeads, headDim);
+                _keys[layer] = new DeviceBuffer(device, shape, DType.F32);
+                _values[layer] = new DeviceBuffer(device, shape, DType.F32);
+            }
+        }
+        catch
+        {
+            Dispose(); // of the layers there are
+            throw;
         }
     }
 
@@ -76,8 +84,8 @@ public sealed class KvCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (DeviceBuffer buffer in _keys) buffer.Dispose();
-        foreach (DeviceBuffer buffer in _values) buffer.Dispose();
+        foreach (DeviceBuffer? buffer in _keys) buffer?.Dispose();
+        foreach (DeviceBuffer? buffer in _values) buffer?.Dispose();
     }
 
     private static void Store(TensorView ring, TensorView source, TensorView rows)

@@ -26,6 +26,14 @@ public sealed class GradientPool : IDisposable
         _free.Clear();
     }
 
+    /// <summary>Takes back every gradient, also those that a failed pass has left behind.</summary>
+    public void ReturnAll()
+    {
+        foreach (DeviceBuffer buffer in _live.Values) GiveBack(buffer);
+        _live.Clear();
+        _views.Clear();
+    }
+
     internal TensorView? Find(TensorView activation) => _views.TryGetValue(activation.Pointer, out TensorView view) ? view.Reshape(activation.Shape) : null;
 
     internal TensorView FindOrTake(TensorView activation, out bool accumulate)
@@ -60,13 +68,6 @@ public sealed class GradientPool : IDisposable
     {
         _views.Remove(activation.Pointer);
         if (_live.Remove(activation.Pointer, out DeviceBuffer? buffer)) GiveBack(buffer);
-    }
-
-    internal void ReturnAll()
-    {
-        foreach (DeviceBuffer buffer in _live.Values) GiveBack(buffer);
-        _live.Clear();
-        _views.Clear();
     }
 
     private void GiveBack(DeviceBuffer buffer)

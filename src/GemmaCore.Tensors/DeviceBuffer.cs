@@ -24,16 +24,32 @@ public sealed class DeviceBuffer : IDisposable
     public static DeviceBuffer Zeros(Device device, Shape shape)
     {
         var buffer = new DeviceBuffer(device, shape, DType.F32);
-        device.Clear(buffer.View);
-        return buffer;
+        try
+        {
+            device.Clear(buffer.View);
+            return buffer;
+        }
+        catch
+        {
+            buffer.Dispose();
+            throw;
+        }
     }
 
     /// <summary>An F32 buffer holding <paramref name="values"/>.</summary>
     public static DeviceBuffer Of(Device device, Shape shape, ReadOnlySpan<float> values)
     {
         var buffer = new DeviceBuffer(device, shape, DType.F32);
-        buffer.View.CopyFrom(values);
-        return buffer;
+        try
+        {
+            buffer.View.CopyFrom(values);
+            return buffer;
+        }
+        catch
+        {
+            buffer.Dispose();
+            throw;
+        }
     }
 
     /// <summary>A copy on <paramref name="device"/> of a view in host memory, of any size.</summary>
@@ -42,14 +58,22 @@ public sealed class DeviceBuffer : IDisposable
         // One tensor may be larger than a span can cover.
         const int chunkBytes = 1 << 28;
         var buffer = new DeviceBuffer(device, host.Shape, host.DType);
-        for (long at = 0; at < host.ByteCount; at += chunkBytes)
+        try
         {
-            var shape = new Shape((int)Math.Min(chunkBytes, host.ByteCount - at));
-            ReadOnlySpan<byte> bytes = new TensorView(host.Pointer + (nint)at, shape, DType.U8, host.Device).AsSpan<byte>();
-            device.CopyFromHost(bytes, new TensorView(buffer.View.Pointer + (nint)at, shape, DType.U8, device));
-        }
+            for (long at = 0; at < host.ByteCount; at += chunkBytes)
+            {
+                var shape = new Shape((int)Math.Min(chunkBytes, host.ByteCount - at));
+                ReadOnlySpan<byte> bytes = new TensorView(host.Pointer + (nint)at, shape, DType.U8, host.Device).AsSpan<byte>();
+                device.CopyFromHost(bytes, new TensorView(buffer.View.Pointer + (nint)at, shape, DType.U8, device));
+            }
 
-        return buffer;
+            return buffer;
+        }
+        catch
+        {
+            buffer.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>

@@ -7,17 +7,22 @@ namespace GemmaCore.Training;
 /// <summary>AdamW (arXiv:1711.05101): state here, arithmetic in <see cref="AdamwUpdate"/>.</summary>
 public sealed class AdamW : IDisposable
 {
-    private readonly List<(LoraParameter Parameter, DeviceBuffer M, DeviceBuffer V)> _state = [];
+    private readonly List<DeviceBuffer> _owned = [];
+    private readonly List<(LoraParameter Parameter, TensorView M, TensorView V)> _state = [];
 
     /// <summary>An optimiser at step 0 for the given parameters.</summary>
     public AdamW(IReadOnlyList<LoraParameter> parameters, float beta1, float beta2, float eps, float weightDecay)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         (Beta1, Beta2, Eps, WeightDecay) = (beta1, beta2, eps, weightDecay);
-        foreach (LoraParameter parameter in parameters)
+        try
         {
-            Device device = parameter.Value.Device;
-            _state.Add((parameter, DeviceBuffer.Zeros(device, parameter.Value.Shape), DeviceBuffer.Zeros(device, parameter.Value.Shape)));
+            foreach (LoraParameter parameter in parameters) _state.Add((parameter, Moment(parameter), Moment(parameter)));
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
@@ -37,16 +42,16 @@ public sealed class AdamW : IDisposable
     public int StepCount { get; set; }
 
     /// <summary>First and second moments by parameter name, for saving and resuming.</summary>
-    public IEnumerable<(string Name, TensorView M, TensorView V)> State => _state.Select(item => (item.Parameter.Name, item.M.View, item.V.View));
+    public IEnumerable<(string Name, TensorView M, TensorView V)> State => _state.Select(item => (item.Parameter.Name, item.M, item.V));
 
     /// <summary>Applies the accumulated gradients, scaled, and clears them.</summary>
     public void Step(float learningRate, float gradientScale)
     {
         StepCount++;
-        foreach ((LoraParameter parameter, DeviceBuffer m, DeviceBuffer v) in _state)
+        foreach ((LoraParameter parameter, TensorView m, TensorView v) in _state)
         {
             AdamwUpdate.Apply(
-                parameter.Value, parameter.Gradient, m.View, v.View, learningRate, Beta1, Beta2, Eps, WeightDecay, StepCount, gradientScale);
+                parameter.Value, parameter.Gradient, m, v, learningRate, Beta1, Beta2, Eps, WeightDecay, StepCount, gradientScale);
             parameter.Gradient.Device.Clear(parameter.Gradient);
         }
     }
@@ -54,12 +59,15 @@ public sealed class AdamW : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach ((_, DeviceBuffer m, DeviceBuffer v) in _state)
-        {
-            m.Dispose();
-            v.Dispose();
-        }
-
+        foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
+        _owned.Clear();
         _state.Clear();
+    }
+
+    private TensorView Moment(LoraParameter parameter)
+    {
+        DeviceBuffer buffer = DeviceBuffer.Zeros(parameter.Value.Device, parameter.Value.Shape);
+        _owned.Add(buffer);
+        return buffer.View;
     }
 }

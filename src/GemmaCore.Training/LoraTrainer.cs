@@ -26,6 +26,7 @@ public sealed class LoraTrainer : IDisposable
     private readonly ImageFeatureCache? _features;
     private readonly TokenBatch _batch = new();
     private readonly ulong _seed;
+    private bool _unfinished;
 
     /// <summary>A trainer for an adapter made by <see cref="LoraAdapter.Create"/> or <see cref="LoraAdapter.LoadTrainable"/>.</summary>
     /// <param name="model">The model the adapter is attached to.</param>
@@ -76,6 +77,8 @@ public sealed class LoraTrainer : IDisposable
         int[] targets = [.. microBatches.Select(batch => batch.Sum(example => example.TargetCount))];
         int total = targets.Sum(), counted = targets.Count(count => count > 0);
         if (total == 0) throw new InvalidOperationException("no token of this step counts in the loss; every answer is empty or cut off by max_length");
+        if (_unfinished) ForgetGradients();
+        _unfinished = true;
         var means = new List<double>();
         double loss = 0;
         int tokens = 0;
@@ -93,6 +96,7 @@ public sealed class LoraTrainer : IDisposable
         double norm = Math.Sqrt(SumOfSquares.Of([.. _adapter.Parameters.Select(parameter => parameter.Gradient)]));
         if (!double.IsFinite(loss) || !double.IsFinite(norm))
             throw new InvalidOperationException($"loss {loss}, gradient norm {norm}: training has diverged; lower learning_rate or max_grad_norm");
+        _unfinished = false;
         double clip = MaxGradientNorm > 0 ? Math.Min(1, MaxGradientNorm / (norm + 1e-6)) : 1;
         return (new StepResult(loss, norm, tokens, total, means), clip);
     }
@@ -118,6 +122,13 @@ public sealed class LoraTrainer : IDisposable
         _gradients.Dispose();
         _arena.Dispose();
         Optimizer.Dispose();
+    }
+
+    // A step that failed half-way (no memory left, a number that is none) has left a part of its sums; a smaller one may be tried after it.
+    private void ForgetGradients()
+    {
+        _gradients.ReturnAll();
+        foreach (LoraParameter parameter in _adapter.Parameters) parameter.Gradient.Device.Clear(parameter.Gradient);
     }
 
     // Sum of losses over the targets of one packed micro-batch; with train, gradients of weight · loss are added to the parameters.

@@ -84,18 +84,27 @@ public sealed class LoraAdapter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(config);
+        Linear[] targets = [.. model.Linears.Where(layer => config.Targets(layer.Path))];
+        if (targets.Length == 0)
+            throw new CheckpointException($"target_modules match none of the model's {model.Linears.Count} linear layers, e.g. {model.Linears[0].Path}");
         var adapter = new LoraAdapter(config, model);
-        foreach (Linear layer in model.Linears.Where(layer => config.Targets(layer.Path)))
+        try
         {
-            int rank = config.RankFor(layer.Path);
-            var a = new float[rank * layer.InputSize];
-            ReproducibleWeights.Fill(layer.Path + ".lora_A.weight", seed, 1 / Math.Sqrt(layer.InputSize), 0, 0, a);
-            adapter.AttachTrainable(layer, a, new float[layer.OutputSize * rank], rank, (float)config.ScaleFor(layer.Path), (float)config.LoraDropout);
-        }
+            foreach (Linear layer in targets)
+            {
+                int rank = config.RankFor(layer.Path);
+                var a = new float[rank * layer.InputSize];
+                ReproducibleWeights.Fill(layer.Path + ".lora_A.weight", seed, 1 / Math.Sqrt(layer.InputSize), 0, 0, a);
+                adapter.AttachTrainable(layer, a, new float[layer.OutputSize * rank], rank, (float)config.ScaleFor(layer.Path), (float)config.LoraDropout);
+            }
 
-        return adapter._attached.Count > 0
-            ? adapter
-            : throw new CheckpointException($"target_modules match none of the model's {model.Linears.Count} linear layers, e.g. {model.Linears[0].Path}");
+            return adapter;
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Writes a PEFT folder.</summary>

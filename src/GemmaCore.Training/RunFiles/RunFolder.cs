@@ -49,9 +49,10 @@ public sealed class RunFolder
             AtomicFile.WriteAllText(System.IO.Path.Combine(partial, TrainerStateFile.Name), stateText);
             Directory.Move(partial, final);
         }
-        catch (IOException)
+        catch
         {
-            Directory.Delete(partial, recursive: true); // on a full disk its files are in the way
+            // On a full disk its files are in the way; where a card failed they are of no use.
+            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
             throw;
         }
 
