@@ -53,7 +53,8 @@ void Multiprocessor::run_block(unsigned linear) {
   if (checks_) order_.start_block(card_.now, thread_count_);
   shared_.start_block(checks_);
   card_.schedule.start_block(warps);
-  continue_at(card_.schedule.next(runnable_warps_, runnable_lanes_, 0), &main_stack_pointer_);
+  current_ = 0;
+  continue_at(next_thread(), &main_stack_pointer_);
   // A copy that nobody waited for lands in memory that no longer exists.
   for (int i = 0; i < thread_count_; ++i) {
     std::vector<AsyncCopy>& copies = threads_[static_cast<std::size_t>(i)].copies;
@@ -83,47 +84,27 @@ void Multiprocessor::leave() {
   if (--live_ == 0) cudasim_switch_fiber(&unused, main_stack_pointer_);
   complete_block_barrier_if_all_arrived();
   const int next = next_thread();
-  const int stack = threads_[static_cast<std::size_t>(current_)].stack;
-  if (has_started(next)) {
-    free_stacks_.push_back(stack);
+  const Thread& left = threads_[static_cast<std::size_t>(current_)];
+  Thread& following = threads_[static_cast<std::size_t>(next)];
+  if (following.stack >= 0) {
+    free_stacks_.push_back(left.stack);
     continue_at(next, &unused);
   }
   current_ = next;
-  threads_[static_cast<std::size_t>(next)].stack = stack;
+  following.stack = left.stack;
+  following.stack_bottom = left.stack_bottom;
 }
 
-void Multiprocessor::wait(const char* what) {
-  const auto warp = static_cast<std::size_t>(current_ / 32);
-  threads_[static_cast<std::size_t>(current_)].waits_for = what;
-  runnable_lanes_[warp] &= ~(1u << current_ % 32);
-  if (runnable_lanes_[warp] == 0) runnable_warps_ &= ~(1u << warp);
-}
-
-void Multiprocessor::wake(int warp, std::uint32_t lanes) {
-  runnable_lanes_[static_cast<std::size_t>(warp)] |= lanes;
-  runnable_warps_ |= 1u << warp;
-}
-
-int Multiprocessor::next_thread() {
+int Multiprocessor::scheduled_thread() {
   if (runnable_warps_ == 0) fail(Defect::deadlock, "every thread waits:" + stuck_threads());
   return card_.schedule.next(runnable_warps_, runnable_lanes_, current_);
 }
 
-void Multiprocessor::switch_away() {
-  const int next = next_thread();
-  if (next != current_) continue_at(next, &threads_[static_cast<std::size_t>(current_)].stack_pointer);
-}
-
-void Multiprocessor::continue_at(int next, void** save) {
-  Thread& thread = threads_[static_cast<std::size_t>(next)];
-  if (thread.stack < 0) {
-    thread.stack = free_stacks_.back();
-    free_stacks_.pop_back();
-    thread.stack_pointer = stacks_.prepare(thread.stack, &Multiprocessor::thread_main);
-  }
-  current_ = next;
-  stack_bottom_ = stacks_.bottom(thread.stack);
-  cudasim_switch_fiber(save, thread.stack_pointer);
+void Multiprocessor::give_stack(Thread& thread) {
+  thread.stack = free_stacks_.back();
+  free_stacks_.pop_back();
+  thread.stack_bottom = stacks_.bottom(thread.stack);
+  thread.stack_pointer = stacks_.prepare(thread.stack, &Multiprocessor::thread_main);
 }
 
 void* Multiprocessor::shared_array(const void* key, std::uint32_t bytes) {

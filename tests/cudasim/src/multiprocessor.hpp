@@ -73,6 +73,7 @@ class Multiprocessor {
   };
   struct Thread {
     void* stack_pointer;
+    std::uintptr_t stack_bottom;
     int stack;  // which of the stacks it runs on; negative before it starts
     std::uint32_t open_group;
     const char* waits_for;  // while it cannot run
@@ -92,14 +93,39 @@ class Multiprocessor {
   // The current thread has returned from the kernel. Comes back when a thread that has not started yet is to run next: it takes
   // over the stack, so threads that never wait need no switch at all.
   void leave();
-  void wait(const char* what);
-  void wake(int warp, std::uint32_t lanes);
-  int next_thread();
+  void wait(const char* what) {
+    const auto warp = static_cast<std::size_t>(current_ / 32);
+    threads_[static_cast<std::size_t>(current_)].waits_for = what;
+    runnable_lanes_[warp] &= ~(1u << current_ % 32);
+    if (runnable_lanes_[warp] == 0) runnable_warps_ &= ~(1u << warp);
+  }
+  void wake(int warp, std::uint32_t lanes) {
+    runnable_lanes_[static_cast<std::size_t>(warp)] |= lanes;
+    runnable_warps_ |= 1u << warp;
+  }
+  int next_thread() {
+    if (!checks_ && runnable_warps_ != 0) {
+      // Without checks the order is the one that switches least: a warp goes on as long as it can.
+      const auto warp = static_cast<std::size_t>(runnable_warps_ >> current_ / 32 & 1 ? current_ / 32 : __builtin_ctz(runnable_warps_));
+      return static_cast<int>(warp) * 32 + __builtin_ctz(runnable_lanes_[warp]);
+    }
+    return scheduled_thread();
+  }
+  int scheduled_thread();
   // Continues at another runnable thread, or returns when that is the current one.
-  void switch_away();
-  void continue_at(int thread, void** save);
+  void switch_away() {
+    const int next = next_thread();
+    if (next != current_) continue_at(next, &threads_[static_cast<std::size_t>(current_)].stack_pointer);
+  }
+  void continue_at(int next, void** save) {
+    Thread& thread = threads_[static_cast<std::size_t>(next)];
+    if (thread.stack < 0) give_stack(thread);
+    current_ = next;
+    stack_bottom_ = thread.stack_bottom;
+    cudasim_switch_fiber(save, thread.stack_pointer);
+  }
+  void give_stack(Thread& thread);
   void complete_block_barrier_if_all_arrived();
-  bool has_started(int thread) const { return threads_[static_cast<std::size_t>(thread)].stack >= 0; }
   std::string stuck_threads() const;
   std::string whereabouts(int thread) const;
 

@@ -111,7 +111,8 @@ void warp_mma(Multiprocessor& sm, int type, int depth, float* c, const std::uint
   const int lane = sm.current() % 32, g = lane / 4, t = lane % 4;
   auto& all = sm.operands(sm.current() / 32).mma;
   for (int r = 0; r < depth / 4; ++r) std::memcpy(&all.a[g + 8 * (r & 1)][2 * t + 8 * (r >> 1)], &a[r], 4);
-  for (int r = 0; r < depth / 8; ++r) std::memcpy(&all.b[g][2 * t + 8 * r], &b[r], 4);
+  for (int r = 0; r < depth / 8; ++r)
+    for (int half = 0; half < 2; ++half) all.b[2 * t + half + 8 * r][g] = static_cast<std::uint16_t>(b[r] >> 16 * half);
   std::memcpy(&all.c[g][2 * t], c, 8);
   std::memcpy(&all.c[g + 8][2 * t], c + 2, 8);
   sm.collective(products[type][depth / 8 - 1], ~0u);
