@@ -209,6 +209,11 @@ template <typename T> DEVICE u32 pack(float low, float high) {
 template <typename T> DEVICE float unpack_low(u32 v) { return to_float(T{static_cast<u16>(v)}); }
 template <typename T> DEVICE float unpack_high(u32 v) { return to_float(T{static_cast<u16>(v >> 16)}); }
 
+// The simulator without checks does these loops in one go: the same operations on the same lanes.
+#ifdef CUDASIM_UNCHECKED
+DEVICE float warp_sum(float v) { return cudasim_warp_sum(v); }
+DEVICE float warp_max(float v) { return cudasim_warp_max(v); }
+#else
 DEVICE float warp_sum(float v) {
   for (int step = 16; step > 0; step >>= 1) v += shuffle_xor(v, step);
   return v;
@@ -220,6 +225,7 @@ DEVICE float warp_max(float v) {
   }
   return v;
 }
+#endif
 // Every lane gets the warp's sum. redux.sync is one instruction from sm_80 on.
 DEVICE u32 warp_sum(u32 v) {
 #if !defined(GEMMACORE_CUDASIM) && __CUDA_ARCH__ >= 800

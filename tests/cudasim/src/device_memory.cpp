@@ -26,7 +26,10 @@ DeviceMemory::DeviceMemory(std::size_t capacity_bytes)
     : capacity_bytes_(capacity_bytes),
       base_(reinterpret_cast<std::uintptr_t>(reserve(range_bytes))),
       cells_(static_cast<Cell*>(reserve(range_bytes / granule_bytes * sizeof(Cell)))),
-      owner_(static_cast<std::uint32_t*>(reserve(range_bytes / unit_bytes * sizeof(std::uint32_t)))) {}
+      owner_(static_cast<std::uint32_t*>(reserve(range_bytes / unit_bytes * sizeof(std::uint32_t)))) {
+  // Records are ten times the memory they are about: fewer page faults.
+  madvise(cells_, range_bytes / granule_bytes * sizeof(Cell), MADV_HUGEPAGE);
+}
 
 DeviceMemory::~DeviceMemory() {
   munmap(reinterpret_cast<void*>(base_), range_bytes);

@@ -5,13 +5,9 @@
 
 namespace cudasim {
 
-void Multiprocessor::access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned) {
-  if (!checks_ || address - stack_bottom_ < fiber_stack_bytes) return;
-  if (aligned && (address & (bytes - 1)) != 0)
-    fail(Defect::misaligned, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(current_) +
-                                 " at an address that is " + std::to_string(address & (bytes - 1)) + " past a multiple of " +
-                                 std::to_string(bytes), site);
-  access_by(current_, address, bytes, write, site);
+void Multiprocessor::fail_alignment(std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
+  fail(Defect::misaligned, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(current_) +
+                               " at an address that is " + std::to_string(address & (bytes - 1)) + " past a multiple of " + std::to_string(bytes), site);
 }
 
 void Multiprocessor::access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
@@ -22,8 +18,8 @@ void Multiprocessor::access_by(int thread, std::uintptr_t address, std::size_t b
   };
   if (shared_.contains(address)) {
     if (!shared_.allocated(address, bytes)) refuse("shared memory that the block has not declared");
-    check_cells(thread, shared_.cell(address), address, bytes, write, true, site);
-    return;
+    Cell* cell = shared_.cell(address);
+    return write ? check_cells<true, true>(thread, cell, address, bytes, site) : check_cells<false, true>(thread, cell, address, bytes, site);
   }
   if (last_allocation_ == nullptr || address < last_allocation_->begin || address + bytes > last_allocation_->end) {
     Allocation* allocation = card_.memory.find(address);
@@ -36,7 +32,8 @@ void Multiprocessor::access_by(int thread, std::uintptr_t address, std::size_t b
       fail(allocation->live ? Defect::stream_order : Defect::out_of_bounds, *problem, site);
     last_allocation_ = allocation;
   }
-  check_cells(thread, card_.memory.cell(address), address, bytes, write, false, site);
+  Cell* cell = card_.memory.cell(address);
+  return write ? check_cells<true, false>(thread, cell, address, bytes, site) : check_cells<false, false>(thread, cell, address, bytes, site);
 }
 
 bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool shared) const {
@@ -46,23 +43,26 @@ bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool sh
   return card_.history.ordered(stamp);
 }
 
-void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, bool write, bool shared,
-                          const void* site) {
+template <bool write, bool shared>
+void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, const void* site) {
   const std::uint32_t now = card_.now;
   const auto index = static_cast<std::uint16_t>(thread);
   const std::uintptr_t end = address + bytes;
+  // No barrier has completed since a stamp that is still the present one.
+  const auto in_order = [&](std::uint32_t stamp, int other) {
+    return settled<shared>(stamp) || (stamp == now ? other == thread : ordered(stamp, other, thread, shared));
+  };
   for (std::uintptr_t at = address & ~(granule_bytes - 1); at < end; at += granule_bytes, ++cell) {
     const unsigned touched = (at >= address ? 1u : 0u) | (at + 1 < end ? 2u : 0u);
-    if (cell->copy_pending)
+    if (shared && cell->copy_pending)
       fail(Defect::early_use, std::string(write ? "store" : "load") + " by " + whereabouts(thread) +
                                   " touches shared memory that an unfinished asynchronous copy will write", site);
-    if (cell->write_stamp != 0 && (cell->write_bytes & touched) && !ordered(cell->write_stamp, cell->write_thread, thread, shared))
+    if (cell->write_stamp != 0 && (cell->write_bytes & touched) && !in_order(cell->write_stamp, cell->write_thread))
       fail_order(thread, cell->write_stamp, cell->write_thread, true, at, bytes, write, shared, site);
     if (write) {
       const unsigned read_bytes[2] = {cell->read_bytes_0, cell->read_bytes_1};
       for (int reader = 0; reader < 2; ++reader)
-        if (cell->read_stamp[reader] != 0 && (read_bytes[reader] & touched) &&
-            !ordered(cell->read_stamp[reader], cell->read_thread[reader], thread, shared))
+        if (cell->read_stamp[reader] != 0 && (read_bytes[reader] & touched) && !in_order(cell->read_stamp[reader], cell->read_thread[reader]))
           fail_order(thread, cell->read_stamp[reader], cell->read_thread[reader], false, at, bytes, write, shared, site);
       cell->write_stamp = now;
       cell->write_thread = index;
@@ -72,10 +72,10 @@ void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address,
     }
     if (shared && cell->write_stamp < block_start_)
       fail(Defect::unwritten_shared, "load by " + whereabouts(thread) + " before anything of its block was stored there", site);
-    if (cell->read_stamp[0] == 0 || ordered(cell->read_stamp[0], cell->read_thread[0], thread, shared)) {
+    if (cell->read_stamp[0] == 0 || in_order(cell->read_stamp[0], cell->read_thread[0])) {
       cell->read_stamp[0] = now, cell->read_thread[0] = index, cell->read_bytes_0 = touched & 3;
     } else if (cell->read_stamp[1] == 0 || cell->read_thread[1] / 32 == cell->read_thread[0] / 32 ||
-               ordered(cell->read_stamp[1], cell->read_thread[1], thread, shared)) {
+               in_order(cell->read_stamp[1], cell->read_thread[1])) {
       cell->read_stamp[1] = now, cell->read_thread[1] = index, cell->read_bytes_1 = touched & 3;
     }
   }

@@ -18,6 +18,7 @@ void Multiprocessor::run(const Launch& launch) {
   for (std::size_t left = blocks.size(); left > 1; --left)
     std::swap(blocks[left - 1], blocks[card_.schedule.below(static_cast<std::uint32_t>(left))]);
   launch_start_ = card_.now;
+  settled_before_ = std::min(launch_start_, card_.history.safe_before());
   last_allocation_ = nullptr;
   thread_count_ = launch.threads();
   for (int warp = 0; warp < 32; ++warp) {

@@ -52,7 +52,11 @@ class Multiprocessor {
   void* shared_array(const void* key, std::uint32_t bytes);
 
   // Bounds, alignment, order; nothing when the card's checks are off. `site` is an address in the kernel's code, for the report.
-  void access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned = true);
+  void access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned = true) {
+    if (!checks_ || address - stack_bottom_ < fiber_stack_bytes) return;
+    if (aligned && (address & (bytes - 1)) != 0) fail_alignment(address, bytes, write, site);
+    access_by(current_, address, bytes, write, site);
+  }
   // The same on behalf of a lane that has already arrived at a collective.
   void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site);
   [[noreturn]] void fail(Defect defect, const std::string& text, const void* site = nullptr);
@@ -129,7 +133,14 @@ class Multiprocessor {
   std::string stuck_threads() const;
   std::string whereabouts(int thread) const;
 
-  void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, bool write, bool shared, const void* site);
+  [[noreturn]] void fail_alignment(std::uintptr_t address, std::size_t bytes, bool write, const void* site);
+  template <bool write, bool shared>
+  void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, const void* site);
+  // Most stamps are settled by comparison: before the block's last barrier, or in global memory before the launch.
+  template <bool shared> bool settled(std::uint32_t stamp) const {
+    if (shared) return stamp < order_.block_known();
+    return stamp < settled_before_ || (stamp >= block_start_ && stamp < order_.block_known());
+  }
   bool ordered(std::uint32_t stamp, int other, int thread, bool shared) const;
   void finish_copy(int thread, const AsyncCopy& copy);
   [[noreturn]] void fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address,
@@ -151,7 +162,7 @@ class Multiprocessor {
   int thread_count_ = 0, current_ = 0, live_ = 0, at_block_barrier_ = 0;
   std::uintptr_t stack_bottom_ = 0;  // of the current thread's stack
   std::array<unsigned, 3> block_index_{};
-  std::uint32_t launch_start_ = 0, block_start_ = 0;
+  std::uint32_t launch_start_ = 0, block_start_ = 0, settled_before_ = 0;
   Allocation* last_allocation_ = nullptr;
   void* main_stack_pointer_ = nullptr;
 };

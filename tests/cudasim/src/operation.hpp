@@ -30,6 +30,8 @@ class OperationHistory {
   void begin(const Operation& operation, std::uint32_t stamp);
   // Whether an access at a stamp before the current operation's start is ordered before it.
   bool ordered(std::uint32_t stamp) const { return stamp < safe_before_ || finished_before(stamp); }
+  // Stamps below it are ordered before the current operation.
+  std::uint32_t safe_before() const { return safe_before_; }
   bool knows(OperationKey key) const { return reaches(current_.known, key.stream, key.sequence); }
   const Operation& current() const { return current_; }
   std::string operation_at(std::uint32_t stamp) const;

@@ -13,6 +13,9 @@ struct alignas(64) WarpOperands {
     int selector[32];
   } shuffle;
   struct {
+    float value[32], result[32];
+  } reduce;
+  struct {
     std::uint32_t predicates, result[32];
   } ballot;
   struct {

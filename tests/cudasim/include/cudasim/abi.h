@@ -33,6 +33,9 @@ CUDASIM_EXPORT void cudasim_sync_warp(unsigned mask);
 CUDASIM_EXPORT void cudasim_sync_named(int id, int threads);
 CUDASIM_EXPORT unsigned cudasim_shuffle(int kind, unsigned value, int selector, unsigned mask);
 CUDASIM_EXPORT unsigned cudasim_ballot(int predicate, unsigned mask);
+// ptx.cuh's loops over shuffle_xor in one step; all lanes.
+CUDASIM_EXPORT float cudasim_warp_sum(float value);
+CUDASIM_EXPORT float cudasim_warp_max(float value);
 
 // The block's array that `key` stands for (its address is the identity), and the launch's dynamic shared memory.
 CUDASIM_EXPORT void* cudasim_shared_array(const void* key, unsigned long bytes);
