@@ -28,7 +28,6 @@ using Ints = std::int32_t __attribute__((vector_size(32)));
 struct Inputs {
   alignas(64) float a[16][16];
   Floats b[16];
-  int depth;
 };
 
 constexpr std::int32_t nothing = -10000;  // the exponent of zero
@@ -62,10 +61,10 @@ INLINE Floats rounded_toward_zero(const Doubles& v) {
   return floats(bits_of(nearest) + __builtin_convertvector(too_far, Ints));
 }
 
-WIDE void add_ideal(const Inputs& in, Floats* c) {
+WIDE void add_ideal(const Inputs& in, int begin, int end, Floats* c) {
   for (int i = 0; i < 16; ++i) {
     Doubles sum = __builtin_convertvector(c[i], Doubles);
-    for (int k = 0; k < in.depth; ++k) sum += static_cast<double>(in.a[i][k]) * __builtin_convertvector(in.b[k], Doubles);
+    for (int k = begin; k < end; ++k) sum += static_cast<double>(in.a[i][k]) * __builtin_convertvector(in.b[k], Doubles);
     c[i] = __builtin_convertvector(sum, Floats);
   }
 }
@@ -110,8 +109,8 @@ WIDE bool add_truncating(const Inputs& in, int begin, int end, int fraction_bits
   Floats out[16];
   for (int i = 0; i < 16; ++i) {
     Ints largest = exponents(c[i]);
-    unfit |= (c[i] != 0.0f) & (largest == nothing);
     for (int k = begin; k < end; ++k) largest = larger(largest, b_exponent[k] + a_exponent[i][k]);
+    // A subnormal c beside products that count would be truncated to nothing; alone it is the result.
     const Ints all_zero = largest < nothing / 2;
     unfit |= ~all_zero & (largest < -100);
     largest = all_zero ? Ints{} : largest;
@@ -131,24 +130,29 @@ WIDE bool add_truncating(const Inputs& in, int begin, int end, int fraction_bits
   return true;
 }
 
-template <bool half> void multiply_add(const TensorCore& core, const std::uint16_t* a, const std::uint16_t* b, Floats* c) {
-  Inputs in;
-  in.depth = core.depth;
-  decode<half>(a, in.a[0], 16 * 16);
-  decode<half>(b, reinterpret_cast<float*>(in.b), 8 * core.depth);
+template <bool half> bool all_finite(const std::uint16_t* a, const std::uint16_t* b, int begin, int end, const Floats* c) {
   constexpr int infinity = half ? 0x7c00 : 0x7f80;
-  bool finite = largest_magnitude(b, 8 * core.depth) < infinity;
-  for (int i = 0; i < 16 && finite; ++i) finite = largest_magnitude(a + 16 * i, core.depth) < infinity;
+  int largest = largest_magnitude(b + 8 * begin, 8 * (end - begin));
+  for (int i = 0; i < 16; ++i) largest = std::max(largest, largest_magnitude(a + 16 * i + begin, end - begin));
   Ints c_bits{};
   for (int i = 0; i < 16; ++i) c_bits = larger(c_bits, bits_of(c[i]) & INT32_MAX);
-  for (int j = 0; j < 8; ++j) finite = finite && c_bits[j] < 0x7f800000;
-  // Infinities and NaNs come out the same either way.
-  if (core.fraction_bits == 0 || !finite) return add_ideal(in, c);
+  for (int j = 0; j < 8; ++j)
+    if (c_bits[j] >= 0x7f800000) return false;
+  return largest < infinity;
+}
+
+template <bool half> void multiply_add(const TensorCore& core, const std::uint16_t* a, const std::uint16_t* b, Floats* c) {
+  Inputs in;
+  decode<half>(a, in.a[0], 16 * 16);
+  decode<half>(b, reinterpret_cast<float*>(in.b), 8 * core.depth);
+  if (core.fraction_bits == 0) return add_ideal(in, 0, core.depth, c);
   for (int begin = 0; begin < core.depth; begin += core.step) {
     const int end = begin + core.step;
-    if (add_truncating(in, begin, end, core.fraction_bits, c)) continue;
-    for (int i = 0; i < 16; ++i)
-      for (int j = 0; j < 8; ++j) c[i][j] = add_truncating(in, i, j, begin, end, core.fraction_bits, c[i][j]);
+    // Infinities and NaNs come out the same either way.
+    if (!all_finite<half>(a, b, begin, end, c)) add_ideal(in, begin, end, c);
+    else if (!add_truncating(in, begin, end, core.fraction_bits, c))
+      for (int i = 0; i < 16; ++i)
+        for (int j = 0; j < 8; ++j) c[i][j] = add_truncating(in, i, j, begin, end, core.fraction_bits, c[i][j]);
   }
 }
 

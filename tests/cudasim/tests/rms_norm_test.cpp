@@ -1,5 +1,5 @@
 // rms_norm_forward in float against an fp64 loop, on every schedule and four profiles; and the same launch one column too
-// wide must be reported as out of bounds.
+// wide must be reported as out of bounds (where accesses are checked).
 #include <cmath>
 
 #include "cuda_library.hpp"
@@ -55,7 +55,8 @@ int main() {
   for (std::size_t ordinal = 0; ordinal < names.size(); ++ordinal)
     for (const int width : {1, 127, 129, 1152})
       run_case(image, static_cast<int>(ordinal), width, 0, names[ordinal] + ", width " + std::to_string(width));
-  run_case(image, 1, 127, 5, names[1]);
+  const char* checks = std::getenv("GEMMACORE_CUDASIM_CHECKS");
+  if (checks == nullptr || std::string(checks) != "off") run_case(image, 1, 127, 5, names[1]);
   std::printf("%s\n", failures == 0 ? "rms_norm: all right" : "rms_norm: failures above");
   return failures == 0 ? 0 : 1;
 }

@@ -42,7 +42,7 @@ int main(int count, char** arguments) {
   cuDeviceGetAttribute(&major, 75, 0);
   cuDeviceGetAttribute(&minor, 76, 0);
   const std::string arch = "-arch=sm_" + std::to_string(major * 10 + minor);
-  const std::string image = compiled(SPEED "/speed.cu", {arch.c_str()});
+  const std::string image = compiled(TESTS "/speed.cu", {arch.c_str()});
   const auto n = static_cast<std::size_t>(size);
   const auto tiles = static_cast<unsigned>(size / 64);
   // 0x3e803e80 is 0.25 in both halves of a word as bfloat16 and near it as float.
