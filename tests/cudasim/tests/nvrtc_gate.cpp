@@ -1,34 +1,33 @@
-// Compiles every kernel and specialisation for every architecture with the real NVRTC and holds registers, shared memory
-// and spills against kernels/budgets.csv. Prints the table with occupancy; `--write` makes the present figures the budget.
+// Compiles every kernel and specialisation of kernels/specialisations.csv for every architecture from its lowest with the real
+// NVRTC and holds registers, shared memory and spills against kernels/budgets.csv. Every file of kernels/ must be listed.
+// Prints the table with occupancy; `--write` makes the present figures the budget.
 // Exit codes: 0 within budget, 1 not, 77 NVRTC is not there (CTest: skipped).
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
 
-struct Specialisation { std::string file; std::vector<std::string> defines; int threads; };
-// Name every file of kernels/ here, with the -D combinations that the launches use.
-const std::vector<Specialisation> specialisations = {
-    {"rms_norm.cu", {"-DELEMENT=float"}, 128},
-    {"rms_norm.cu", {"-DELEMENT=half"}, 128},
-    {"rms_norm.cu", {"-DELEMENT=bfloat16"}, 128},
-    {"rms_norm.cu", {"-DELEMENT=float", "-DWEIGHT=bfloat16"}, 128},
-};
+struct Specialisation { std::string file, defines; int threads, lowest_arch; };
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
-struct Architecture { const char* name; int threads, shared, blocks; };
-const Architecture architectures[] = {{"sm_75", 1024, 65536, 16}, {"sm_80", 2048, 167936, 32}, {"sm_86", 1536, 102400, 16},
-                                      {"sm_89", 1536, 102400, 24}, {"sm_90", 2048, 233472, 32}, {"sm_90a", 2048, 233472, 32}};
+struct Architecture { const char* name; int arch, threads, shared, blocks; };
+const Architecture architectures[] = {{"sm_75", 75, 1024, 65536, 16},  {"sm_80", 80, 2048, 167936, 32}, {"sm_86", 86, 1536, 102400, 16},
+                                      {"sm_89", 89, 1536, 102400, 24}, {"sm_90", 90, 2048, 233472, 32}, {"sm_90a", 90, 2048, 233472, 32}};
 struct Use { int registers, shared, spilled; };
+struct Compilation { const Specialisation* what; const Architecture* on; bool succeeded; std::string log; };
 
 std::string text_of(const std::string& path) {
   std::ostringstream text;
@@ -50,23 +49,67 @@ template <typename F> bool resolve(void* library, const char* name, F& function)
   return function != nullptr;
 }
 
-std::string compile(const Nvrtc& nvrtc, const Specialisation& what, const std::string& architecture, bool& succeeded) {
-  const std::string source = text_of(std::string(KERNELS) + "/" + what.file), header = text_of(KERNELS "/ptx.cuh");
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, at);) parts.push_back(part);
+  return parts;
+}
+
+std::vector<Specialisation> listed_specialisations(int& failures) {
+  const auto fail = [&](const std::string& why) { std::printf("FAILED: kernels/specialisations.csv: %s\n", why.c_str()), ++failures; };
+  std::vector<Specialisation> all;
+  std::set<std::string> files, lines;
+  std::istringstream table(text_of(KERNELS "/specialisations.csv"));
+  std::string line;
+  std::getline(table, line);
+  if (line != "file,defines,threads,lowest_arch") fail("its first line is '" + line + "', expected 'file,defines,threads,lowest_arch'");
+  while (std::getline(table, line)) {
+    const std::vector<std::string> parts = split(line, ',');
+    const auto number = [&](std::size_t i) { return parts[i].empty() || parts[i].find_first_not_of("0123456789") != std::string::npos ? 0 : std::stoi(parts[i]); };
+    if (parts.size() != 4 || number(2) < 32 || number(2) > 1024 || number(3) < 75) fail("'" + line + "' is no file,defines,threads,lowest_arch");
+    else if (!std::filesystem::exists(KERNELS "/" + parts[0])) fail("there is no kernels/" + parts[0]);
+    else if (!lines.insert(parts[0] + "," + parts[1]).second) fail("'" + parts[0] + "," + parts[1] + "' is there twice");
+    else all.push_back({parts[0], parts[1], number(2), number(3)}), files.insert(parts[0]);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(KERNELS))
+    if (entry.path().extension() == ".cu" && files.count(entry.path().filename().string()) == 0) fail(entry.path().filename().string() + " is not listed");
+  return all;
+}
+
+void compile(const Nvrtc& nvrtc, Compilation& job) {
+  const std::string source = text_of(KERNELS "/" + job.what->file), header = text_of(KERNELS "/ptx.cuh");
   const char* const texts[] = {header.c_str()};
   const char* const names[] = {"ptx.cuh"};
   Program program = nullptr;
-  succeeded = false;
-  if (nvrtc.create(&program, source.c_str(), what.file.c_str(), 1, texts, names) != 0) return "nvrtcCreateProgram failed";
-  const std::string arch = "-arch=" + architecture;
+  job.log = "nvrtcCreateProgram failed";
+  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), 1, texts, names) != 0) return;
+  const std::string arch = std::string("-arch=") + job.on->name;
+  const std::vector<std::string> defines = split(job.what->defines, ' ');
   std::vector<const char*> options = {arch.c_str(), "-std=c++17", "--ptxas-options=-v"};
-  for (const std::string& define : what.defines) options.push_back(define.c_str());
-  succeeded = nvrtc.compile(program, static_cast<int>(options.size()), options.data()) == 0;
+  for (const std::string& define : defines) options.push_back(define.c_str());
+  job.succeeded = nvrtc.compile(program, static_cast<int>(options.size()), options.data()) == 0;
   std::size_t bytes = 0;
   nvrtc.log_size(program, &bytes);
-  std::string log(bytes, '\0');
-  nvrtc.log(program, log.data());
+  job.log.assign(bytes, '\0');
+  nvrtc.log(program, job.log.data());
   nvrtc.destroy(&program);
-  return log;
+}
+
+// Two at a time: NVRTC's programs are independent.
+std::vector<Compilation> compile_all(const Nvrtc& nvrtc, const std::vector<Specialisation>& specialisations) {
+  std::vector<Compilation> jobs;
+  for (const Specialisation& what : specialisations)
+    for (const Architecture& on : architectures)
+      if (on.arch >= what.lowest_arch) jobs.push_back({&what, &on, false, {}});
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < jobs.size(); i = next++) compile(nvrtc, jobs[i]);
+  };
+  std::thread second(work);
+  work();
+  second.join();
+  return jobs;
 }
 
 // What ptxas -v says about each entry function.
@@ -126,33 +169,29 @@ int main(int count, char** arguments) {
   budget.erase("file,defines,arch,kernel");
   std::string table = "file,defines,arch,kernel,registers,shared_bytes\n";
   int failures = 0;
-  for (const Specialisation& what : specialisations)
-    for (const Architecture& on : architectures) {
-      bool succeeded = false;
-      const std::string log = compile(nvrtc, what, on.name, succeeded);
-      const auto kernels = uses(log);
-      if (!succeeded || kernels.empty()) {
-        std::printf("FAILED: %s for %s:\n%s\n", what.file.c_str(), on.name, log.c_str());
-        ++failures;
-        continue;
-      }
-      std::string defines;
-      for (const std::string& define : what.defines) defines += (defines.empty() ? "" : " ") + define;
-      for (const auto& [kernel, use] : kernels) {
-        const std::string key = what.file + "," + defines + "," + on.name + "," + kernel;
-        const std::string found = std::to_string(use.registers) + "," + std::to_string(use.shared);
-        table += key + "," + found + "\n";
-        std::printf("%-90s %3d registers %5d bytes shared, occupancy %3d %%\n", key.c_str(), use.registers, use.shared, occupancy(on, use, what.threads));
-        if (use.spilled != 0 || use.registers < 0) std::printf("FAILED: %s spills %d bytes; expected 0\n", key.c_str(), use.spilled), ++failures;
-        const auto allowed = budget.find(key);
-        if (!write && (allowed == budget.end() || allowed->second != found)) {
-          std::printf("FAILED: %s: registers,shared = %s, budget %s; if meant, run nvrtc_gate --write and commit kernels/budgets.csv\n",
-                      key.c_str(), found.c_str(), allowed == budget.end() ? "none" : allowed->second.c_str());
-          ++failures;
-        }
-        if (allowed != budget.end()) budget.erase(allowed);
-      }
+  const std::vector<Specialisation> specialisations = listed_specialisations(failures);
+  for (const Compilation& job : compile_all(nvrtc, specialisations)) {
+    const auto kernels = uses(job.log);
+    if (!job.succeeded || kernels.empty()) {
+      std::printf("FAILED: %s %s for %s:\n%s\n", job.what->file.c_str(), job.what->defines.c_str(), job.on->name, job.log.c_str()), ++failures;
+      continue;
     }
+    for (const auto& [kernel, use] : kernels) {
+      const std::string key = job.what->file + "," + job.what->defines + "," + job.on->name + "," + kernel;
+      const std::string found = std::to_string(use.registers) + "," + std::to_string(use.shared);
+      table += key + "," + found + "\n";
+      std::printf("%-90s %3d registers %5d bytes shared, occupancy %3d %%\n", key.c_str(), use.registers, use.shared,
+                  occupancy(*job.on, use, job.what->threads));
+      if (use.spilled != 0 || use.registers < 0) std::printf("FAILED: %s spills %d bytes; expected 0\n", key.c_str(), use.spilled), ++failures;
+      const auto allowed = budget.find(key);
+      if (!write && (allowed == budget.end() || allowed->second != found)) {
+        std::printf("FAILED: %s: registers,shared = %s, budget %s; if meant, run nvrtc_gate --write and commit kernels/budgets.csv\n",
+                    key.c_str(), found.c_str(), allowed == budget.end() ? "none" : allowed->second.c_str());
+        ++failures;
+      }
+      if (allowed != budget.end()) budget.erase(allowed);
+    }
+  }
   for (const auto& [key, figures] : budget)
     if (!write) std::printf("FAILED: %s is in kernels/budgets.csv but is no longer compiled\n", key.c_str()), ++failures;
   if (write && failures == 0) std::ofstream(KERNELS "/budgets.csv") << table;
