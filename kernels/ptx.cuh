@@ -147,6 +147,10 @@ template <> DEVICE void mma_k16<bfloat16>(float (&c)[4], const u32 (&a)[4], cons
 }
 #endif
 
+// Integer atomics on global or shared memory; each returns the value before. They order nothing else.
+DEVICE u32 atomic_add(u32* p, u32 v) { return atomicAdd(p, v); }
+DEVICE u32 atomic_max(u32* p, u32 v) { return atomicMax(p, v); }
+
 DEVICE u32 float_bits(float v) { return __float_as_uint(v); }
 DEVICE float bits_float(u32 v) { return __uint_as_float(v); }
 DEVICE float half_to_float(u16 bits) {

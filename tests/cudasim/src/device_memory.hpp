@@ -10,7 +10,7 @@
 
 namespace cudasim {
 
-// Who touched a granule of two bytes last: stamps are Device::now values (0 = never), threads are indices in their block.
+// Who touched a granule of two bytes last: stamps are Card::now values (0 = never), threads are indices in their block.
 // Two readers are kept, from different warps where possible, so that a write unordered with any of many concurrent
 // readers meets at least one it is unordered with.
 struct Cell {
@@ -18,6 +18,7 @@ struct Cell {
   std::uint16_t write_thread, read_thread[2];
   // Which of the granule's two bytes each record is about (bits 0 and 1).
   std::uint8_t write_bytes : 2, read_bytes_0 : 2, read_bytes_1 : 2, copy_pending : 1;
+  std::uint8_t write_atomic : 1;  // atomics need no order among themselves
 };
 constexpr std::size_t granule_bytes = 2;
 

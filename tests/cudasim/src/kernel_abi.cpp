@@ -1,6 +1,7 @@
 // abi.h, answered for the CUDA thread that is running.
 #include "cudasim/abi.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -56,6 +57,19 @@ void cudasim_store(void* to, const void* from, int bytes) {
   run().access(address(to), static_cast<std::size_t>(bytes), true, __builtin_return_address(0));
   if (bytes == 16) std::memcpy(to, from, 16);
   else std::memcpy(to, from, 8);
+}
+
+unsigned cudasim_atomic_add(unsigned* at, unsigned value) {
+  run().access_atomic(address(at), __builtin_return_address(0));
+  const unsigned before = *at;
+  *at = before + value;
+  return before;
+}
+unsigned cudasim_atomic_max(unsigned* at, unsigned value) {
+  run().access_atomic(address(at), __builtin_return_address(0));
+  const unsigned before = *at;
+  *at = std::max(before, value);
+  return before;
 }
 
 void cudasim_copy_async16(void* shared, const void* global, int valid) { run().copy_async(address(shared), address(global), valid); }

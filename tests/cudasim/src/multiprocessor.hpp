@@ -57,8 +57,12 @@ class Multiprocessor {
     if (aligned && (address & (bytes - 1)) != 0) fail_alignment(address, bytes, write, site);
     access_by(current_, address, bytes, write, site);
   }
+  // An atomic operation on a word: other threads may come first.
+  void access_atomic(std::uintptr_t address, const void* site);
   // The same on behalf of a lane that has already arrived at a collective.
-  void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site);
+  void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
+    if (checks_) check_access(thread, address, bytes, write ? Access::store : Access::load, site);
+  }
   [[noreturn]] void fail(Defect defect, const std::string& text, const void* site = nullptr);
 
   Card& card() { return card_; }
@@ -134,7 +138,10 @@ class Multiprocessor {
   std::string whereabouts(int thread) const;
 
   [[noreturn]] void fail_alignment(std::uintptr_t address, std::size_t bytes, bool write, const void* site);
-  template <bool write, bool shared>
+  enum class Access { load, store, atomic };
+  void check_access(int thread, std::uintptr_t address, std::size_t bytes, Access access, const void* site);
+  template <bool shared> void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, Access access, const void* site);
+  template <Access access, bool shared>
   void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, const void* site);
   // Most stamps are settled by comparison: before the block's last barrier, or in global memory before the launch.
   template <bool shared> bool settled(std::uint32_t stamp) const {
@@ -144,7 +151,8 @@ class Multiprocessor {
   bool ordered(std::uint32_t stamp, int other, int thread, bool shared) const;
   void finish_copy(int thread, const AsyncCopy& copy);
   [[noreturn]] void fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address,
-                               std::size_t bytes, bool write, bool shared, const void* site);
+                               std::size_t bytes, Access access, bool shared, const void* site);
+  static const char* name_of(Access access);
 
   Card& card_;
   const bool checks_;

@@ -1,5 +1,6 @@
 // Compiles every kernel and specialisation of kernels/specialisations.csv for every architecture from its lowest with the real
 // NVRTC and holds registers, shared memory and spills against kernels/budgets.csv. Every file of kernels/ must be listed.
+// The simulator's own test kernels are compiled as well, so that all of ptx.cuh is, whoever uses it.
 // Prints the table with occupancy; `--write` makes the present figures the budget.
 // Exit codes: 0 within budget, 1 not, 77 NVRTC is not there (CTest: skipped).
 #include <dlfcn.h>
@@ -21,7 +22,16 @@
 
 namespace {
 
-struct Specialisation { std::string file, defines; int threads, lowest_arch; };
+struct Specialisation {
+  std::string file, defines;
+  int threads, lowest_arch;  // threads: 0 where no budget is kept
+  std::string folder = KERNELS;
+};
+const std::vector<Specialisation> test_kernels = {{"planted.cu", "", 0, 75, PLANTED},
+                                                  {"planted.cu", "-DPLANTED", 0, 75, PLANTED},
+                                                  {"fragments.cu", "-DINPUT=half", 0, 75, TESTS},
+                                                  {"fragments.cu", "-DINPUT=bfloat16", 0, 80, TESTS},
+                                                  {"speed.cu", "", 0, 75, TESTS}};
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int arch, threads, shared, blocks; };
 const Architecture architectures[] = {{"sm_75", 75, 1024, 65536, 16},  {"sm_80", 80, 2048, 167936, 32}, {"sm_86", 86, 1536, 102400, 16},
@@ -78,7 +88,7 @@ std::vector<Specialisation> listed_specialisations(int& failures) {
 }
 
 void compile(const Nvrtc& nvrtc, Compilation& job) {
-  const std::string source = text_of(KERNELS "/" + job.what->file), header = text_of(KERNELS "/ptx.cuh");
+  const std::string source = text_of(job.what->folder + "/" + job.what->file), header = text_of(KERNELS "/ptx.cuh");
   const char* const texts[] = {header.c_str()};
   const char* const names[] = {"ptx.cuh"};
   Program program = nullptr;
@@ -169,13 +179,15 @@ int main(int count, char** arguments) {
   budget.erase("file,defines,arch,kernel");
   std::string table = "file,defines,arch,kernel,registers,shared_bytes\n";
   int failures = 0;
-  const std::vector<Specialisation> specialisations = listed_specialisations(failures);
+  std::vector<Specialisation> specialisations = listed_specialisations(failures);
+  specialisations.insert(specialisations.end(), test_kernels.begin(), test_kernels.end());
   for (const Compilation& job : compile_all(nvrtc, specialisations)) {
     const auto kernels = uses(job.log);
     if (!job.succeeded || kernels.empty()) {
       std::printf("FAILED: %s %s for %s:\n%s\n", job.what->file.c_str(), job.what->defines.c_str(), job.on->name, job.log.c_str()), ++failures;
       continue;
     }
+    if (job.what->threads == 0) continue;
     for (const auto& [kernel, use] : kernels) {
       const std::string key = job.what->file + "," + job.what->defines + "," + job.on->name + "," + kernel;
       const std::string found = std::to_string(use.registers) + "," + std::to_string(use.shared);

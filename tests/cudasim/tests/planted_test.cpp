@@ -33,6 +33,23 @@ std::string report_of_streams(const std::string& image, bool ordered, int ordina
   return cuCtxSynchronize() == CUDA_SUCCESS ? "" : last_report();
 }
 
+// 128 threads of two blocks count to 128; 64 threads find the largest of 0..63.
+void counts(const std::string& image, int ordinal) {
+  OpenCard card(ordinal);
+  const CUdeviceptr in = card.floats(64), out = card.floats(64);
+  std::vector<float> values(64), back(64);
+  std::iota(values.begin(), values.end(), 0.0f);
+  unsigned count = 0;
+  cuMemcpyHtoD_v2(in, values.data(), 256);
+  cuMemsetD32Async(out, 0, 64, nullptr);
+  launch(card.function(image, "counting_blocks"), nullptr, in, out, 2);
+  expect(cuMemcpyDtoH_v2(&count, out, 4), 0, "counting_blocks");
+  launch(card.function(image, "count_read_early"), nullptr, in, out);
+  expect(cuMemcpyDtoH_v2(back.data(), out, 256), 0, "count_read_early");
+  check(count == 128, "128 atomic additions give " + std::to_string(count));
+  check(back == std::vector<float>(64, 63.0f), "the largest of 0..63");
+}
+
 }  // namespace
 
 int main() {
@@ -58,6 +75,8 @@ int main() {
       {"left_early", {"divergent warp collective"}, 1},
       {"barrier_of_some", {"deadlock"}, 1},
       {"unfinished_copy", {unfinished}, 1},
+      {"counting_blocks", {"race"}, 2},
+      {"count_read_early", {"race"}, 1},
       {"copy_without_barrier", {"race", early, unfinished}, 1},
   };
   for (const auto& [kernel, defects, blocks] : cases)
@@ -70,6 +89,7 @@ int main() {
       for (const std::string& defect : defects) named = named || report.rfind(defect + ":", 0) == 0;
       check(named, name + ": expected '" + defects.front() + "', got '" + report + "'");
     }
+  for (int ordinal = 0; ordinal < 4; ++ordinal) counts(clean, ordinal);
   for (int ordinal = 4; ordinal < 12; ++ordinal) {
     check(report_of_streams(clean, true, ordinal).empty(), "two streams with an event are reported");
     check(report_of_streams(clean, false, ordinal).rfind("unordered streams", 0) == 0, "two streams without an event are not reported");

@@ -45,6 +45,10 @@ CUDASIM_EXPORT void* cudasim_dynamic_shared() CUDASIM_CONSTANT;
 CUDASIM_EXPORT void cudasim_load(void* to, const void* from, int bytes);
 CUDASIM_EXPORT void cudasim_store(void* to, const void* from, int bytes);
 
+// Read, change, write of one 32-bit word; the value before.
+CUDASIM_EXPORT unsigned cudasim_atomic_add(unsigned* at, unsigned value);
+CUDASIM_EXPORT unsigned cudasim_atomic_max(unsigned* at, unsigned value);
+
 CUDASIM_EXPORT void cudasim_copy_async16(void* shared, const void* global, int valid);
 CUDASIM_EXPORT void cudasim_copy_async_commit();
 CUDASIM_EXPORT void cudasim_copy_async_wait(int pending);
