@@ -10,9 +10,10 @@ Card::Card(const Settings& settings)
       arithmetic(settings.arithmetic),
       checks(settings.checks),
       schedule(policy_named(settings.schedule), settings.seed),
-      memory(settings.memory_bytes != 0 ? settings.memory_bytes : profile.memory_bytes),
+      memory(settings.memory_bytes != 0 ? settings.memory_bytes : profile.memory_bytes, settings.checks),
       streams(settings.seed) {
   streams.execute = [this](const Operation& operation) { execute(operation); };
+  streams.settled = [this](const StreamClock& known) { history.forget(known); };
 }
 
 void Card::tick() {
@@ -34,6 +35,7 @@ void Card::execute(const Operation& operation) {
   tick();
   history.begin(operation, now);
   operation.run(operation);
+  history.end(now);
   tick();
 }
 
