@@ -17,17 +17,18 @@ Card::Card(const Settings& settings)
 }
 
 void Card::tick() {
-  if (++now == 0) {
+  if (checks && ++now == 0) {
     std::fputs("cudasim: the clock has run over; use a shorter run\n", stderr);
     std::abort();
   }
 }
 
 void Card::fail(Defect defect, const std::string& text) {
+  const std::lock_guard<std::mutex> guard(report_lock_);
   if (lost != 0) return;
-  lost = defect_code(defect);
   last_report_ = std::string(defect_name(defect)) + ": " + text;
   std::fprintf(stderr, "cudasim: %s\n", last_report_.c_str());
+  lost = defect_code(defect);
 }
 
 void Card::execute(const Operation& operation) {

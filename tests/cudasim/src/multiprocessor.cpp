@@ -5,18 +5,13 @@
 
 namespace cudasim {
 
-Multiprocessor* Multiprocessor::running = nullptr;
+thread_local Multiprocessor* Multiprocessor::running = nullptr;
 
 Multiprocessor::Multiprocessor(Card& card)
     : card_(card), checks_(card.checks), stacks_(most_threads_per_block), threads_(most_threads_per_block), operands_(32) {}
 
-void Multiprocessor::run(const Launch& launch) {
+void Multiprocessor::run(const Launch& launch, BlockQueue& blocks) {
   launch_ = &launch;
-  const auto [x, y, z] = launch.grid;
-  std::vector<unsigned> blocks(static_cast<std::size_t>(x) * y * z);
-  std::iota(blocks.begin(), blocks.end(), 0u);
-  for (std::size_t left = blocks.size(); left > 1; --left)
-    std::swap(blocks[left - 1], blocks[card_.schedule.below(static_cast<std::uint32_t>(left))]);
   launch_start_ = card_.now;
   settled_before_ = std::min(launch_start_, card_.history.safe_before());
   last_allocation_ = nullptr;
@@ -27,10 +22,7 @@ void Multiprocessor::run(const Launch& launch) {
   }
   shared_.start_launch(launch.dynamic_shared);
   running = this;
-  for (const unsigned block : blocks) {
-    run_block(block);
-    if (card_.lost != 0) break;
-  }
+  for (std::size_t i = blocks.next++; i < blocks.order.size() && card_.lost == 0; i = blocks.next++) run_block(blocks.order[i]);
   running = nullptr;
 }
 
@@ -53,7 +45,7 @@ void Multiprocessor::run_block(unsigned linear) {
   at_block_barrier_ = 0;
   if (checks_) order_.start_block(card_.now, thread_count_);
   shared_.start_block(checks_);
-  card_.schedule.start_block(warps);
+  if (checks_) card_.schedule.start_block(warps);
   current_ = 0;
   continue_at(next_thread(), &main_stack_pointer_);
   // A copy that nobody waited for lands in memory that no longer exists.
@@ -115,7 +107,7 @@ void* Multiprocessor::shared_array(const void* key, std::uint32_t bytes) {
   if (shared_.static_bytes() > shared_per_block_default || all > most)
     fail(Defect::resources, "the block needs " + std::to_string(all) + " bytes of shared memory (" + std::to_string(shared_.static_bytes()) +
                                 " declared); it may have " + std::to_string(most));
-  launch_->function->static_shared = std::max(launch_->function->static_shared, shared_.static_bytes());
+  if (shared_.static_bytes() > launch_->function->static_shared) launch_->function->static_shared = shared_.static_bytes();
   return reinterpret_cast<void*>(array);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,12 @@ struct Launch {
   int threads() const { return static_cast<int>(block[0] * block[1] * block[2]); }
 };
 
+// A launch's blocks in the order of their execution, for one multiprocessor or several.
+struct BlockQueue {
+  std::vector<unsigned> order;
+  std::atomic<std::size_t> next{0};
+};
+
 class Multiprocessor;
 
 // A warp collective: every lane of the mask brings operands, the last to arrive performs it for all.
@@ -37,10 +44,10 @@ extern const Collective warp_barrier;
 class Multiprocessor {
  public:
   explicit Multiprocessor(Card& card);
-  // All blocks of the launch in a shuffled order.
-  void run(const Launch& launch);
+  // Blocks of the launch until the queue is empty.
+  void run(const Launch& launch, BlockQueue& blocks);
 
-  static Multiprocessor* running;  // null while no kernel executes
+  static thread_local Multiprocessor* running;  // null while no kernel executes
 
   // What the running CUDA thread asks for.
   void sync_block();
