@@ -145,6 +145,10 @@ template <> DEVICE void mma_k16<bfloat16>(float (&c)[4], const u32 (&a)[4], cons
 }
 #endif
 
+// Integer atomics on global or shared memory; each returns the value before. They order nothing else.
+DEVICE u32 atomic_add(u32* p, u32 v) { return atomicAdd(p, v); }
+DEVICE u32 atomic_max(u32* p, u32 v) { return atomicMax(p, v); }
+
 DEVICE u32 float_bits(float v) { return __float_as_uint(v); }
 DEVICE float bits_float(u32 v) { return __uint_as_float(v); }
 DEVICE int first_bit(u32 v) { return __ffs(static_cast<int>(v)) - 1; }  // index of the lowest set bit; v is not 0
@@ -210,6 +214,11 @@ template <typename T> DEVICE u32 pack(float low, float high) {
 template <typename T> DEVICE float unpack_low(u32 v) { return to_float(T{static_cast<u16>(v)}); }
 template <typename T> DEVICE float unpack_high(u32 v) { return to_float(T{static_cast<u16>(v >> 16)}); }
 
+// The simulator without checks does these loops in one go: the same operations on the same lanes.
+#ifdef CUDASIM_UNCHECKED
+DEVICE float warp_sum(float v) { return cudasim_warp_sum(v); }
+DEVICE float warp_max(float v) { return cudasim_warp_max(v); }
+#else
 DEVICE float warp_sum(float v) {
   for (int step = 16; step > 0; step >>= 1) v += shuffle_xor(v, step);
   return v;
@@ -221,6 +230,7 @@ DEVICE float warp_max(float v) {
   }
   return v;
 }
+#endif
 // Every lane gets the warp's sum. redux.sync is one instruction from sm_80 on.
 DEVICE u32 warp_sum(u32 v) {
 #if !defined(GEMMACORE_CUDASIM) && __CUDA_ARCH__ >= 800

@@ -96,3 +96,20 @@ KERNEL(64) copy_without_barrier(const float* in, float* out) {
   if (!planted) sync_block();
   out[thread_index()] = tile[63 - thread_index()];
 }
+
+// Two blocks count in one word; the planted ones store to it instead.
+KERNEL(64) counting_blocks(const float* in, float* out) {
+  u32* count = reinterpret_cast<u32*>(out);
+  if (planted) *count = 1;
+  else atomic_add(count, in[thread_index()] < 0.0f ? 2 : 1);
+}
+
+// Read back without a barrier after the atomics.
+KERNEL(64) count_read_early(const float* in, float* out) {
+  SHARED_ARRAY(u32, largest, 1);
+  if (thread_index() == 0) largest[0] = 0;
+  sync_block();
+  atomic_max(largest, static_cast<u32>(in[thread_index()]));
+  if (!planted) sync_block();
+  out[thread_index()] = static_cast<float>(largest[0]);
+}

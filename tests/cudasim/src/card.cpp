@@ -10,23 +10,25 @@ Card::Card(const Settings& settings)
       arithmetic(settings.arithmetic),
       checks(settings.checks),
       schedule(policy_named(settings.schedule), settings.seed),
-      memory(settings.memory_bytes != 0 ? settings.memory_bytes : profile.memory_bytes),
+      memory(settings.memory_bytes != 0 ? settings.memory_bytes : profile.memory_bytes, settings.checks),
       streams(settings.seed) {
   streams.execute = [this](const Operation& operation) { execute(operation); };
+  streams.settled = [this](const StreamClock& known) { history.forget(known); };
 }
 
 void Card::tick() {
-  if (++now == 0) {
+  if (checks && ++now == 0) {
     std::fputs("cudasim: the clock has run over; use a shorter run\n", stderr);
     std::abort();
   }
 }
 
 void Card::fail(Defect defect, const std::string& text) {
+  const std::lock_guard<std::mutex> guard(report_lock_);
   if (lost != 0) return;
-  lost = defect_code(defect);
   last_report_ = std::string(defect_name(defect)) + ": " + text;
   std::fprintf(stderr, "cudasim: %s\n", last_report_.c_str());
+  lost = defect_code(defect);
 }
 
 void Card::execute(const Operation& operation) {
@@ -34,6 +36,7 @@ void Card::execute(const Operation& operation) {
   tick();
   history.begin(operation, now);
   operation.run(operation);
+  history.end(now);
   tick();
 }
 

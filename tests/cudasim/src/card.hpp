@@ -1,7 +1,9 @@
 // The simulated card: what one process sees behind the driver API.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -31,6 +33,8 @@ struct Settings {
 std::vector<Settings> settings_of_environment();
 // GEMMACORE_CUDASIM_CHECKS, which the compiler asks for as well.
 bool checks_of_environment();
+// GEMMACORE_CUDASIM_THREADS, or the processors that this process may use.
+int host_threads_of_environment();
 // GEMMACORE_CUDASIM_FAIL=k:code, or zeros.
 std::pair<long long, int> planted_failure_of_environment();
 
@@ -48,7 +52,7 @@ class Card {
   // Grows at every completed barrier and at both ends of every operation; stamps accesses. 0 stands for "never".
   std::uint32_t now = 0;
   // A defect found while executing: this code is then every later call's answer, as on a card.
-  int lost = 0;
+  std::atomic<int> lost{0};
 
   void tick();
   void fail(Defect defect, const std::string& text);
@@ -63,6 +67,7 @@ class Card {
 
  private:
   void execute(const Operation& operation);
+  std::mutex report_lock_;  // several threads may execute blocks
   std::string last_report_;
 };
 

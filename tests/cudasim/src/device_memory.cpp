@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 
@@ -12,32 +13,48 @@ namespace {
 // Filling more than this with poison would touch host memory that the program itself may never touch.
 constexpr std::size_t most_poisoned_bytes = std::size_t{256} << 20;
 
-void* reserve(std::size_t bytes) {
+// Null when there is no such range of addresses.
+template <typename T> T* reserve(std::size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) throw std::runtime_error("cudasim: cannot reserve addresses for device memory");
-  return memory;
+  return memory == MAP_FAILED ? nullptr : static_cast<T*>(memory);
+}
+
+void give_back(void* memory, std::size_t bytes) {
+  if (memory != nullptr) munmap(memory, bytes);
 }
 
 std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
 }  // namespace
 
-DeviceMemory::DeviceMemory(std::size_t capacity_bytes)
-    : capacity_bytes_(capacity_bytes),
-      base_(reinterpret_cast<std::uintptr_t>(reserve(range_bytes))),
-      cells_(static_cast<Cell*>(reserve(range_bytes / granule_bytes * sizeof(Cell)))),
-      owner_(static_cast<std::uint32_t*>(reserve(range_bytes / unit_bytes * sizeof(std::uint32_t)))) {}
+DeviceMemory::DeviceMemory(std::size_t capacity_bytes, bool records) : capacity_bytes_(capacity_bytes) {
+  constexpr std::size_t least_bytes = std::size_t{4} << 30;
+  for (;; range_bytes_ /= 2) {
+    if (range_bytes_ < least_bytes) throw std::runtime_error("cudasim: cannot reserve addresses for device memory");
+    auto* memory = reserve<std::byte>(range_bytes_);
+    cells_ = records ? reserve<Cell>(cell_bytes()) : nullptr;
+    owner_ = reserve<std::uint32_t>(owner_bytes());
+    if (memory != nullptr && (cells_ != nullptr || !records) && owner_ != nullptr) {
+      base_ = reinterpret_cast<std::uintptr_t>(memory);
+      break;
+    }
+    give_back(memory, range_bytes_), give_back(cells_, cell_bytes()), give_back(owner_, owner_bytes());
+  }
+  // Records are ten times the memory they are about: fewer page faults.
+  if (records) madvise(cells_, cell_bytes(), MADV_HUGEPAGE);
+}
 
 DeviceMemory::~DeviceMemory() {
-  munmap(reinterpret_cast<void*>(base_), range_bytes);
-  munmap(cells_, range_bytes / granule_bytes * sizeof(Cell));
-  munmap(owner_, range_bytes / unit_bytes * sizeof(std::uint32_t));
+  give_back(reinterpret_cast<void*>(base_), range_bytes_), give_back(cells_, cell_bytes()), give_back(owner_, owner_bytes());
 }
 
 Allocation* DeviceMemory::allocate(std::size_t bytes) {
   if (bytes > capacity_bytes_ - used_bytes_) return nullptr;
   const std::size_t taken = round_up(bytes, unit_bytes) + unit_bytes;  // the last unit is the red zone
-  if (taken > range_bytes - next_) return nullptr;
+  if (taken > range_bytes_ - next_) {
+    std::fputs("cudasim: no address is used twice, and all are used; start another process\n", stderr);
+    return nullptr;
+  }
   const std::uintptr_t begin = base_ + next_;
   allocations_.push_back({begin, begin + bytes});
   for (std::size_t unit = next_ / unit_bytes; unit < (next_ + taken) / unit_bytes; ++unit)
@@ -61,6 +78,7 @@ void DeviceMemory::release(Allocation& allocation) {
   const std::uintptr_t first = round_up(allocation.begin, page), last = allocation.end / page * page;
   if (last <= first) return;
   madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  if (cells_ == nullptr) return;
   const std::uintptr_t cell_first = round_up(reinterpret_cast<std::uintptr_t>(cell(first)), page);
   const std::uintptr_t cell_last = reinterpret_cast<std::uintptr_t>(cell(last)) / page * page;
   if (cell_last > cell_first) madvise(reinterpret_cast<void*>(cell_first), cell_last - cell_first, MADV_DONTNEED);

@@ -10,7 +10,7 @@
 
 namespace cudasim {
 
-// Who touched a granule of two bytes last: stamps are Device::now values (0 = never), threads are indices in their block.
+// Who touched a granule of two bytes last: stamps are Card::now values (0 = never), threads are indices in their block.
 // Two readers are kept, from different warps where possible, so that a write unordered with any of many concurrent
 // readers meets at least one it is unordered with.
 struct Cell {
@@ -18,6 +18,7 @@ struct Cell {
   std::uint16_t write_thread, read_thread[2];
   // Which of the granule's two bytes each record is about (bits 0 and 1).
   std::uint8_t write_bytes : 2, read_bytes_0 : 2, read_bytes_1 : 2, copy_pending : 1;
+  std::uint8_t write_atomic : 1;  // atomics need no order among themselves
 };
 constexpr std::size_t granule_bytes = 2;
 
@@ -38,7 +39,8 @@ struct Allocation {
 
 class DeviceMemory {
  public:
-  explicit DeviceMemory(std::size_t capacity_bytes);
+  // With `records` every access can be recorded.
+  DeviceMemory(std::size_t capacity_bytes, bool records);
   ~DeviceMemory();
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
@@ -49,7 +51,7 @@ class DeviceMemory {
 
   // The allocation that holds the address, or the one before it when it lies in a red zone; null outside the range.
   Allocation* find(std::uintptr_t address);
-  bool contains(std::uintptr_t address) const { return address - base_ < range_bytes; }
+  bool contains(std::uintptr_t address) const { return address - base_ < range_bytes_; }
   Cell* cell(std::uintptr_t address) const { return cells_ + (address - base_) / granule_bytes; }
 
   std::size_t capacity_bytes() const { return capacity_bytes_; }
@@ -59,14 +61,16 @@ class DeviceMemory {
   std::string describe(std::uintptr_t address);
 
  private:
-  static constexpr std::size_t range_bytes = std::size_t{64} << 30;
+  std::size_t cell_bytes() const { return range_bytes_ / granule_bytes * sizeof(Cell); }
+  std::size_t owner_bytes() const { return range_bytes_ / unit_bytes * sizeof(std::uint32_t); }
   static constexpr std::size_t unit_bytes = 256;  // alignment of every allocation
 
   std::size_t capacity_bytes_, used_bytes_ = 0, most_used_bytes_ = 0, next_ = unit_bytes;
   int live_count_ = 0;
-  std::uintptr_t base_;
-  Cell* cells_;
-  std::uint32_t* owner_;  // per unit: 1 + index into allocations_
+  std::size_t range_bytes_ = std::size_t{256} << 30;  // of addresses; only what is touched takes memory
+  std::uintptr_t base_ = 0;
+  Cell* cells_ = nullptr;
+  std::uint32_t* owner_ = nullptr;  // per unit: 1 + index into allocations_
   std::deque<Allocation> allocations_;
 };
 

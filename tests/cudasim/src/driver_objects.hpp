@@ -13,7 +13,7 @@
 
 #include "card.hpp"
 #include "cudasim/driver.h"
-#include "multiprocessor.hpp"
+#include "multiprocessors.hpp"
 
 namespace cudasim {
 
@@ -51,7 +51,7 @@ struct CUctx_st {
   std::unique_ptr<cudasim::Card> card;  // null while nobody has retained the context
   int references = 0;
   int lost = 0;  // outlives the context: only a new process gets a lost card back
-  std::unique_ptr<cudasim::Multiprocessor> multiprocessor;
+  std::unique_ptr<cudasim::Multiprocessors> multiprocessors;
   CUstream_st legacy_stream{this, 0, true};
 };
 

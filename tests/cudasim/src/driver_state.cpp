@@ -64,7 +64,7 @@ void Driver::set_current(CUcontext context) { current_context = context; }
 void Driver::open(CUctx_st& context) {
   context.card = std::make_unique<Card>(context.settings);
   context.card->lost = context.lost;
-  context.multiprocessor = std::make_unique<Multiprocessor>(*context.card);
+  context.multiprocessors = std::make_unique<Multiprocessors>(*context.card);
 }
 
 void Driver::close(CUctx_st& context) {
@@ -81,7 +81,7 @@ void Driver::close(CUctx_st& context) {
   graph_execs.drop_all(of_context);
   streams.drop_all(of_context);
   context.lost = context.card->lost;
-  context.multiprocessor.reset();
+  context.multiprocessors.reset();
   context.card.reset();
 }
 

@@ -82,7 +82,7 @@ template <typename Body> CUresult context_call(const char* name, Body body, When
     if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
     if (context->card == nullptr) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
     Card& card = *context->card;
-    if (card.lost != 0 && when_lost == WhenLost::refuse) return static_cast<CUresult>(card.lost);
+    if (card.lost != 0 && when_lost == WhenLost::refuse) return static_cast<CUresult>(card.lost.load());
     const bool was_lost = card.lost != 0;
     CUresult result = CUDA_SUCCESS;
     try {
@@ -95,7 +95,7 @@ template <typename Body> CUresult context_call(const char* name, Body body, When
     if (card.lost == 0) return result;
     context->lost = card.lost;
     if (!was_lost) driver.last_report = card.last_report();
-    return static_cast<CUresult>(card.lost);
+    return static_cast<CUresult>(card.lost.load());
   });
 }
 

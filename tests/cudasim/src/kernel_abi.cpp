@@ -1,6 +1,7 @@
 // abi.h, answered for the CUDA thread that is running.
 #include "cudasim/abi.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -40,16 +41,35 @@ unsigned cudasim_shuffle(int kind, unsigned value, int selector, unsigned mask) 
 }
 unsigned cudasim_ballot(int predicate, unsigned mask) { return cudasim::warp_ballot(run(), predicate != 0, mask); }
 
+float cudasim_warp_sum(float value) { return cudasim::warp_sum(run(), value); }
+float cudasim_warp_max(float value) { return cudasim::warp_max(run(), value); }
+
 void* cudasim_shared_array(const void* key, unsigned long bytes) { return run().shared_array(key, static_cast<std::uint32_t>(bytes)); }
 void* cudasim_dynamic_shared() { return reinterpret_cast<void*>(run().shared().dynamic()); }
 
+// `bytes` is 8 or 16.
 void cudasim_load(void* to, const void* from, int bytes) {
   run().access(address(from), static_cast<std::size_t>(bytes), false, __builtin_return_address(0));
-  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+  if (bytes == 16) std::memcpy(to, from, 16);
+  else std::memcpy(to, from, 8);
 }
 void cudasim_store(void* to, const void* from, int bytes) {
   run().access(address(to), static_cast<std::size_t>(bytes), true, __builtin_return_address(0));
-  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+  if (bytes == 16) std::memcpy(to, from, 16);
+  else std::memcpy(to, from, 8);
+}
+
+unsigned cudasim_atomic_add(unsigned* at, unsigned value) {
+  run().access_atomic(address(at), __builtin_return_address(0));
+  const unsigned before = *at;
+  *at = before + value;
+  return before;
+}
+unsigned cudasim_atomic_max(unsigned* at, unsigned value) {
+  run().access_atomic(address(at), __builtin_return_address(0));
+  const unsigned before = *at;
+  *at = std::max(before, value);
+  return before;
 }
 
 void cudasim_copy_async16(void* shared, const void* global, int valid) { run().copy_async(address(shared), address(global), valid); }

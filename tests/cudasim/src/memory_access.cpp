@@ -5,30 +5,39 @@
 
 namespace cudasim {
 
-void Multiprocessor::access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned) {
-  if (!checks_ || address - stack_bottom_ < fiber_stack_bytes) return;
-  if (aligned && (address & (bytes - 1)) != 0)
-    fail(Defect::misaligned, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(current_) +
-                                 " at an address that is " + std::to_string(address & (bytes - 1)) + " past a multiple of " +
-                                 std::to_string(bytes), site);
-  access_by(current_, address, bytes, write, site);
+void Multiprocessor::fail_alignment(std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
+  fail(Defect::misaligned, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(current_) +
+                               " at an address that is " + std::to_string(address & (bytes - 1)) + " past a multiple of " + std::to_string(bytes), site);
 }
 
-void Multiprocessor::access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
-  if (!checks_) return;
+const char* Multiprocessor::name_of(Access access) {
+  switch (access) {
+    case Access::load: return "load";
+    case Access::store: return "store";
+    case Access::atomic: return "atomic operation";
+  }
+  return "access";
+}
+
+void Multiprocessor::access_atomic(std::uintptr_t address, const void* site) {
+  // Who is first at an atomic is the hardware's choice.
+  switch_away();
+  if ((address & 3) != 0) fail_alignment(address, 4, true, site);
+  check_access(current_, address, 4, Access::atomic, site);
+}
+
+void Multiprocessor::check_access(int thread, std::uintptr_t address, std::size_t bytes, Access access, const void* site) {
   const auto refuse = [&](const std::string& what) {
-    fail(Defect::out_of_bounds, std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread) +
-                                    ": " + what, site);
+    fail(Defect::out_of_bounds, std::string(name_of(access)) + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread) + ": " + what, site);
   };
   if (shared_.contains(address)) {
     if (!shared_.allocated(address, bytes)) refuse("shared memory that the block has not declared");
-    check_cells(thread, shared_.cell(address), address, bytes, write, true, site);
-    return;
+    return check_cells<true>(thread, shared_.cell(address), address, bytes, access, site);
   }
   if (last_allocation_ == nullptr || address < last_allocation_->begin || address + bytes > last_allocation_->end) {
     Allocation* allocation = card_.memory.find(address);
     if (allocation == nullptr) {
-      if (!write && launch_->function->module->contains(address)) return;  // a constant table
+      if (access == Access::load && launch_->function->module->contains(address)) return;  // a constant table
       refuse(stacks_.contains(address) ? "another thread's local variable" : "not device memory");
     }
     if (address < allocation->begin || address + bytes > allocation->end) refuse(card_.memory.describe(address));
@@ -36,7 +45,16 @@ void Multiprocessor::access_by(int thread, std::uintptr_t address, std::size_t b
       fail(allocation->live ? Defect::stream_order : Defect::out_of_bounds, *problem, site);
     last_allocation_ = allocation;
   }
-  check_cells(thread, card_.memory.cell(address), address, bytes, write, false, site);
+  check_cells<false>(thread, card_.memory.cell(address), address, bytes, access, site);
+}
+
+template <bool shared>
+void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, Access access, const void* site) {
+  switch (access) {
+    case Access::load: return check_cells<Access::load, shared>(thread, cell, address, bytes, site);
+    case Access::store: return check_cells<Access::store, shared>(thread, cell, address, bytes, site);
+    case Access::atomic: return check_cells<Access::atomic, shared>(thread, cell, address, bytes, site);
+  }
 }
 
 bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool shared) const {
@@ -46,44 +64,50 @@ bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool sh
   return card_.history.ordered(stamp);
 }
 
-void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, bool write, bool shared,
-                          const void* site) {
+template <Multiprocessor::Access access, bool shared>
+void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, const void* site) {
   const std::uint32_t now = card_.now;
   const auto index = static_cast<std::uint16_t>(thread);
   const std::uintptr_t end = address + bytes;
+  // No barrier has completed since a stamp that is still the present one.
+  const auto in_order = [&](std::uint32_t stamp, int other) {
+    return settled<shared>(stamp) || (stamp == now ? other == thread : ordered(stamp, other, thread, shared));
+  };
   for (std::uintptr_t at = address & ~(granule_bytes - 1); at < end; at += granule_bytes, ++cell) {
     const unsigned touched = (at >= address ? 1u : 0u) | (at + 1 < end ? 2u : 0u);
-    if (cell->copy_pending)
-      fail(Defect::early_use, std::string(write ? "store" : "load") + " by " + whereabouts(thread) +
+    if (shared && cell->copy_pending)
+      fail(Defect::early_use, std::string(name_of(access)) + " by " + whereabouts(thread) +
                                   " touches shared memory that an unfinished asynchronous copy will write", site);
-    if (cell->write_stamp != 0 && (cell->write_bytes & touched) && !ordered(cell->write_stamp, cell->write_thread, thread, shared))
-      fail_order(thread, cell->write_stamp, cell->write_thread, true, at, bytes, write, shared, site);
-    if (write) {
+    // Atomics of one launch may meet; one of another stream's operation must be ordered like any access.
+    const bool both_atomic = access == Access::atomic && cell->write_atomic && cell->write_stamp >= launch_start_;
+    if (cell->write_stamp != 0 && (cell->write_bytes & touched) && !both_atomic && !in_order(cell->write_stamp, cell->write_thread))
+      fail_order(thread, cell->write_stamp, cell->write_thread, true, at, bytes, access, shared, site);
+    if (shared && access != Access::store && cell->write_stamp < block_start_)
+      fail(Defect::unwritten_shared, std::string(name_of(access)) + " by " + whereabouts(thread) + " before anything of its block was stored there", site);
+    if (access != Access::load) {
       const unsigned read_bytes[2] = {cell->read_bytes_0, cell->read_bytes_1};
       for (int reader = 0; reader < 2; ++reader)
-        if (cell->read_stamp[reader] != 0 && (read_bytes[reader] & touched) &&
-            !ordered(cell->read_stamp[reader], cell->read_thread[reader], thread, shared))
-          fail_order(thread, cell->read_stamp[reader], cell->read_thread[reader], false, at, bytes, write, shared, site);
+        if (cell->read_stamp[reader] != 0 && (read_bytes[reader] & touched) && !in_order(cell->read_stamp[reader], cell->read_thread[reader]))
+          fail_order(thread, cell->read_stamp[reader], cell->read_thread[reader], false, at, bytes, access, shared, site);
       cell->write_stamp = now;
       cell->write_thread = index;
       cell->write_bytes = touched & 3;
+      cell->write_atomic = access == Access::atomic;
       if (touched == 3) cell->read_stamp[0] = cell->read_stamp[1] = 0;
       continue;
     }
-    if (shared && cell->write_stamp < block_start_)
-      fail(Defect::unwritten_shared, "load by " + whereabouts(thread) + " before anything of its block was stored there", site);
-    if (cell->read_stamp[0] == 0 || ordered(cell->read_stamp[0], cell->read_thread[0], thread, shared)) {
+    if (cell->read_stamp[0] == 0 || in_order(cell->read_stamp[0], cell->read_thread[0])) {
       cell->read_stamp[0] = now, cell->read_thread[0] = index, cell->read_bytes_0 = touched & 3;
     } else if (cell->read_stamp[1] == 0 || cell->read_thread[1] / 32 == cell->read_thread[0] / 32 ||
-               ordered(cell->read_stamp[1], cell->read_thread[1], thread, shared)) {
+               in_order(cell->read_stamp[1], cell->read_thread[1])) {
       cell->read_stamp[1] = now, cell->read_thread[1] = index, cell->read_bytes_1 = touched & 3;
     }
   }
 }
 
 void Multiprocessor::fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address, std::size_t bytes,
-                         bool write, bool shared, const void* site) {
-  const std::string mine = std::string(write ? "store" : "load") + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread);
+                         Access access, bool shared, const void* site) {
+  const std::string mine = std::string(name_of(access)) + " of " + std::to_string(bytes) + " bytes by " + whereabouts(thread);
   const std::string place = shared ? "shared memory" : card_.memory.describe(address);
   const std::string theirs = other_wrote ? "was stored" : "was loaded";
   if (stamp < launch_start_)

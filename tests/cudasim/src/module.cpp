@@ -57,7 +57,7 @@ void Module::load(const std::string& elf) {
   }
   arch_ = kind[0], specific_ = kind[1] != 0, checks_ = kind[2] != 0;
   functions_.clear();
-  for (; entries->name != nullptr; ++entries) functions_.push_back({entries, this, 48 * 1024});
+  for (; entries->name != nullptr; ++entries) functions_.emplace_back(entries, this, 48u * 1024u);
   auto* map = static_cast<link_map*>(nullptr);
   dlinfo(library_, RTLD_DI_LINKMAP, &map);
   begin_ = map->l_addr;

@@ -1,7 +1,9 @@
 // A loaded image: the shared object that host_compiler.cpp made of one kernel text.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,10 +15,12 @@ namespace cudasim {
 class Module;
 
 struct Function {
+  Function(const KernelEntry* its_entry, Module* its_module, std::uint32_t dynamic)
+      : entry(its_entry), module(its_module), most_dynamic_shared(dynamic) {}
   const KernelEntry* entry;
   Module* module;
   std::uint32_t most_dynamic_shared;  // raised by CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-  std::uint32_t static_shared = 0;    // its SHARED_ARRAYs; known once a block has run
+  std::atomic<std::uint32_t> static_shared{0};  // its SHARED_ARRAYs; known once a block has run
 };
 
 class Module {
@@ -45,7 +49,7 @@ class Module {
   std::uintptr_t begin_ = 0, end_ = 0;
   int arch_ = 0;
   bool specific_ = false, is_ptx_ = false, checks_ = false;
-  std::vector<Function> functions_;
+  std::deque<Function> functions_;
 };
 
 }  // namespace cudasim

@@ -5,19 +5,15 @@
 
 namespace cudasim {
 
-Multiprocessor* Multiprocessor::running = nullptr;
+thread_local Multiprocessor* Multiprocessor::running = nullptr;
 
 Multiprocessor::Multiprocessor(Card& card)
     : card_(card), checks_(card.checks), stacks_(most_threads_per_block), threads_(most_threads_per_block), operands_(32) {}
 
-void Multiprocessor::run(const Launch& launch) {
+void Multiprocessor::run(const Launch& launch, BlockQueue& blocks) {
   launch_ = &launch;
-  const auto [x, y, z] = launch.grid;
-  std::vector<unsigned> blocks(static_cast<std::size_t>(x) * y * z);
-  std::iota(blocks.begin(), blocks.end(), 0u);
-  for (std::size_t left = blocks.size(); left > 1; --left)
-    std::swap(blocks[left - 1], blocks[card_.schedule.below(static_cast<std::uint32_t>(left))]);
   launch_start_ = card_.now;
+  settled_before_ = std::min(launch_start_, card_.history.safe_before());
   last_allocation_ = nullptr;
   thread_count_ = launch.threads();
   for (int warp = 0; warp < 32; ++warp) {
@@ -26,10 +22,7 @@ void Multiprocessor::run(const Launch& launch) {
   }
   shared_.start_launch(launch.dynamic_shared);
   running = this;
-  for (const unsigned block : blocks) {
-    run_block(block);
-    if (card_.lost != 0) break;
-  }
+  for (std::size_t i = blocks.next++; i < blocks.order.size() && card_.lost == 0; i = blocks.next++) run_block(blocks.order[i]);
   running = nullptr;
 }
 
@@ -52,8 +45,9 @@ void Multiprocessor::run_block(unsigned linear) {
   at_block_barrier_ = 0;
   if (checks_) order_.start_block(card_.now, thread_count_);
   shared_.start_block(checks_);
-  card_.schedule.start_block(warps);
-  continue_at(card_.schedule.next(runnable_warps_, runnable_lanes_, 0), &main_stack_pointer_);
+  if (checks_) card_.schedule.start_block(warps);
+  current_ = 0;
+  continue_at(next_thread(), &main_stack_pointer_);
   // A copy that nobody waited for lands in memory that no longer exists.
   for (int i = 0; i < thread_count_; ++i) {
     std::vector<AsyncCopy>& copies = threads_[static_cast<std::size_t>(i)].copies;
@@ -83,47 +77,27 @@ void Multiprocessor::leave() {
   if (--live_ == 0) cudasim_switch_fiber(&unused, main_stack_pointer_);
   complete_block_barrier_if_all_arrived();
   const int next = next_thread();
-  const int stack = threads_[static_cast<std::size_t>(current_)].stack;
-  if (has_started(next)) {
-    free_stacks_.push_back(stack);
+  const Thread& left = threads_[static_cast<std::size_t>(current_)];
+  Thread& following = threads_[static_cast<std::size_t>(next)];
+  if (following.stack >= 0) {
+    free_stacks_.push_back(left.stack);
     continue_at(next, &unused);
   }
   current_ = next;
-  threads_[static_cast<std::size_t>(next)].stack = stack;
+  following.stack = left.stack;
+  following.stack_bottom = left.stack_bottom;
 }
 
-void Multiprocessor::wait(const char* what) {
-  const auto warp = static_cast<std::size_t>(current_ / 32);
-  threads_[static_cast<std::size_t>(current_)].waits_for = what;
-  runnable_lanes_[warp] &= ~(1u << current_ % 32);
-  if (runnable_lanes_[warp] == 0) runnable_warps_ &= ~(1u << warp);
-}
-
-void Multiprocessor::wake(int warp, std::uint32_t lanes) {
-  runnable_lanes_[static_cast<std::size_t>(warp)] |= lanes;
-  runnable_warps_ |= 1u << warp;
-}
-
-int Multiprocessor::next_thread() {
+int Multiprocessor::scheduled_thread() {
   if (runnable_warps_ == 0) fail(Defect::deadlock, "every thread waits:" + stuck_threads());
   return card_.schedule.next(runnable_warps_, runnable_lanes_, current_);
 }
 
-void Multiprocessor::switch_away() {
-  const int next = next_thread();
-  if (next != current_) continue_at(next, &threads_[static_cast<std::size_t>(current_)].stack_pointer);
-}
-
-void Multiprocessor::continue_at(int next, void** save) {
-  Thread& thread = threads_[static_cast<std::size_t>(next)];
-  if (thread.stack < 0) {
-    thread.stack = free_stacks_.back();
-    free_stacks_.pop_back();
-    thread.stack_pointer = stacks_.prepare(thread.stack, &Multiprocessor::thread_main);
-  }
-  current_ = next;
-  stack_bottom_ = stacks_.bottom(thread.stack);
-  cudasim_switch_fiber(save, thread.stack_pointer);
+void Multiprocessor::give_stack(Thread& thread) {
+  thread.stack = free_stacks_.back();
+  free_stacks_.pop_back();
+  thread.stack_bottom = stacks_.bottom(thread.stack);
+  thread.stack_pointer = stacks_.prepare(thread.stack, &Multiprocessor::thread_main);
 }
 
 void* Multiprocessor::shared_array(const void* key, std::uint32_t bytes) {
@@ -133,7 +107,7 @@ void* Multiprocessor::shared_array(const void* key, std::uint32_t bytes) {
   if (shared_.static_bytes() > shared_per_block_default || all > most)
     fail(Defect::resources, "the block needs " + std::to_string(all) + " bytes of shared memory (" + std::to_string(shared_.static_bytes()) +
                                 " declared); it may have " + std::to_string(most));
-  launch_->function->static_shared = std::max(launch_->function->static_shared, shared_.static_bytes());
+  if (shared_.static_bytes() > launch_->function->static_shared) launch_->function->static_shared = shared_.static_bytes();
   return reinterpret_cast<void*>(array);
 }
 

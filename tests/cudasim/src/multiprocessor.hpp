@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,12 @@ struct Launch {
   int threads() const { return static_cast<int>(block[0] * block[1] * block[2]); }
 };
 
+// A launch's blocks in the order of their execution, for one multiprocessor or several.
+struct BlockQueue {
+  std::vector<unsigned> order;
+  std::atomic<std::size_t> next{0};
+};
+
 class Multiprocessor;
 
 // A warp collective: every lane of the mask brings operands, the last to arrive performs it for all.
@@ -37,10 +44,10 @@ extern const Collective warp_barrier;
 class Multiprocessor {
  public:
   explicit Multiprocessor(Card& card);
-  // All blocks of the launch in a shuffled order.
-  void run(const Launch& launch);
+  // Blocks of the launch until the queue is empty.
+  void run(const Launch& launch, BlockQueue& blocks);
 
-  static Multiprocessor* running;  // null while no kernel executes
+  static thread_local Multiprocessor* running;  // null while no kernel executes
 
   // What the running CUDA thread asks for.
   void sync_block();
@@ -52,9 +59,17 @@ class Multiprocessor {
   void* shared_array(const void* key, std::uint32_t bytes);
 
   // Bounds, alignment, order; nothing when the card's checks are off. `site` is an address in the kernel's code, for the report.
-  void access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned = true);
+  void access(std::uintptr_t address, std::size_t bytes, bool write, const void* site, bool aligned = true) {
+    if (!checks_ || address - stack_bottom_ < fiber_stack_bytes) return;
+    if (aligned && (address & (bytes - 1)) != 0) fail_alignment(address, bytes, write, site);
+    access_by(current_, address, bytes, write, site);
+  }
+  // An atomic operation on a word: other threads may come first.
+  void access_atomic(std::uintptr_t address, const void* site);
   // The same on behalf of a lane that has already arrived at a collective.
-  void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site);
+  void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
+    if (checks_) check_access(thread, address, bytes, write ? Access::store : Access::load, site);
+  }
   [[noreturn]] void fail(Defect defect, const std::string& text, const void* site = nullptr);
 
   Card& card() { return card_; }
@@ -73,6 +88,7 @@ class Multiprocessor {
   };
   struct Thread {
     void* stack_pointer;
+    std::uintptr_t stack_bottom;
     int stack;  // which of the stacks it runs on; negative before it starts
     std::uint32_t open_group;
     const char* waits_for;  // while it cannot run
@@ -92,22 +108,58 @@ class Multiprocessor {
   // The current thread has returned from the kernel. Comes back when a thread that has not started yet is to run next: it takes
   // over the stack, so threads that never wait need no switch at all.
   void leave();
-  void wait(const char* what);
-  void wake(int warp, std::uint32_t lanes);
-  int next_thread();
+  void wait(const char* what) {
+    const auto warp = static_cast<std::size_t>(current_ / 32);
+    threads_[static_cast<std::size_t>(current_)].waits_for = what;
+    runnable_lanes_[warp] &= ~(1u << current_ % 32);
+    if (runnable_lanes_[warp] == 0) runnable_warps_ &= ~(1u << warp);
+  }
+  void wake(int warp, std::uint32_t lanes) {
+    runnable_lanes_[static_cast<std::size_t>(warp)] |= lanes;
+    runnable_warps_ |= 1u << warp;
+  }
+  int next_thread() {
+    if (!checks_ && runnable_warps_ != 0) {
+      // Without checks the order is the one that switches least: a warp goes on as long as it can.
+      const auto warp = static_cast<std::size_t>(runnable_warps_ >> current_ / 32 & 1 ? current_ / 32 : __builtin_ctz(runnable_warps_));
+      return static_cast<int>(warp) * 32 + __builtin_ctz(runnable_lanes_[warp]);
+    }
+    return scheduled_thread();
+  }
+  int scheduled_thread();
   // Continues at another runnable thread, or returns when that is the current one.
-  void switch_away();
-  void continue_at(int thread, void** save);
+  void switch_away() {
+    const int next = next_thread();
+    if (next != current_) continue_at(next, &threads_[static_cast<std::size_t>(current_)].stack_pointer);
+  }
+  void continue_at(int next, void** save) {
+    Thread& thread = threads_[static_cast<std::size_t>(next)];
+    if (thread.stack < 0) give_stack(thread);
+    current_ = next;
+    stack_bottom_ = thread.stack_bottom;
+    cudasim_switch_fiber(save, thread.stack_pointer);
+  }
+  void give_stack(Thread& thread);
   void complete_block_barrier_if_all_arrived();
-  bool has_started(int thread) const { return threads_[static_cast<std::size_t>(thread)].stack >= 0; }
   std::string stuck_threads() const;
   std::string whereabouts(int thread) const;
 
-  void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, bool write, bool shared, const void* site);
+  [[noreturn]] void fail_alignment(std::uintptr_t address, std::size_t bytes, bool write, const void* site);
+  enum class Access { load, store, atomic };
+  void check_access(int thread, std::uintptr_t address, std::size_t bytes, Access access, const void* site);
+  template <bool shared> void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, Access access, const void* site);
+  template <Access access, bool shared>
+  void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, const void* site);
+  // Most stamps are settled by comparison: before the block's last barrier, or in global memory before the launch.
+  template <bool shared> bool settled(std::uint32_t stamp) const {
+    if (shared) return stamp < order_.block_known();
+    return stamp < settled_before_ || (stamp >= block_start_ && stamp < order_.block_known());
+  }
   bool ordered(std::uint32_t stamp, int other, int thread, bool shared) const;
   void finish_copy(int thread, const AsyncCopy& copy);
   [[noreturn]] void fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address,
-                               std::size_t bytes, bool write, bool shared, const void* site);
+                               std::size_t bytes, Access access, bool shared, const void* site);
+  static const char* name_of(Access access);
 
   Card& card_;
   const bool checks_;
@@ -125,7 +177,7 @@ class Multiprocessor {
   int thread_count_ = 0, current_ = 0, live_ = 0, at_block_barrier_ = 0;
   std::uintptr_t stack_bottom_ = 0;  // of the current thread's stack
   std::array<unsigned, 3> block_index_{};
-  std::uint32_t launch_start_ = 0, block_start_ = 0;
+  std::uint32_t launch_start_ = 0, block_start_ = 0, settled_before_ = 0;
   Allocation* last_allocation_ = nullptr;
   void* main_stack_pointer_ = nullptr;
 };

@@ -23,13 +23,18 @@ void OperationHistory::begin(const Operation& operation, std::uint32_t stamp) {
     safe_before_ = record.start;
     break;
   }
-  records_.push_back({stamp, {operation.stream, operation.sequence}, operation.name});
+  records_.push_back({stamp, UINT32_MAX, {operation.stream, operation.sequence}, operation.name});
 }
 
 const OperationHistory::Record* OperationHistory::record_at(std::uint32_t stamp) const {
   const auto after = std::upper_bound(records_.begin(), records_.end(), stamp,
                                       [](std::uint32_t value, const Record& record) { return value < record.start; });
-  return after == records_.begin() ? nullptr : &*(after - 1);
+  return after == records_.begin() || stamp > (after - 1)->end ? nullptr : &*(after - 1);
+}
+
+void OperationHistory::forget(const StreamClock& known) {
+  const auto finished = [&](const Record& record) { return reaches(known, record.key.stream, record.key.sequence); };
+  records_.erase(std::remove_if(records_.begin(), records_.end(), finished), records_.end());
 }
 
 bool OperationHistory::finished_before(std::uint32_t stamp) const {

@@ -28,17 +28,20 @@ class OperationHistory {
  public:
   // `operation` starts at `stamp`; later questions are asked on its behalf.
   void begin(const Operation& operation, std::uint32_t stamp);
+  void end(std::uint32_t stamp) { records_.back().end = stamp; }
   // Whether an access at a stamp before the current operation's start is ordered before it.
   bool ordered(std::uint32_t stamp) const { return stamp < safe_before_ || finished_before(stamp); }
+  // Stamps below it are ordered before the current operation.
+  std::uint32_t safe_before() const { return safe_before_; }
   bool knows(OperationKey key) const { return reaches(current_.known, key.stream, key.sequence); }
   const Operation& current() const { return current_; }
   std::string operation_at(std::uint32_t stamp) const;
-  // Everything so far is finished before anything to come.
-  void forget() { records_.clear(); }
+  // What `known` reaches is finished before anything to come.
+  void forget(const StreamClock& known);
 
  private:
   struct Record {
-    std::uint32_t start;
+    std::uint32_t start, end;
     OperationKey key;
     std::string name;
   };

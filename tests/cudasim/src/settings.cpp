@@ -1,4 +1,7 @@
 // The environment variables of the simulator, all read here (but for the compiler's, host_compiler.cpp).
+#include <sched.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 #include <stdexcept>
@@ -33,6 +36,13 @@ bool checks_of_environment() {
   const std::string checks = value != nullptr ? value : "on";
   if (checks != "on" && checks != "off") throw std::invalid_argument("cudasim: GEMMACORE_CUDASIM_CHECKS is '" + checks + "'; it is on or off");
   return checks == "on";
+}
+
+int host_threads_of_environment() {
+  if (const char* threads = variable("GEMMACORE_CUDASIM_THREADS")) return std::clamp(static_cast<int>(whole_number(threads, "GEMMACORE_CUDASIM_THREADS")), 1, 64);
+  cpu_set_t usable;
+  CPU_ZERO(&usable);
+  return sched_getaffinity(0, sizeof usable, &usable) == 0 ? std::clamp(CPU_COUNT(&usable), 1, 64) : 1;
 }
 
 std::vector<Settings> settings_of_environment() {

@@ -87,9 +87,14 @@ void Streams::run_until(const StreamClock& known) {
   }
 }
 
+void Streams::host_learns(const StreamClock& known) {
+  join(host_known_, known);
+  if (settled && idle()) settled(host_known_);
+}
+
 void Streams::drain(const StreamClock& known) {
   run_until(known);
-  join(host_known_, known);
+  host_learns(known);
 }
 
 // What an operation that the stream were given now would wait for.
@@ -107,7 +112,7 @@ void Streams::drain_stream(int stream) { drain(all_before(stream)); }
 bool Streams::poll(const StreamClock& known) {
   if (!finished(known)) step();
   if (!finished(known)) return false;
-  join(host_known_, known);
+  host_learns(known);
   return true;
 }
 

@@ -43,8 +43,10 @@ class Streams {
   bool idle() const;
   bool finished(const StreamClock& known) const;
   const StreamClock& tail(int stream) const { return streams_[static_cast<std::size_t>(stream)].tail; }
-  // Executes `operation`; set by the device.
+  // Executes `operation`; set by the card.
   std::function<void(const Operation&)> execute;
+  // Told what the host knows to be finished when nothing is queued, so that everything to come is ordered after it; set by the card.
+  std::function<void(const StreamClock&)> settled;
 
  private:
   struct Stream {
@@ -56,6 +58,7 @@ class Streams {
   bool ready(const Stream& stream) const;
   bool step();
   void run_until(const StreamClock& known);
+  void host_learns(const StreamClock& known);
   StreamClock all_before(int stream) const;
 
   std::vector<Stream> streams_;

@@ -1,4 +1,4 @@
-// Arithmetic of one warp's tensor core instruction: c [16][8] += a [16][depth] b [8][depth]^T on 16-bit inputs.
+// Arithmetic of one warp's tensor core instruction: c [16][8] += a [16][depth] b [depth][8] on 16-bit inputs.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ struct TensorCore {
   int fraction_bits;
   int step;           // that many products are summed at a time with fraction_bits
 
-  void multiply_add(const std::uint16_t (&a)[16][16], const std::uint16_t (&b)[8][16], float (&c)[16][8]) const;
+  void multiply_add(const std::uint16_t (&a)[16][16], const std::uint16_t (&b)[16][8], float (&c)[16][8]) const;
 };
 
 }  // namespace cudasim

@@ -17,6 +17,9 @@ class ThreadOrder {
   void warps_synchronised(std::uint32_t warps, std::uint32_t now);
   void lanes_synchronised(int warp, std::uint32_t mask, std::uint32_t now);
 
+  // Every access of this block at a stamp below it is ordered before what any of its threads does now.
+  std::uint32_t block_known() const { return block_known_; }
+
   // Whether thread `other`'s access at `stamp` (of this block) is ordered before what thread `me` does now.
   bool before(int other, std::uint32_t stamp, int me) const {
     return other == me || stamp < block_known_ || stamp < warp_known_[me / 32][other / 32] ||

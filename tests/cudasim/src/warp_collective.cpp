@@ -24,6 +24,24 @@ template <int kind> void perform_shuffle(Multiprocessor& sm, int warp, std::uint
     sm.fail(Defect::divergence, "lane " + std::to_string(__builtin_ctz(outside)) + " shuffles from a lane that is not in the mask");
 }
 
+struct Add {
+  float operator()(float mine, float other) const { return mine + other; }
+};
+struct Max {
+  float operator()(float mine, float other) const { return other > mine ? other : mine; }
+};
+
+template <typename Combine> void perform_reduce(Multiprocessor& sm, int warp, std::uint32_t) {
+  auto& all = sm.operands(warp).reduce;
+  float value[32], next[32];
+  std::memcpy(value, all.value, sizeof value);
+  for (int step = 16; step > 0; step >>= 1) {
+    for (int lane = 0; lane < 32; ++lane) next[lane] = Combine()(value[lane], value[lane ^ step]);
+    std::memcpy(value, next, sizeof value);
+  }
+  std::memcpy(all.result, value, sizeof value);
+}
+
 void perform_ballot(Multiprocessor& sm, int warp, std::uint32_t mask) {
   auto& all = sm.operands(warp).ballot;
   for (int lane = 0; lane < 32; ++lane)
@@ -65,6 +83,7 @@ template <int type, int depth> void perform_mma(Multiprocessor& sm, int warp, st
 constexpr Collective shuffles[] = {{"a shuffle", perform_shuffle<shuffle_index>},
                                    {"a shuffle by xor", perform_shuffle<shuffle_xor_lane>},
                                    {"a shuffle down", perform_shuffle<shuffle_down_lane>}};
+constexpr Collective sum{"warp_sum", perform_reduce<Add>}, maximum{"warp_max", perform_reduce<Max>};
 constexpr Collective ballot{"a vote", perform_ballot};
 // [log2 of the count][transposed]
 constexpr Collective load_matrices[3][2] = {{{"ldmatrix x1", perform_load_matrix<1, false>}, {"ldmatrix x1.trans", perform_load_matrix<1, true>}},
@@ -73,6 +92,13 @@ constexpr Collective load_matrices[3][2] = {{{"ldmatrix x1", perform_load_matrix
 // [type][depth / 8 - 1]
 constexpr Collective products[2][2] = {{{"mma k8 of half", perform_mma<mma_half, 8>}, {"mma k16 of half", perform_mma<mma_half, 16>}},
                                        {{"mma k8 of bfloat16", perform_mma<mma_bfloat16, 8>}, {"mma k16 of bfloat16", perform_mma<mma_bfloat16, 16>}}};
+
+float reduce(Multiprocessor& sm, const Collective& what, float value) {
+  auto& all = sm.operands(sm.current() / 32).reduce;
+  all.value[sm.current() % 32] = value;
+  sm.collective(what, ~0u);
+  return all.result[sm.current() % 32];
+}
 
 }  // namespace
 
@@ -88,6 +114,9 @@ std::uint32_t warp_shuffle(Multiprocessor& sm, int kind, std::uint32_t value, in
   sm.collective(shuffles[kind], mask);
   return all.result[lane];
 }
+
+float warp_sum(Multiprocessor& sm, float value) { return reduce(sm, sum, value); }
+float warp_max(Multiprocessor& sm, float value) { return reduce(sm, maximum, value); }
 
 std::uint32_t warp_ballot(Multiprocessor& sm, bool predicate, std::uint32_t mask) {
   const int lane = sm.current() % 32;
@@ -111,7 +140,8 @@ void warp_mma(Multiprocessor& sm, int type, int depth, float* c, const std::uint
   const int lane = sm.current() % 32, g = lane / 4, t = lane % 4;
   auto& all = sm.operands(sm.current() / 32).mma;
   for (int r = 0; r < depth / 4; ++r) std::memcpy(&all.a[g + 8 * (r & 1)][2 * t + 8 * (r >> 1)], &a[r], 4);
-  for (int r = 0; r < depth / 8; ++r) std::memcpy(&all.b[g][2 * t + 8 * r], &b[r], 4);
+  for (int r = 0; r < depth / 8; ++r)
+    for (int half = 0; half < 2; ++half) all.b[2 * t + half + 8 * r][g] = static_cast<std::uint16_t>(b[r] >> 16 * half);
   std::memcpy(&all.c[g][2 * t], c, 8);
   std::memcpy(&all.c[g + 8][2 * t], c + 2, 8);
   sm.collective(products[type][depth / 8 - 1], ~0u);

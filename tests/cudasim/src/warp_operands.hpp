@@ -13,6 +13,9 @@ struct alignas(64) WarpOperands {
     int selector[32];
   } shuffle;
   struct {
+    float value[32], result[32];
+  } reduce;
+  struct {
     std::uint32_t predicates, result[32];
   } ballot;
   struct {
@@ -20,9 +23,9 @@ struct alignas(64) WarpOperands {
     const void* site[32];
     std::uint32_t registers[32][4];
   } load_matrix;
-  // 16-bit elements as they are in the registers: a [m][k], b [n][k]; c [m][n].
+  // 16-bit elements as they are in the registers: a [m][k], b [k][n]; c [m][n].
   struct {
-    alignas(64) std::uint16_t a[16][16], b[8][16];
+    alignas(64) std::uint16_t a[16][16], b[16][8];
     alignas(64) float c[16][8];
   } mma;
 };

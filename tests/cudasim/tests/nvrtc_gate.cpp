@@ -1,118 +1,43 @@
-// Compiles every kernel and specialisation for every architecture with the real NVRTC and holds registers, shared memory
-// and spills against kernels/budgets.csv. Prints the table with occupancy; `--write` makes the present figures the budget.
+// Compiles every kernel and specialisation of kernels/specialisations.csv for every architecture from its lowest to its highest with the real
+// NVRTC and holds registers, shared memory and spills against kernels/budgets.csv. Every file of kernels/ must be listed.
+// The simulator's own test kernels are compiled as well, so that all of ptx.cuh is, whoever uses it.
+// Prints the table with occupancy; `--write` makes the present figures the budget.
 // Exit codes: 0 within budget, 1 not, 77 NVRTC is not there (CTest: skipped).
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
 
-// `first` and `last` bound the architectures: fp16 products are launched on 7.5 alone, bf16 ones from 8.0 on.
-struct Specialisation { std::string file; std::vector<std::string> defines; int threads, first = 75, last = 90; };
-// Name every file of kernels/ here, with the -D combinations that the launches use.
-std::vector<Specialisation> specialisations = {
-    {"rms_norm.cu", {"-DROW_THREADS=32"}, 128},
-    {"rms_norm.cu", {"-DROW_THREADS=256"}, 256},
-    {"add_rms_norm.cu", {"-DROW_THREADS=32"}, 128},
-    {"add_rms_norm.cu", {"-DROW_THREADS=256"}, 256},
-    {"rms_norm_rope.cu", {}, 128},
-    {"layer_norm.cu", {"-DROW_THREADS=32"}, 128},
-    {"layer_norm.cu", {"-DROW_THREADS=256"}, 256},
-    {"rope.cu", {}, 128},
-    {"add.cu", {}, 256},
-    {"activate.cu", {"-DACTIVATION=gelu_tanh"}, 256},
-    {"activate.cu", {"-DACTIVATION=silu"}, 256},
-    {"activate.cu", {"-DACTIVATION=quick_gelu"}, 256},
-    {"glu.cu", {"-DACTIVATION=gelu_tanh"}, 256},
-    {"glu.cu", {"-DACTIVATION=silu"}, 256},
-    {"glu.cu", {"-DACTIVATION=quick_gelu"}, 256},
-    {"scale_columns.cu", {}, 256},
-    {"average_pool.cu", {}, 128},
-    {"embedding.cu", {"-DTABLE=float"}, 128},
-    {"embedding.cu", {"-DTABLE=half"}, 128},
-    {"embedding.cu", {"-DTABLE=bfloat16"}, 128},
-    {"gather_rows.cu", {}, 128},
-    {"scatter_rows.cu", {}, 128},
-    {"patch_embed.cu", {}, 128},
-    {"matmul_reduce.cu", {}, 256},
-    {"lora.cu", {}, 256},
-    {"adamw_update.cu", {}, 256},
-    {"linear_cross_entropy.cu", {"-DTHREADS=1024"}, 1024},
-    {"linear_cross_entropy.cu", {"-DTHREADS=256"}, 256},
-    {"sum_of_squares.cu", {}, 256},
-    {"top_k.cu", {}, 256},
+struct Specialisation {
+  std::string file, defines;
+  int threads, lowest_arch, highest_arch = 90;  // threads: 0 where no budget is kept
+  std::string folder = KERNELS;
 };
-// The combinations of src/GemmaCore.Ops/Matmul/MatmulKernels.cs that Matmul.Cuda.cs launches.
-void add_matmul() {
-  for (const std::string weight : {"float", "half", "bfloat16"}) {
-    for (const char* tokens : {"1", "4", "8"}) specialisations.push_back({"matmul_rows.cu", {"-DWEIGHT=" + weight, std::string("-DTOKENS=") + tokens}, 128});
-    for (const std::string layout : {"NT", "NN", "TN"})
-      for (const char* tile : {"64", "128"})
-        if (layout != "TN" || weight == "float")
-          specialisations.push_back({"matmul.cu", {"-DWEIGHT=" + weight, "-DLAYOUT=" + layout, std::string("-DTILE=") + tile}, 256});
-    specialisations.push_back({"matmul_pack.cu", {"-DSOURCE=" + weight, "-DTARGET=half"}, 128, 75, 75});
-    specialisations.push_back({"matmul_pack.cu", {"-DSOURCE=" + weight, "-DTARGET=bfloat16"}, 128, 80, 90});
-  }
-  const auto add_tiles = [](const std::string& compute, const std::string& weight, const std::string& layout, int first, int last) {
-    const auto add = [&](const char* m, const char* n, int threads, int oldest) {
-      specialisations.push_back({"matmul_mma.cu", {"-DCOMPUTE=" + compute, "-DWEIGHT=" + weight, "-DLAYOUT=" + layout,
-                                                   std::string("-DBLOCK_M=") + m, std::string("-DBLOCK_N=") + n}, threads, oldest, last});
-    };
-    add("64", "64", 128, first);
-    add("128", "128", 256, first);
-    if (first == 80) add("128", "256", 256, 80);
-  };
-  for (const std::string layout : {"NT", "NN", "TN"}) {
-    add_tiles("half", "half", layout, 75, 75);
-    if (layout != "TN") add_tiles("half", "bfloat16", layout, 75, 75);
-    add_tiles("bfloat16", "bfloat16", layout, 80, 90);
-  }
-}
-// What AttentionKernels.cs of src/GemmaCore.Ops/Attention names, with the tiles of AttentionPlan.cs.
-void add_attention() {
-  for (const char* limit : {"64", "96", "128", "256"}) specialisations.push_back({"attention.cu", {std::string("-DHEAD_LIMIT=") + limit}, 128});
-  for (const char* limit : {"128", "256"})
-    for (const char* rows : {"1", "2", "4"})
-      specialisations.push_back({"attention_decode.cu", {std::string("-DHEAD_LIMIT=") + limit, std::string("-DROWS=") + rows}, 128});
-  for (const int head : {64, 72, 128, 256})
-    for (const bool half : {true, false}) {
-      const std::vector<std::string> element = {half ? "-DELEMENT=half" : "-DELEMENT=bfloat16", "-DHEAD_DIM=" + std::to_string(head)};
-      const int first = half ? 75 : 80, last = half ? 75 : 90;
-      const auto add = [&](const char* file, const std::vector<std::pair<const char*, int>>& tile, int threads) {
-        Specialisation added{file, element, threads, first, last};
-        for (const auto& [name, value] : tile) added.defines.push_back(std::string("-D") + name + "=" + std::to_string(value));
-        specialisations.push_back(added);
-      };
-      const auto add_gradient = [&](int rows, int columns, int split, int stages) {
-        add("attention_gradient_mma.cu", {{"ROWS", rows}, {"COLUMNS", columns}, {"SPLIT", split}, {"STAGES", stages}}, rows * 2 * split);
-      };
-      add("attention_pack.cu", {}, 128);
-      add("attention_mma.cu", {{"QUERIES", 64}, {"KEYS", half ? 32 : 64}}, 128);
-      if (half) {
-        add_gradient(head == 256 ? 32 : 64, head == 256 ? 16 : 32, head < 128 ? 1 : 2, 1);
-        continue;
-      }
-      add_gradient(64, 32, head < 128 ? 1 : 2, 2);
-      if (head < 256) continue;
-      add("attention_mma.cu", {{"QUERIES", 128}, {"KEYS", 64}}, 256);
-      add_gradient(64, 16, 2, 1);
-    }
-}
-
+const std::vector<Specialisation> test_kernels = {{"planted.cu", "", 0, 75, 90, PLANTED},
+                                                  {"planted.cu", "-DPLANTED", 0, 75, 90, PLANTED},
+                                                  {"fragments.cu", "-DINPUT=half", 0, 75, 90, TESTS},
+                                                  {"fragments.cu", "-DINPUT=bfloat16", 0, 80, 90, TESTS},
+                                                  {"speed.cu", "", 0, 75, 90, TESTS}};
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
-struct Architecture { const char* name; int threads, shared, blocks; };
-const Architecture architectures[] = {{"sm_75", 1024, 65536, 16}, {"sm_80", 2048, 167936, 32}, {"sm_86", 1536, 102400, 16},
-                                      {"sm_89", 1536, 102400, 24}, {"sm_90", 2048, 233472, 32}, {"sm_90a", 2048, 233472, 32}};
+struct Architecture { const char* name; int arch, threads, shared, blocks; };
+const Architecture architectures[] = {{"sm_75", 75, 1024, 65536, 16},  {"sm_80", 80, 2048, 167936, 32}, {"sm_86", 86, 1536, 102400, 16},
+                                      {"sm_89", 89, 1536, 102400, 24}, {"sm_90", 90, 2048, 233472, 32}, {"sm_90a", 90, 2048, 233472, 32}};
 struct Use { int registers, shared, spilled; };
+struct Compilation { const Specialisation* what; const Architecture* on; bool succeeded; std::string log; };
 
 std::string text_of(const std::string& path) {
   std::ostringstream text;
@@ -134,23 +59,68 @@ template <typename F> bool resolve(void* library, const char* name, F& function)
   return function != nullptr;
 }
 
-std::string compile(const Nvrtc& nvrtc, const Specialisation& what, const std::string& architecture, bool& succeeded) {
-  const std::string source = text_of(std::string(KERNELS) + "/" + what.file), header = text_of(KERNELS "/ptx.cuh");
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, at);) parts.push_back(part);
+  return parts;
+}
+
+std::vector<Specialisation> listed_specialisations(int& failures) {
+  const auto fail = [&](const std::string& why) { std::printf("FAILED: kernels/specialisations.csv: %s\n", why.c_str()), ++failures; };
+  std::vector<Specialisation> all;
+  std::set<std::string> files, lines;
+  std::istringstream table(text_of(KERNELS "/specialisations.csv"));
+  std::string line;
+  std::getline(table, line);
+  const std::string columns = "file,defines,threads,lowest_arch,highest_arch";
+  if (line != columns) fail("its first line is '" + line + "', expected '" + columns + "'");
+  while (std::getline(table, line)) {
+    const std::vector<std::string> parts = split(line, ',');
+    const auto number = [&](std::size_t i) { return parts[i].empty() || parts[i].find_first_not_of("0123456789") != std::string::npos ? 0 : std::stoi(parts[i]); };
+    if (parts.size() != 5 || number(2) < 32 || number(2) > 1024 || number(3) < 75 || number(4) < number(3)) fail("'" + line + "' is no " + columns);
+    else if (!std::filesystem::exists(KERNELS "/" + parts[0])) fail("there is no kernels/" + parts[0]);
+    else if (!lines.insert(parts[0] + "," + parts[1]).second) fail("'" + parts[0] + "," + parts[1] + "' is there twice");
+    else all.push_back({parts[0], parts[1], number(2), number(3), number(4)}), files.insert(parts[0]);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(KERNELS))
+    if (entry.path().extension() == ".cu" && files.count(entry.path().filename().string()) == 0) fail(entry.path().filename().string() + " is not listed");
+  return all;
+}
+
+void compile(const Nvrtc& nvrtc, Compilation& job) {
+  const std::string source = text_of(job.what->folder + "/" + job.what->file), header = text_of(KERNELS "/ptx.cuh");
   const char* const texts[] = {header.c_str()};
   const char* const names[] = {"ptx.cuh"};
   Program program = nullptr;
-  succeeded = false;
-  if (nvrtc.create(&program, source.c_str(), what.file.c_str(), 1, texts, names) != 0) return "nvrtcCreateProgram failed";
-  const std::string arch = "-arch=" + architecture;
+  job.log = "nvrtcCreateProgram failed";
+  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), 1, texts, names) != 0) return;
+  const std::string arch = std::string("-arch=") + job.on->name;
+  const std::vector<std::string> defines = split(job.what->defines, ' ');
   std::vector<const char*> options = {arch.c_str(), "-std=c++17", "--ptxas-options=-v"};
-  for (const std::string& define : what.defines) options.push_back(define.c_str());
-  succeeded = nvrtc.compile(program, static_cast<int>(options.size()), options.data()) == 0;
+  for (const std::string& define : defines) options.push_back(define.c_str());
+  job.succeeded = nvrtc.compile(program, static_cast<int>(options.size()), options.data()) == 0;
   std::size_t bytes = 0;
   nvrtc.log_size(program, &bytes);
-  std::string log(bytes, '\0');
-  nvrtc.log(program, log.data());
+  job.log.assign(bytes, '\0');
+  nvrtc.log(program, job.log.data());
   nvrtc.destroy(&program);
-  return log;
+}
+
+// Two at a time: NVRTC's programs are independent.
+std::vector<Compilation> compile_all(const Nvrtc& nvrtc, const std::vector<Specialisation>& specialisations) {
+  std::vector<Compilation> jobs;
+  for (const Specialisation& what : specialisations)
+    for (const Architecture& on : architectures)
+      if (on.arch >= what.lowest_arch && on.arch <= what.highest_arch) jobs.push_back({&what, &on, false, {}});
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < jobs.size(); i = next++) compile(nvrtc, jobs[i]);
+  };
+  std::thread second(work);
+  work();
+  second.join();
+  return jobs;
 }
 
 // What ptxas -v says about each entry function.
@@ -200,8 +170,6 @@ int main(int count, char** arguments) {
     return 1;
   }
 
-  add_matmul();
-  add_attention();
   std::map<std::string, std::string> budget;
   std::ifstream budgets(KERNELS "/budgets.csv");
   for (std::string line; std::getline(budgets, line);) {
@@ -212,35 +180,31 @@ int main(int count, char** arguments) {
   budget.erase("file,defines,arch,kernel");
   std::string table = "file,defines,arch,kernel,registers,shared_bytes\n";
   int failures = 0;
-  for (const Specialisation& what : specialisations)
-    for (const Architecture& on : architectures) {
-      const int capability = std::atoi(on.name + 3);
-      if (capability < what.first || capability > what.last) continue;
-      bool succeeded = false;
-      const std::string log = compile(nvrtc, what, on.name, succeeded);
-      const auto kernels = uses(log);
-      if (!succeeded || kernels.empty()) {
-        std::printf("FAILED: %s for %s:\n%s\n", what.file.c_str(), on.name, log.c_str());
-        ++failures;
-        continue;
-      }
-      std::string defines;
-      for (const std::string& define : what.defines) defines += (defines.empty() ? "" : " ") + define;
-      for (const auto& [kernel, use] : kernels) {
-        const std::string key = what.file + "," + defines + "," + on.name + "," + kernel;
-        const std::string found = std::to_string(use.registers) + "," + std::to_string(use.shared);
-        table += key + "," + found + "\n";
-        std::printf("%-90s %3d registers %5d bytes shared, occupancy %3d %%\n", key.c_str(), use.registers, use.shared, occupancy(on, use, what.threads));
-        if (use.spilled != 0 || use.registers < 0) std::printf("FAILED: %s spills %d bytes; expected 0\n", key.c_str(), use.spilled), ++failures;
-        const auto allowed = budget.find(key);
-        if (!write && (allowed == budget.end() || allowed->second != found)) {
-          std::printf("FAILED: %s: registers,shared = %s, budget %s; if meant, run nvrtc_gate --write and commit kernels/budgets.csv\n",
-                      key.c_str(), found.c_str(), allowed == budget.end() ? "none" : allowed->second.c_str());
-          ++failures;
-        }
-        if (allowed != budget.end()) budget.erase(allowed);
-      }
+  std::vector<Specialisation> specialisations = listed_specialisations(failures);
+  specialisations.insert(specialisations.end(), test_kernels.begin(), test_kernels.end());
+  for (const Compilation& job : compile_all(nvrtc, specialisations)) {
+    const auto kernels = uses(job.log);
+    if (!job.succeeded || kernels.empty()) {
+      std::printf("FAILED: %s %s for %s:\n%s\n", job.what->file.c_str(), job.what->defines.c_str(), job.on->name, job.log.c_str()), ++failures;
+      continue;
     }
+    if (job.what->threads == 0) continue;
+    for (const auto& [kernel, use] : kernels) {
+      const std::string key = job.what->file + "," + job.what->defines + "," + job.on->name + "," + kernel;
+      const std::string found = std::to_string(use.registers) + "," + std::to_string(use.shared);
+      table += key + "," + found + "\n";
+      std::printf("%-90s %3d registers %5d bytes shared, occupancy %3d %%\n", key.c_str(), use.registers, use.shared,
+                  occupancy(*job.on, use, job.what->threads));
+      if (use.spilled != 0 || use.registers < 0) std::printf("FAILED: %s spills %d bytes; expected 0\n", key.c_str(), use.spilled), ++failures;
+      const auto allowed = budget.find(key);
+      if (!write && (allowed == budget.end() || allowed->second != found)) {
+        std::printf("FAILED: %s: registers,shared = %s, budget %s; if meant, run nvrtc_gate --write and commit kernels/budgets.csv\n",
+                    key.c_str(), found.c_str(), allowed == budget.end() ? "none" : allowed->second.c_str());
+        ++failures;
+      }
+      if (allowed != budget.end()) budget.erase(allowed);
+    }
+  }
   for (const auto& [key, figures] : budget)
     if (!write) std::printf("FAILED: %s is in kernels/budgets.csv but is no longer compiled\n", key.c_str()), ++failures;
   if (write && failures == 0) std::ofstream(KERNELS "/budgets.csv") << table;

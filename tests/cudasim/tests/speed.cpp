@@ -1,5 +1,5 @@
 // How fast the simulator executes (not a test): operations a second of processor time, of a few kernels on one card.
-//   GEMMACORE_CUDASIM_DEVICE=a100 GEMMACORE_CUDASIM_CHECKS=off build/tests/cudasim/speed
+//   GEMMACORE_CUDASIM_DEVICE=a100 GEMMACORE_CUDASIM_CHECKS=off build/tests/cudasim/speed [size [kernel]]
 #include <ctime>
 
 #include "cuda_library.hpp"
@@ -42,16 +42,22 @@ int main(int count, char** arguments) {
   cuDeviceGetAttribute(&major, 75, 0);
   cuDeviceGetAttribute(&minor, 76, 0);
   const std::string arch = "-arch=sm_" + std::to_string(major * 10 + minor);
-  const std::string image = compiled(SPEED "/speed.cu", {arch.c_str()});
+  const std::string image = compiled(TESTS "/speed.cu", {arch.c_str()});
   const auto n = static_cast<std::size_t>(size);
   const auto tiles = static_cast<unsigned>(size / 64);
   // 0x3e803e80 is 0.25 in both halves of a word as bfloat16 and near it as float.
   const CUdeviceptr a = filled(card, n * n, 0x3e803e80), b = filled(card, n * n, 0x3e803e80), c = filled(card, n * n, 0);
   cuCtxSynchronize();
   const double products = 2.0 * size * size * size;
-  std::printf("%-10s %8.1f Mflop/s\n", "gemm_simt", 1e-6 * products / seconds_of(card.function(image, "gemm_simt"), {a, b, c}, size, size, tiles, tiles, 256));
-  std::printf("%-10s %8.1f Mflop/s\n", "gemm_mma", 1e-6 * products / seconds_of(card.function(image, "gemm_mma"), {a, b, c}, size, size, tiles, tiles, 128));
-  std::printf("%-10s %8.1f Melement/s\n", "add_one", 1e-6 * size * size / seconds_of(card.function(image, "add_one"), {a, c}, size * size, 0, tiles * 4, 1, 256));
-  std::printf("%-10s %8.1f Melement/s\n", "row_sums", 1e-6 * size * size / seconds_of(card.function(image, "row_sums"), {a, c}, size, size, tiles * 8, 1, 256));
+  const auto time = [&](const char* name, double operations, const char* unit, const std::vector<CUdeviceptr>& memory, int first, int second,
+                        unsigned grid_x, unsigned grid_y, unsigned threads) {
+    if (count > 2 && std::string(arguments[2]) != name) return;
+    const double seconds = seconds_of(card.function(image, name), memory, first, second, grid_x, grid_y, threads);
+    std::printf("%-10s %8.1f %s\n", name, 1e-6 * operations / seconds, unit);
+  };
+  time("gemm_simt", products, "Mflop/s", {a, b, c}, size, size, tiles, tiles, 256);
+  time("gemm_mma", products, "Mflop/s", {a, b, c}, size, size, tiles, tiles, 128);
+  time("add_one", size * size, "Melement/s", {a, c}, size * size, 0, tiles * 4, 1, 256);
+  time("row_sums", size * size, "Melement/s", {a, c}, size, size, tiles * 8, 1, 256);
   return failures == 0 ? 0 : 1;
 }

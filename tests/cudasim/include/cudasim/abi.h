@@ -33,6 +33,9 @@ CUDASIM_EXPORT void cudasim_sync_warp(unsigned mask);
 CUDASIM_EXPORT void cudasim_sync_named(int id, int threads);
 CUDASIM_EXPORT unsigned cudasim_shuffle(int kind, unsigned value, int selector, unsigned mask);
 CUDASIM_EXPORT unsigned cudasim_ballot(int predicate, unsigned mask);
+// ptx.cuh's loops over shuffle_xor in one step; all lanes.
+CUDASIM_EXPORT float cudasim_warp_sum(float value);
+CUDASIM_EXPORT float cudasim_warp_max(float value);
 
 // The block's array that `key` stands for (its address is the identity), and the launch's dynamic shared memory.
 CUDASIM_EXPORT void* cudasim_shared_array(const void* key, unsigned long bytes);
@@ -41,6 +44,10 @@ CUDASIM_EXPORT void* cudasim_dynamic_shared() CUDASIM_CONSTANT;
 // A vector access of 8 or 16 bytes: checked as one access that must be aligned to its size.
 CUDASIM_EXPORT void cudasim_load(void* to, const void* from, int bytes);
 CUDASIM_EXPORT void cudasim_store(void* to, const void* from, int bytes);
+
+// Read, change, write of one 32-bit word; the value before.
+CUDASIM_EXPORT unsigned cudasim_atomic_add(unsigned* at, unsigned value);
+CUDASIM_EXPORT unsigned cudasim_atomic_max(unsigned* at, unsigned value);
 
 CUDASIM_EXPORT void cudasim_copy_async16(void* shared, const void* global, int valid);
 CUDASIM_EXPORT void cudasim_copy_async_commit();

@@ -97,6 +97,14 @@ DEVICE void copy_async16(void* shared, const void* global, int valid = 16) {
 }
 DEVICE void copy_async_commit() {}
 template <int pending> DEVICE void copy_async_wait() {}
+
+DEVICE u32 atomic_add(u32* p, u32 v) { return __atomic_fetch_add(p, v, __ATOMIC_RELAXED); }
+DEVICE u32 atomic_max(u32* p, u32 v) {
+  u32 before = __atomic_load_n(p, __ATOMIC_RELAXED);
+  while (before < v && !__atomic_compare_exchange_n(p, &before, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+  return before;
+}
 #else
 DEVICE uint4 load16(const void* p) {
   uint4 v;
@@ -117,6 +125,9 @@ DEVICE void copy_async16(void* shared, const void* global, int valid = 16) {
 }
 DEVICE void copy_async_commit() { cudasim_copy_async_commit(); }
 template <int pending> DEVICE void copy_async_wait() { cudasim_copy_async_wait(pending); }
+
+DEVICE u32 atomic_add(u32* p, u32 v) { return cudasim_atomic_add(p, v); }
+DEVICE u32 atomic_max(u32* p, u32 v) { return cudasim_atomic_max(p, v); }
 #endif
 DEVICE uint4 load16_streaming(const void* p) { return load16(p); }
 
