@@ -30,7 +30,7 @@ public sealed unsafe class CudaDevice : Device
         try
         {
             MakeCurrent();
-            _queue = new CudaQueue(driver, ToString(), queue => new KernelLibrary(driver, queue, TargetOf(card, architecture), ToString(), cache));
+            _queue = new CudaQueue(driver, ToString(), queue => new KernelLibrary(driver, queue, TargetOf(card, architecture), ToString(), cache), EndFailedWork);
             if (card.HasMemoryPools) KeepFreedMemory();
             Scratch = new Arena(this, 1 << 20);
         }
@@ -209,7 +209,12 @@ public sealed unsafe class CudaDevice : Device
         nint pointer = 0;
         nuint size = (nuint)Math.Max(bytes, 1);
         int code = Card.HasMemoryPools ? _driver.MemAllocAsync(&pointer, size, _queue.Stream) : _driver.MemAlloc(&pointer, size);
-        if (code == CudaResult.OutOfMemory) throw OutOfMemory(bytes);
+        if (code == CudaResult.OutOfMemory)
+        {
+            EndFailedWork();
+            throw OutOfMemory(bytes);
+        }
+
         _queue.Check(code, Card.HasMemoryPools ? "cuMemAllocAsync" : "cuMemAlloc");
         long now = Interlocked.Add(ref _allocated, bytes);
         for (long peak = _peak; now > peak; peak = _peak)
@@ -226,6 +231,13 @@ public sealed unsafe class CudaDevice : Device
         if (Card.HasMemoryPools) _driver.MemFreeAsync(pointer, _queue.Stream);
         else _driver.MemFree(pointer);
         Interlocked.Add(ref _allocated, -bytes);
+    }
+
+    // An operation that fails does not come to the point where it gives its temporaries back, nor the step around it to its end.
+    private void EndFailedWork()
+    {
+        _queue?.BreakRepeatable();
+        Scratch?.Reset();
     }
 
     private CudaException OutOfMemory(long bytes)

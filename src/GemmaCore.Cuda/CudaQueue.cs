@@ -13,15 +13,20 @@ internal sealed unsafe class CudaQueue : IDisposable
 
     private readonly CudaDriver _driver;
     private readonly string _device;
+    private readonly Action _failed;
     private readonly KernelLibrary _kernels;
     private readonly LaunchHistory _history = new();
     private readonly Dictionary<int, RepeatedStep> _steps = [];
     private readonly PinnedStaging _staging;
     private RepeatedStep? _step;
 
-    public CudaQueue(CudaDriver driver, string device, Func<CudaQueue, KernelLibrary> kernels)
+    /// <param name="driver">The driver.</param>
+    /// <param name="device">Name of the card, for messages.</param>
+    /// <param name="kernels">Makes the kernels' library.</param>
+    /// <param name="failed">Called before an error is thrown.</param>
+    public CudaQueue(CudaDriver driver, string device, Func<CudaQueue, KernelLibrary> kernels, Action failed)
     {
-        (_driver, _device) = (driver, device);
+        (_driver, _device, _failed) = (driver, device, failed);
         nint stream = 0;
         Check(driver.StreamCreate(&stream, NonBlocking), "cuStreamCreate");
         Stream = stream;
@@ -96,6 +101,13 @@ internal sealed unsafe class CudaQueue : IDisposable
         step?.End();
     }
 
+    /// <summary>Whatever was held back is dropped: the work it belongs to has failed.</summary>
+    public void BreakRepeatable()
+    {
+        _step?.Break();
+        _step = null;
+    }
+
     public void Dispose()
     {
         _step = null;
@@ -142,6 +154,7 @@ internal sealed unsafe class CudaQueue : IDisposable
     [MethodImpl(MethodImplOptions.NoInlining)]
     private CudaException Failure(int code, string call)
     {
+        _failed();
         string earlier = CudaResult.IsSticky(code) ? _history.Describe() : "";
         string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again" : "";
         return new CudaException($"{call}: {_driver.Describe(code)}, {_device}{earlier}{remedy}", code);
