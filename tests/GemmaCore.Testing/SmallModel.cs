@@ -2,10 +2,10 @@ using System.Text.Json.Nodes;
 using GemmaCore.Models;
 using GemmaCore.Tensors;
 
-namespace GemmaCore.Cuda.Tests;
+namespace GemmaCore.Testing;
 
 /// <summary>A folder with a random text-only Gemma 3 of two layers, one of them with a sliding window; deleted at the end.</summary>
-internal sealed class SmallModel : IDisposable
+public sealed class SmallModel : IDisposable
 {
     private static readonly JsonObject Config = new()
     {

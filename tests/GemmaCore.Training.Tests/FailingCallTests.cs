@@ -1,0 +1,79 @@
+using GemmaCore.Checkpoints;
+using GemmaCore.Models;
+using GemmaCore.Models.Lora;
+using GemmaCore.Testing;
+using GemmaCore.Training.RunFiles;
+
+namespace GemmaCore.Training.Tests;
+
+/// <summary>See <see cref="FailingCalls"/>; and no half-written checkpoint may be left.</summary>
+[Collection(nameof(FailingCalls))]
+public sealed class FailingCallTests : IDisposable
+{
+    private readonly SmallModel _files = new();
+    private readonly string _output = Path.Combine(Path.GetTempPath(), "gemmacore-failing-" + Guid.NewGuid().ToString("N"));
+
+    [Theory]
+    [InlineData("gtx1650/round_robin", FailingCalls.OutOfMemory)]
+    [InlineData("h200/random", FailingCalls.InvalidValue)]
+    [InlineData("t4/priority", FailingCalls.LaunchFailed)]
+    public void Loading_and_saving_survive_every_failing_call(string card, int code) => FailingCalls.Try(
+        card, code, most: 60, device =>
+        {
+            Forget();
+            using LanguageModel model = ModelFolder.Load(_files.Folder, device);
+            using LoraAdapter adapter = Adapter(model);
+            using var optimizer = new AdamW(adapter.Parameters, 0.9f, 0.999f, 1e-8f, 0);
+            using KvCache cache = model.CreateCache(9);
+            var run = new RunFolder(_output);
+            var state = new RunState { Step = 1, MaxSteps = 2 };
+            run.Save(state, adapter, optimizer, NameGeneration.Second, TrainerStateFile.Format(state, 1, 1, 1, 1), 0);
+            run.Restore(run.Checkpoints[0].Folder, adapter, optimizer);
+        },
+        NothingHalfWritten);
+
+    [Theory]
+    [InlineData("gtx1650/adversarial", FailingCalls.OutOfMemory)]
+    [InlineData("a100/random", FailingCalls.InvalidValue)]
+    [InlineData("t4/round_robin", FailingCalls.LaunchFailed)]
+    public void Training_survives_every_failing_call(string card, int code) => FailingCalls.Try(
+        card, code, most: 60, device =>
+        {
+            Forget();
+            using LanguageModel model = ModelFolder.Load(_files.Folder, device);
+            using LoraAdapter adapter = Adapter(model);
+            using var trainer = new LoraTrainer(model, adapter, new AdamW(adapter.Parameters, 0.9f, 0.999f, 1e-8f, 0.1f), seed: 1);
+            var row = new EncodedExample([2, 17, 9, 61, 5, 40], [false, false, true, true, true, true], [], []);
+            trainer.Step([[row], [row, row]], 0.01f);
+            trainer.Evaluate([[row]]);
+            adapter.Save(_output);
+        },
+        NothingHalfWritten);
+
+    public void Dispose()
+    {
+        _files.Dispose();
+        Forget();
+    }
+
+    private static LoraAdapter Adapter(LanguageModel model) => LoraAdapter.Create(
+        model, AdapterConfig.Parse("""{"r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "down_proj"]}"""u8.ToArray(), "adapter_config.json"), seed: 5);
+
+    // A checkpoint under its temporary name, or an adapter without its other half.
+    private void NothingHalfWritten(string where)
+    {
+        if (!Directory.Exists(_output)) return;
+        string[] files = Directory.GetFiles(_output, "*", SearchOption.AllDirectories);
+        Assert.True(Directory.GetDirectories(_output, "*.partial").Length == 0, $"{where}: half a checkpoint is left");
+        Assert.True(files.All(file => !file.EndsWith(".tmp", StringComparison.Ordinal)), $"{where}: left over: {string.Join(", ", files)}");
+    }
+
+    private void Forget()
+    {
+        if (Directory.Exists(_output)) Directory.Delete(_output, recursive: true);
+    }
+}
+
+/// <summary>Alone: a planted failure meets the calls of the whole process.</summary>
+[CollectionDefinition(nameof(FailingCalls), DisableParallelization = true)]
+public sealed class FailingCallsAlone;
