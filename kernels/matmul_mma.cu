@@ -1,8 +1,8 @@
 // matmul_mma: C = alpha * (A B + A2 B2) + bias (+ C where accumulate is set) on tensor cores, fp32 sums; M, N, K as in BLAS
 // LAYOUT NT: A [M, K'], B [N, K']; NN: A [M, K'], B [K, N']; TN: A [K, M'], B [K, N']; the second pair alike, of depth R. A, A2, B2
 // are COMPUTE from matmul_pack, B is WEIGHT; sizes with ' are rounded up to 8 with zeros, so a row is whole 16-byte chunks
-// half: A is x / 2^exponent (NT, NN one exponent a row, of A2 as well; TN one each for A and B), the sums are multiplied back in fp32.
-// B keeps its scale: bfloat16 weights become half as they are staged, and what is below 2^-14 loses bits, below 2^-25 it is zero
+// half: A is x / 2^exponent, one exponent a row (TN: one), and B may have one as well; the sums are multiplied back in fp32. B without
+// keeps its scale: bfloat16 weights become half as they are staged, what is below 2^-14 loses bits and what is below 2^-25 is zero
 // splits > 1: C is [splits, M, N] of partial sums for matmul_reduce. 2*M*N*(K + R) operations; tensor bound from M, N ~ 256 on
 // defines: COMPUTE, WEIGHT, LAYOUT, BLOCK_M, BLOCK_N. Staged by cp.async where WEIGHT is COMPUTE from sm_80 on, else through registers
 #include "ptx.cuh"
@@ -129,7 +129,7 @@ DEVICE void multiply_stage(Sums& sums, const COMPUTE* a, const COMPUTE* b, int r
 }
 
 KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b, const COMPUTE* a2, const COMPUTE* b2, const int* exponents,
-                                      const int* exponents2, const float* bias, float* c, int m, int n, int k, int r, int splits,
+                                      const int* exponents2, const int* exponent_b, const int* exponent_b2, const float* bias, float* c, int m, int n, int k, int r, int splits,
                                       float alpha, int accumulate) {
   COMPUTE* const shared_a = dynamic_shared<COMPUTE>();
   COMPUTE* const shared_b = shared_a + stages * stage_a;
@@ -143,21 +143,22 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
   const int row = warp_index() / warps_n * warp_m, column = warp_index() % warps_n * warp_n;
 
   Sums sums = {};
-  // From the first pair's row scale to the second's: exact, as scales are powers of two.
+  const int of_b = exponent_b == nullptr ? 0 : *exponent_b, of_b2 = exponent_b2 == nullptr ? 0 : *exponent_b2;
+  // From the first pair's scale to the second's: exact, as scales are powers of two.
   const auto cross_seam = [&] {
 #pragma unroll
     for (int i = 0; i < warp_m / 16; ++i)
 #pragma unroll
       for (int part = 0; part < 2; ++part) {
         const int at = first_m + row + 16 * i + 8 * part + lane_index() / 4;
-        const int change = at < m ? exponents[at] - exponents2[at] : 0;
+        const int change = at < m ? exponents[at] + of_b - exponents2[at] - of_b2 : 0;
 #pragma unroll
         for (int j = 0; j < warp_n / 8; ++j)
 #pragma unroll
           for (int e = 0; e < 2; ++e) sums[i][j][2 * part + e] = scaled(sums[i][j][2 * part + e], change);
       }
   };
-  const bool crosses = exponents2 != nullptr && layout != TN && first < seam && seam < last;
+  const bool crosses = exponents2 != nullptr && first < seam && seam < last;
 
   if constexpr (asynchronous) {
     const auto copy_step = [&](int step, int stage) {
@@ -212,7 +213,7 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
   }
 
   c += static_cast<u64>(split) * m * n;
-  const int* const row_exponents = last > seam && r > 0 ? exponents2 : exponents;
+  const bool in_second = last > seam && r > 0;  // whose scale the sums have by now
   const bool pairs = n % 2 == 0 && reinterpret_cast<u64>(c) % 8 == 0;
 #pragma unroll
   for (int i = 0; i < warp_m / 16; ++i)
@@ -221,7 +222,7 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
       const int to_row = first_m + row + 16 * i + 8 * part + lane_index() / 4;
       if (to_row >= m) continue;
       int exponent = 0;
-      if (exponents != nullptr) exponent = layout == TN ? exponents[0] + exponents2[0] : row_exponents[to_row];
+      if (exponents != nullptr) exponent = (in_second ? exponents2 : exponents)[layout == TN ? 0 : to_row] + (in_second ? of_b2 : of_b);
 #pragma unroll
       for (int j = 0; j < warp_n / 8; ++j) {
         const int to_column = first_n + column + 8 * j + lane_index() % 4 * 2;

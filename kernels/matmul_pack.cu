@@ -1,6 +1,7 @@
 // matmul_pack: a matrix as tensor cores want it: [rows, columns] SOURCE -> [rows, columns rounded up to 8] TARGET, zeros in the padding
 // exponents null: plain rounding. Else each row is divided by 2^exponents[row], which puts its largest finite magnitude into
-// [2^14, 2^15): half then neither overflows nor loses what lies within 2^28 of that maximum; `least` keeps it within 2^40 of another's
+// [2^14, 2^15): half then neither overflows nor loses what lies within 2^28 of that maximum. No exponent is below `lowest` (at least
+// -126), or where `beside` is not null below the exponent of the row beside it in the same sum by more than 40
 // maxima not null: one exponent for the whole matrix, from the `maxima_count` maxima that matmul_absmax left
 // one block per row; moves (SOURCE + TARGET) bytes an element, the source twice where it is scaled; memory bound
 // defines: SOURCE (float, half, bfloat16), TARGET (half, bfloat16). Infinities and NaN stay what they are
@@ -36,10 +37,10 @@ template <int warps> DEVICE u32 block_max(u32 v) {
   return v;
 }
 
-// Brings a magnitude into [2^14, 2^15); -126 at least, so that both 2^exponent and 2^-exponent are normal floats.
-DEVICE int exponent_for(u32 magnitude) {
+// Brings a magnitude into [2^14, 2^15). From -126 on both 2^exponent and 2^-exponent are normal floats.
+DEVICE int exponent_for(u32 magnitude, int lowest) {
   const int exponent = static_cast<int>(magnitude >> 23) - 127 - 14;
-  return exponent < -126 ? -126 : exponent;
+  return exponent < lowest ? lowest : exponent;
 }
 
 template <typename T> DEVICE float element(const T* row, int column, int columns) { return column < columns ? to_float(row[column]) : 0.0f; }
@@ -64,8 +65,8 @@ template <typename T> DEVICE void load_eight(float (&v)[8], const T* row, int co
   }
 }
 
-KERNEL(block_threads) matmul_pack(const SOURCE* x, TARGET* packed, int* exponents, const int* least, const u32* maxima, int maxima_count,
-                                  int columns) {
+KERNEL(block_threads) matmul_pack(const SOURCE* x, TARGET* packed, int* exponents, const int* beside, const u32* maxima, int maxima_count,
+                                  int columns, int lowest) {
   const int row = block_x(), padded = (columns + 7) & ~7;
   const SOURCE* const from = x + static_cast<u64>(row) * columns;
   TARGET* const to = packed + static_cast<u64>(row) * padded;
@@ -82,8 +83,7 @@ KERNEL(block_threads) matmul_pack(const SOURCE* x, TARGET* packed, int* exponent
         for (int i = 0; i < 8; ++i) largest = larger(largest, finite_magnitude(v[i]));
       }
     }
-    int exponent = exponent_for(block_max<block_threads / 32>(largest));
-    if (least != nullptr && exponent < least[row] - 40) exponent = least[row] - 40;
+    const int exponent = exponent_for(block_max<block_threads / 32>(largest), beside != nullptr ? beside[row] - 40 : lowest);
     if (thread_index() == 0 && (maxima == nullptr || row == 0)) exponents[row] = exponent;
     scale = bits_float(static_cast<u32>(127 - exponent) << 23);
   }

@@ -15,16 +15,17 @@ using namespace ptx;
 #define TOKENS 1
 #endif
 
-constexpr int warps = 4, outputs = 2;                                // outputs of a warp
+constexpr int warps = 4, outputs = TOKENS == 8 ? 4 : 2;              // outputs of a warp: what is read of x is shared between them
 constexpr int width = 16 / static_cast<int>(sizeof(WEIGHT));         // weights of one load
 constexpr int ahead = TOKENS <= 2 ? 4 : 2;                           // loads in flight for each output
 
-DEVICE void widen(float (&v)[4], uint4 raw, float) {
+// Weights four by four: number `four` of a load's 16 bytes.
+DEVICE void widen(float (&v)[4], uint4 raw, int, float) {
   v[0] = bits_float(raw.x), v[1] = bits_float(raw.y), v[2] = bits_float(raw.z), v[3] = bits_float(raw.w);
 }
-template <typename T> DEVICE void widen(float (&v)[8], uint4 raw, T) {
-  v[0] = unpack_low<T>(raw.x), v[1] = unpack_high<T>(raw.x), v[2] = unpack_low<T>(raw.y), v[3] = unpack_high<T>(raw.y);
-  v[4] = unpack_low<T>(raw.z), v[5] = unpack_high<T>(raw.z), v[6] = unpack_low<T>(raw.w), v[7] = unpack_high<T>(raw.w);
+template <typename T> DEVICE void widen(float (&v)[4], uint4 raw, int four, T) {
+  const u32 low = four == 0 ? raw.x : raw.z, high = four == 0 ? raw.y : raw.w;
+  v[0] = unpack_low<T>(low), v[1] = unpack_high<T>(low), v[2] = unpack_low<T>(high), v[3] = unpack_high<T>(high);
 }
 
 // Adds this lane's share of x wT, vectors of w from `k` on in steps of `stride` elements.
@@ -39,20 +40,21 @@ DEVICE void add_vectors(float (&sums)[outputs][TOKENS], const float* (&x)[TOKENS
 #pragma unroll
     for (int step = 0; step < ahead; ++step) {
       if (k + step * stride >= depth) break;
-      float weight[outputs][width];
 #pragma unroll
-      for (int o = 0; o < outputs; ++o) widen(weight[o], raw[step][o], WEIGHT{});
+      for (int four = 0; four < width / 4; ++four) {
+        float weight[outputs][4];
 #pragma unroll
-      for (int token = 0; token < TOKENS; ++token)
+        for (int o = 0; o < outputs; ++o) widen(weight[o], raw[step][o], four, WEIGHT{});
 #pragma unroll
-        for (int four = 0; four < width; four += 4) {
+        for (int token = 0; token < TOKENS; ++token) {
           float value[4];
-          widen(value, load16(x[token] + k + step * stride + four), 0.0f);
+          widen(value, load16(x[token] + k + step * stride + 4 * four), 0, 0.0f);
 #pragma unroll
           for (int o = 0; o < outputs; ++o)
 #pragma unroll
-            for (int i = 0; i < 4; ++i) sums[o][token] = fused_multiply_add(value[i], weight[o][four + i], sums[o][token]);
+            for (int i = 0; i < 4; ++i) sums[o][token] = fused_multiply_add(value[i], weight[o][i], sums[o][token]);
         }
+      }
     }
   }
 }
@@ -71,7 +73,7 @@ DEVICE void add_elements(float (&sums)[outputs][TOKENS], const float* x, const T
     }
 }
 
-KERNEL(warps * 32, TOKENS == 1 ? 8 : 4) matmul_rows(const float* x, const WEIGHT* w, const float* x2, const float* w2, const float* bias, float* y, int rows,
+KERNEL(warps * 32, TOKENS == 1 ? 8 : TOKENS == 4 ? 4 : 3) matmul_rows(const float* x, const WEIGHT* w, const float* x2, const float* w2, const float* bias, float* y, int rows,
                                int output_count, int k, int r, int split, float alpha, int accumulate) {
   SHARED_ARRAY(float, parts, warps * outputs * TOKENS);
   const int part = warp_index() % split, group = block_x() * (warps / split) + warp_index() / split;

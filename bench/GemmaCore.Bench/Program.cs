@@ -8,6 +8,7 @@ var all = new Dictionary<string, Action<Stopclock>>
 {
     ["matmul"] = MatmulBench.Run,
     ["lora"] = LoraBench.Run,
+    ["matmul_lora"] = MatmulLoraBench.Run,
     ["attention"] = AttentionBench.Run,
     ["linear_cross_entropy"] = LinearCrossEntropyBench.Run,
     ["rms_norm"] = RmsNormBench.Run,

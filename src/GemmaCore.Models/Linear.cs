@@ -47,6 +47,12 @@ public sealed class Linear
     /// <param name="tape">Null in inference.</param>
     public void Forward(TensorView x, TensorView y, Arena arena, Tape? tape)
     {
+        if (_adapters.Count == 1 && _adapters[0].ColumnScale.IsEmpty)
+        {
+            MatmulLora.Forward(x, Weight, Bias, _adapters[0].Weights, y, arena, tape);
+            return;
+        }
+
         LinearAdapter? scaled = _adapters.Count == 1 && !_adapters[0].ColumnScale.IsEmpty ? _adapters[0] : null;
         Matmul.Forward(x, Weight, scaled is null ? Bias : default, y, tape);
         foreach (LinearAdapter adapter in _adapters) Ops.Lora.Forward(x, adapter.Weights, y, arena, tape);

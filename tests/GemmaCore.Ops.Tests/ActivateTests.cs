@@ -7,11 +7,12 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class ActivateTests
 {
-    // Elements, floats past an aligned address: one; a prime; one past a vector; one past a block of 16 K; whole vectors off alignment.
+    // Elements, floats past an aligned address: one; a prime; one past a vector; one past a block of 16 K; whole vectors off alignment;
+    // more than the smallest card holds at once.
     public static IEnumerable<(string, Activation, int, int)> Cases =>
         from row in TestDevices.Spread<(Activation Activation, int Count, int Shift)>(
             from activation in Enum.GetValues<Activation>()
-            from size in new (int Count, int Shift)[] { (1, 0), (7, 0), (33, 0), ((16 << 10) + 1, 0), (36, 1) }
+            from size in new (int Count, int Shift)[] { (1, 0), (7, 0), (33, 0), ((16 << 10) + 1, 0), (36, 1), (120_001, 0) }
             select (activation, size.Count, size.Shift))
         select (row.Device, row.Case.Activation, row.Case.Count, row.Case.Shift);
 

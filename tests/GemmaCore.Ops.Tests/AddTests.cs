@@ -6,9 +6,10 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class AddTests
 {
-    // Elements, floats past an aligned address: one; a prime; one past a vector; one past a block of 16 K; whole vectors off alignment.
+    // Elements, floats past an aligned address: one; a prime; one past a vector; one past a block of 16 K; whole vectors off alignment;
+    // more than the smallest card holds at once.
     public static IEnumerable<(string, int, int)> Counts =>
-        from row in TestDevices.Spread<(int Count, int Shift)>([(1, 0), (7, 0), (33, 0), ((16 << 10) + 1, 0), (36, 1)])
+        from row in TestDevices.Spread<(int Count, int Shift)>([(1, 0), (7, 0), (33, 0), ((16 << 10) + 1, 0), (36, 1), (120_001, 0)])
         select (row.Device, row.Case.Count, row.Case.Shift);
 
     public static TheoryData<string> Devices => ["cpu", .. TestDevices.Cards()];

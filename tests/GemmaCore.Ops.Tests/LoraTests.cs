@@ -121,7 +121,7 @@ public sealed class LoraTests
     public void Every_device_drops_the_same_elements(string device)
     {
         using var fixture = new OpFixture(device);
-        // One adapter row picks nothing apart: with A the identity and B too, y is the kept part of x.
+        // With the identity for A and B, y is what is kept of x.
         const int width = 16, rows = 300;
         var identity = new float[width * width];
         for (int i = 0; i < width; i++) identity[i * (width + 1)] = 1;

@@ -7,22 +7,81 @@ namespace GemmaCore.Ops.Tests;
 public sealed class PatchEmbedTests
 {
     // Pictures, channels, patches per side, patch, width: one; primes; one past a vector; SigLIP's patch of 14.
-    [Theory]
-    [InlineData(1, 1, 1, 1, 1, DType.F32, false)]
-    [InlineData(2, 3, 5, 3, 7, DType.F32, true)]
-    [InlineData(3, 2, 3, 4, 33, DType.BF16, false)]
-    [InlineData(1, 3, 4, 14, 17, DType.F16, true)]
-    public void Forward_matches_the_reference(int images, int channels, int side, int patch, int width, DType type, bool classToken)
+    public static TheoryData<string, int, int, int, int, int, DType, bool> Cases
     {
-        using var fixture = new OpFixture();
+        get
+        {
+            (int, int, int, int, int, DType, bool)[] cases =
+                [(1, 1, 1, 1, 1, DType.F32, false), (2, 3, 5, 3, 7, DType.F32, true), (3, 2, 3, 4, 33, DType.BF16, false), (1, 3, 4, 14, 17, DType.F16, true)];
+            var data = new TheoryData<string, int, int, int, int, int, DType, bool>();
+            foreach ((string device, (int images, int channels, int side, int patch, int width, DType type, bool token)) in TestDevices.Spread(cases))
+                data.Add(device, images, channels, side, patch, width, type, token);
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Forward_matches_the_reference(
+        string device, int images, int channels, int side, int patch, int width, DType type, bool classToken)
+    {
+        using var fixture = new OpFixture(device);
         Case c = new(fixture, images, channels, side, patch, width, type, classToken);
 
         TensorView y = c.Run(fixture);
 
-        double[] expected = PatchEmbedReference.Forward(
-            Wide(c.Pixels), Wide(c.Weights), Wide(c.Bias), Wide(c.Positions), Wide(c.ClassToken), channels, side * patch, patch);
-        Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(channels * patch * patch));
+        double[] pixels = Wide(c.Pixels), weights = Wide(c.Weights), positions = Wide(c.Positions), token = Wide(c.ClassToken);
+        double[] expected = PatchEmbedReference.Forward(pixels, weights, Wide(c.Bias), positions, token, channels, side * patch, patch);
+        int inputs = channels * patch * patch;
+        double unit = Tolerance.MatrixUnit(fixture.Device);
+        if (unit == 0)
+        {
+            Assert.InRange(Tolerance.RelativeError(y.ToFloats(), expected), 0, Tolerance.Float32(inputs));
+        }
+        else
+        {
+            // What the matrix product rounds is in proportion to √Σ(pixel·weight)², the root of the reference of the squares; the sums behind it are fp32.
+            double[] squares = PatchEmbedReference.Forward(
+                Squared(pixels), Squared(weights), [], new double[positions.Length], new double[token.Length], channels, side * patch, patch);
+            double rounding = Tolerance.RoundedProducts(unit, inputs), sums = Tolerance.Float32(1) * expected.Max(Math.Abs);
+            Assert.InRange(Tolerance.ScaledError(y.ToFloats(), expected, Array.ConvertAll(squares, sum => rounding * Math.Sqrt(sum) + sums)), 0, 1);
+        }
+
         Assert.Equal(default, fixture.Arena.Position);
+    }
+
+    // The gathered patches are exact, so on any device the operation is its parts to the bit.
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Forward_is_a_product_of_patches_plus_positions(
+        string device, int images, int channels, int side, int patch, int width, DType type, bool classToken)
+    {
+        using var fixture = new OpFixture(device);
+        Case c = new(fixture, images, channels, side, patch, width, type, classToken);
+        int size = side * patch, inputs = channels * patch * patch, first = classToken ? 1 : 0, tokens = side * side + first;
+        float[] pixels = c.Pixels.ToFloats();
+
+        float[] y = c.Run(fixture).ToFloats();
+
+        var expected = new List<float>();
+        for (int image = 0; image < images; image++)
+        {
+            float[] columns =
+            [
+                .. from cell in Enumerable.Range(0, side * side)
+                   from channel in Enumerable.Range(0, channels)
+                   from row in Enumerable.Range(0, patch)
+                   from column in Enumerable.Range(0, patch)
+                   select pixels[((image * channels + channel) * size + cell / side * patch + row) * size + cell % side * patch + column],
+            ];
+            TensorView rows = fixture.Empty(new Shape(tokens, width));
+            if (classToken) fixture.Device.Copy(c.ClassToken, rows.Slice(0, 1));
+            Matmul.Forward(fixture.Of(new Shape(side * side, inputs), columns), c.Weights, c.Bias, rows.Slice(first, side * side), null);
+            Add.Forward(rows, c.Positions, rows, null);
+            expected.AddRange(rows.ToFloats());
+        }
+
+        Assert.Equal(expected, y);
     }
 
     [Fact]
@@ -63,6 +122,8 @@ public sealed class PatchEmbedTests
 
         Assert.Equal(Run(1), Run(3));
     }
+
+    private static double[] Squared(double[] values) => Array.ConvertAll(values, value => value * value);
 
     private static double[] Wide(TensorView view) => view.IsEmpty ? [] : Sample.Widen(view.ToFloats());
 

@@ -16,30 +16,38 @@ public static unsafe partial class Lora
     private static void BackwardCuda(
         CudaDevice cuda, TensorView x, LoraWeights lora, TensorView u, TensorView dY, TensorView dX, bool accumulate, Arena memory, Dropout dropout)
     {
-        TensorView g = memory.Take(u.Shape);
-        Matmul.NN(cuda, dY, lora.B, g, alpha: lora.Scale);
-        if (lora.IsTrainable)
-        {
-            Matmul.TN(cuda, dY, u, lora.GradientB, accumulate: true);
-            Arena.Mark start = memory.Position;
-            Matmul.TN(cuda, g, Drop(cuda, x, memory, dropout), lora.GradientA, accumulate: true);
-            memory.Rewind(start);
-        }
-
+        TensorView g = BackwardToRank(cuda, x, lora, u, dY, memory, dropout, default);
         if (dX.IsEmpty) return;
-        if (!dropout.IsActive)
-        {
-            Matmul.NN(cuda, g, lora.A, dX, accumulate);
-            return;
-        }
-
-        TensorView branch = memory.Take(x.Shape);
-        Matmul.NN(cuda, g, lora.A, branch);
-        LaunchDrop(cuda, branch, dX, dropout, accumulate);
+        if (dropout.IsActive) AddDropped(cuda, g, lora, dX, accumulate, memory, dropout);
+        else Matmul.NN(cuda, g, lora.A, dX, accumulate);
     }
 
-    // x̃ = m⊙x in scratch memory, or x itself when nothing is dropped.
-    private static TensorView Drop(CudaDevice cuda, TensorView x, Arena memory, Dropout dropout)
+    /// <summary>g = s·dY·B [T, R] in <paramref name="memory"/>; adds to the gradients of A and B when they are wanted.</summary>
+    internal static TensorView BackwardToRank(
+        CudaDevice cuda, TensorView x, LoraWeights lora, TensorView u, TensorView dY, Arena memory, Dropout dropout, PackedMatrix packedDY)
+    {
+        TensorView g = memory.Take(u.Shape);
+        Matmul.NN(cuda, dY, lora.B, g, alpha: lora.Scale, packed: packedDY);
+        if (!lora.IsTrainable) return g;
+        Matmul.TN(cuda, dY, u, lora.GradientB, accumulate: true);
+        Arena.Mark start = memory.Position;
+        Matmul.TN(cuda, g, Drop(cuda, x, memory, dropout), lora.GradientA, accumulate: true);
+        memory.Rewind(start);
+        return g;
+    }
+
+    /// <summary>dX = (or +=) m⊙(g·A).</summary>
+    internal static void AddDropped(CudaDevice cuda, TensorView g, LoraWeights lora, TensorView dX, bool accumulate, Arena memory, Dropout dropout)
+    {
+        Arena.Mark start = memory.Position;
+        TensorView branch = memory.Take(dX.Shape);
+        Matmul.NN(cuda, g, lora.A, branch);
+        LaunchDrop(cuda, branch, dX, dropout, accumulate);
+        memory.Rewind(start);
+    }
+
+    /// <summary>x̃ = m⊙x in <paramref name="memory"/>, or x itself when nothing is dropped.</summary>
+    internal static TensorView Drop(CudaDevice cuda, TensorView x, Arena memory, Dropout dropout)
     {
         if (!dropout.IsActive) return x;
         TensorView kept = memory.Take(x.Shape);

@@ -23,7 +23,7 @@ public static partial class Lora
     {
         ArgumentNullException.ThrowIfNull(lora);
         ArgumentNullException.ThrowIfNull(arena);
-        Check(x, lora, y);
+        Check("Lora.Forward", x, lora, y);
         bool record = tape is not null && (lora.IsTrainable || tape.Tracks(x));
         Arena memory = record ? tape!.Arena : arena;
         int rows = x.Shape.Rows, rank = lora.A.Shape.Rows;
@@ -52,9 +52,8 @@ public static partial class Lora
         tape.Arena.Rewind(start);
     }
 
-    private static void Check(TensorView x, LoraWeights lora, TensorView y)
+    internal static void Check(string operation, TensorView x, LoraWeights lora, TensorView y)
     {
-        const string operation = "Lora.Forward";
         Require.Floats(operation, "x", x);
         Require.Floats(operation, "y", y);
         int inputs = x.Shape.Columns, outputs = y.Shape.Columns;

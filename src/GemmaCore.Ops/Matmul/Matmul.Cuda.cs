@@ -33,12 +33,14 @@ public static unsafe partial class Matmul
         });
 
     /// <summary>
-    /// What the card's path makes of a matrix whose rows are multiplied: packed once for several products (NT and NN), in scratch memory of the
-    /// caller's. Default where products read f32.
+    /// The A of several products, packed once for them in scratch memory that the caller rewinds; default where they read f32 anyway.
     /// </summary>
-    internal static PackedMatrix Pack(CudaDevice cuda, TensorView a) => cuda.Precision == CudaPrecision.Float32 || a.Shape.Rows == 0
-        ? default
-        : PackedMatrix.Of(cuda, a, ComputeType(cuda), PackScale.Row);
+    internal static PackedMatrix Pack(CudaDevice cuda, MatmulLayout layout, TensorView a)
+    {
+        int rows = a.Shape.Rows;
+        bool asItIs = cuda.Precision == CudaPrecision.Float32 || rows == 0 || (layout == MatmulLayout.NT && rows <= MatmulPlan.MostTokens);
+        return asItIs ? default : PackedMatrix.Of(cuda, a, ComputeType(cuda), PackScale.Row);
+    }
 
     private static DType ComputeType(CudaDevice cuda) => cuda.Precision == CudaPrecision.BFloat16 ? DType.BF16 : DType.F16;
 
@@ -87,25 +89,19 @@ public static unsafe partial class Matmul
     {
         DType compute = ComputeType(cuda);
         PackScale scale = layout == MatmulLayout.TN ? PackScale.Matrix : PackScale.Row;
-        PackedMatrix a = x.Packed.Values.IsEmpty ? PackedMatrix.Of(cuda, x.A, compute, scale) : x.Packed, a2 = default, b2 = default;
-        TensorView b = x.B;
-        if (layout == MatmulLayout.TN)
-        {
-            // The second exponent of TN is B's.
-            PackedMatrix right = PackedMatrix.Of(cuda, x.B, compute, scale);
-            (b, a2) = (right.Values, right with { Values = default });
-        }
-        else if (!IsReadAsItIs(b, compute)) b = PackedMatrix.Of(cuda, b, compute, PackScale.None).Values;
-
+        PackedMatrix a = x.Packed.Values.IsEmpty ? PackedMatrix.Of(cuda, x.A, compute, scale) : x.Packed, b = new(x.B, default), a2 = default, b2 = default;
+        if (layout == MatmulLayout.TN || !IsReadAsItIs(x.B, compute))
+            b = PackedMatrix.Of(cuda, x.B, compute, x.B.DType == DType.F32 ? PackScale.Matrix : PackScale.None);
         if (x.R > 0)
         {
             a2 = PackedMatrix.Of(cuda, x.A2, compute, PackScale.Row, a.Exponents);
-            b2 = PackedMatrix.Of(cuda, x.B2, compute, PackScale.None);
+            b2 = PackedMatrix.Of(cuda, x.B2, compute, PackScale.Matrix, lowest: -40);
         }
 
         cuda.Launch(
-            MatmulKernels.For(plan, layout, compute, b.DType), new LaunchGrid(plan.Blocks, plan.Threads, sharedBytes: plan.SharedBytes),
-            a.Values, b, a2.Values, b2.Values, a.Exponents, a2.Exponents, x.Bias, x.C, x.M, x.N, x.K, x.R, plan.Splits, x.Alpha, x.Accumulate);
+            MatmulKernels.For(plan, layout, compute, b.Values.DType), new LaunchGrid(plan.Blocks, plan.Threads, sharedBytes: plan.SharedBytes),
+            a.Values, b.Values, a2.Values, b2.Values, a.Exponents, a2.Exponents, b.Exponents, b2.Exponents, x.Bias, x.C, x.M, x.N, x.K, x.R,
+            plan.Splits, x.Alpha, x.Accumulate);
     }
 
     // Rows of whole 16-byte chunks in the type of the product; fp16 products also round bf16 as they go, the case of Gemma on a T4.

@@ -23,12 +23,8 @@ public static unsafe partial class Matmul
     public static void Forward(TensorView x, TensorView w, TensorView bias, TensorView y, Tape? tape)
     {
         const string operation = "Matmul.Forward";
-        Require.Floats(operation, "x", x);
-        int rows = x.Shape.Rows, inputs = x.Shape.Columns;
-        Require.That(IsMatrix(w) && w.Shape[1] == inputs, operation, $"w must be a float matrix [O, {inputs}] for x {x}, got {w}");
-        int outputs = w.Shape[0];
-        if (!bias.IsEmpty) Require.Shape(operation, "bias", bias, new Shape(outputs));
-        RequireResult(operation, y, rows, outputs);
+        Check(operation, x, w, bias, y);
+        int rows = x.Shape.Rows, inputs = x.Shape.Columns, outputs = w.Shape[0];
         if (x.Device is CpuDevice cpu)
             Gemm.NT(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, outputs, inputs, false, bias.IsEmpty ? null : bias.Floats);
         else if (x.Device is CudaDevice cuda) NT(cuda, x, w, y, bias);
@@ -83,6 +79,15 @@ public static unsafe partial class Matmul
             Gemm.NT(cpu.Workers, dY.Floats, (void*)w.Pointer, w.DType, dX.Floats, x.Shape.Rows, w.Shape[0], w.Shape[1], accumulate);
         else if (x.Device is CudaDevice cuda) NT(cuda, dY, w, dX, accumulate: accumulate);
         else throw Require.NoSuchDevice("Matmul.BackwardInOut", x.Device);
+    }
+
+    internal static void Check(string operation, TensorView x, TensorView w, TensorView bias, TensorView y)
+    {
+        Require.Floats(operation, "x", x);
+        int inputs = x.Shape.Columns;
+        Require.That(IsMatrix(w) && w.Shape[1] == inputs, operation, $"w must be a float matrix [O, {inputs}] for x {x}, got {w}");
+        if (!bias.IsEmpty) Require.Shape(operation, "bias", bias, new Shape(w.Shape[0]));
+        RequireResult(operation, y, x.Shape.Rows, w.Shape[0]);
     }
 
     private static bool IsMatrix(TensorView w) => !w.IsEmpty && w.DType.IsFloat() && w.Shape.Rank == 2;

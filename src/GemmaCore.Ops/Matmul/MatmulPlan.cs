@@ -34,8 +34,8 @@ internal readonly record struct MatmulPlan
     /// <summary>Most rows of <see cref="MatmulPath.Rows"/>.</summary>
     public const int MostTokens = 8;
 
-    // A block of matmul_rows is four warps of two outputs each, which share the depth by one or by four.
-    private const int RowWarps = 4, OutputsPerWarp = 2;
+    // A block of matmul_rows is four warps, which share the depth by one or by four.
+    private const int RowWarps = 4;
     private const int MostSplits = 16, LeastDepthOfSplit = 256;
 
     /// <summary>Kernel.</summary>
@@ -85,12 +85,12 @@ internal readonly record struct MatmulPlan
 
     private static MatmulPlan ForRows(int m, int n, int k, int multiprocessors)
     {
-        // Few outputs leave a card idle unless more warps share each.
-        int splits = n < RowWarps * OutputsPerWarp * 4L * multiprocessors && k >= 1024 ? RowWarps : 1;
-        int columns = RowWarps / splits * OutputsPerWarp;
+        // Few outputs leave a card idle unless more warps share each. Not by m: a row's sum is the same whatever stands beside it.
+        int splits = n < 32L * multiprocessors && k >= 1024 ? RowWarps : 1, tokens = m == 1 ? 1 : m <= 4 ? 4 : 8;
+        int columns = RowWarps / splits * (tokens == 8 ? 4 : 2);
         return new MatmulPlan
         {
-            Path = MatmulPath.Rows, TileRows = m == 1 ? 1 : m <= 4 ? 4 : 8, TileColumns = columns, Stages = 1, Splits = splits,
+            Path = MatmulPath.Rows, TileRows = tokens, TileColumns = columns, Stages = 1, Splits = splits,
             Blocks = Count(n, columns), Threads = RowWarps * 32,
         };
     }

@@ -21,6 +21,8 @@ internal enum PackScale
 /// <param name="Exponents">i32, one a row or one: elements are the matrix's over 2^exponent. Default where nothing is scaled.</param>
 internal readonly record struct PackedMatrix(TensorView Values, TensorView Exponents)
 {
+    // Powers of two from here on are normal floats, their inverses too.
+    private const int LowestExponent = -126;
     private const int AbsMaxThreads = 128, MostMaxima = 256;
 
     /// <summary>Packs into the card's scratch memory; only f16 is ever scaled, since bf16 has the range of f32.</summary>
@@ -28,8 +30,9 @@ internal readonly record struct PackedMatrix(TensorView Values, TensorView Expon
     /// <param name="matrix">Seen as rows of its innermost dimension.</param>
     /// <param name="type">F16 or BF16.</param>
     /// <param name="scale">Of f16.</param>
-    /// <param name="least">Row exponents of the other operand of the same sums, which these must not fall far behind; or default.</param>
-    public static PackedMatrix Of(CudaDevice cuda, TensorView matrix, DType type, PackScale scale, TensorView least = default)
+    /// <param name="beside">Row exponents of the first pair when this is the second of the same sums, so that they can meet; or default.</param>
+    /// <param name="lowest">No exponent is below it.</param>
+    public static PackedMatrix Of(CudaDevice cuda, TensorView matrix, DType type, PackScale scale, TensorView beside = default, int lowest = LowestExponent)
     {
         int rows = matrix.Shape.Rows, columns = matrix.Shape.Columns;
         TensorView values = cuda.Scratch.Take(new Shape(rows, (columns + 7) & ~7), type), exponents = default, maxima = default;
@@ -43,7 +46,8 @@ internal readonly record struct PackedMatrix(TensorView Values, TensorView Expon
             cuda.Launch(MatmulKernels.AbsMax, new LaunchGrid(maximaCount, AbsMaxThreads), matrix, maxima, count);
         }
 
-        cuda.Launch(MatmulKernels.Pack(matrix.DType, type), new LaunchGrid(rows, 128), matrix, values, exponents, least, maxima, maximaCount, columns);
+        cuda.Launch(
+            MatmulKernels.Pack(matrix.DType, type), new LaunchGrid(rows, 128), matrix, values, exponents, beside, maxima, maximaCount, columns, lowest);
         return new PackedMatrix(values, exponents);
     }
 }
