@@ -14,6 +14,7 @@ internal sealed unsafe class PinnedStaging : IDisposable
     private readonly nint _memory;
     private readonly nint[] _read = new nint[2];
     private int _half, _offset;
+    private bool _waiting;
 
     public PinnedStaging(CudaQueue queue, CudaDriver driver)
     {
@@ -41,6 +42,7 @@ internal sealed unsafe class PinnedStaging : IDisposable
     /// <summary>Queues a copy to the card; <paramref name="source"/> may be reused at once.</summary>
     public void Upload(ReadOnlySpan<byte> source, nint destination)
     {
+        AfterFailedWait();
         while (source.Length > 0)
         {
             if (_offset == HalfBytes) Turn();
@@ -58,13 +60,16 @@ internal sealed unsafe class PinnedStaging : IDisposable
     /// <summary>Copies from the card when all earlier work has finished.</summary>
     public void Download(nint source, Span<byte> destination)
     {
+        AfterFailedWait();
         Turn();
         nint at = _memory + _half * HalfBytes;
         while (destination.Length > 0)
         {
             int bytes = Math.Min(destination.Length, HalfBytes);
             _queue.Check(_driver.MemcpyDtoHAsync(at, source, (nuint)bytes, _queue.Stream), "cuMemcpyDtoHAsync");
+            _waiting = true;
             _queue.WaitForStream();
+            _waiting = false;
             new ReadOnlySpan<byte>((void*)at, bytes).CopyTo(destination);
             destination = destination[bytes..];
             source += bytes;
@@ -84,6 +89,15 @@ internal sealed unsafe class PinnedStaging : IDisposable
         _queue.Check(_driver.EventRecord(_read[_half], _queue.Stream), "cuEventRecord");
         _half = 1 - _half;
         _offset = 0;
+        _waiting = true;
         _queue.Check(_driver.EventSynchronize(_read[_half]), "cuEventSynchronize");
+        _waiting = false;
+    }
+
+    // A wait that ended in an error did not wait: the card may still be at work on this memory.
+    private void AfterFailedWait()
+    {
+        if (_waiting) _queue.WaitForStream();
+        _waiting = false;
     }
 }

@@ -159,18 +159,27 @@ internal sealed unsafe class RepeatedStep(CudaQueue queue, CudaDriver driver) : 
         queue.Check(driver.StreamBeginCapture(queue.Stream, ThreadLocalCapture), "cuStreamBeginCapture");
         try
         {
-            foreach (Entry entry in _entries) Issue(entry);
+            bool complete = false;
+            try
+            {
+                foreach (Entry entry in _entries) Issue(entry);
+                complete = true;
+            }
+            finally
+            {
+                // Ends the capture also when a launch was refused; that error is the one to report. A refused end is no end.
+                int ended = driver.StreamEndCapture(queue.Stream, &graph);
+                if (ended != 0) driver.StreamEndCapture(queue.Stream, &graph);
+                if (complete) queue.Check(ended, "cuStreamEndCapture");
+            }
+
+            queue.Check(driver.GraphInstantiate(&executable, graph, 0), "cuGraphInstantiate");
+            _graph = executable;
         }
         finally
         {
-            // Ends the capture also when a launch was refused; that error is the one to report.
-            driver.StreamEndCapture(queue.Stream, &graph);
+            if (graph != 0) driver.GraphDestroy(graph);
         }
-
-        int code = graph == 0 ? CudaResult.InvalidValue : driver.GraphInstantiate(&executable, graph, 0);
-        if (graph != 0) driver.GraphDestroy(graph);
-        queue.Check(code, "cuGraphInstantiate");
-        _graph = executable;
     }
 
     private void Issue(Entry entry)

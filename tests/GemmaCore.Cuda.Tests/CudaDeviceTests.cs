@@ -38,4 +38,18 @@ public sealed class CudaDeviceTests
         device.Launch(RmsNorm, new LaunchGrid(1, 128), x.View, w.View, y.View, 2, 4, 0f, 3f);
         Assert.Equal([3, 3, 3, 3, 3, 3, -3, 3], y.View.ToFloats());
     }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void An_operation_that_fails_leaves_no_temporaries(string card)
+    {
+        if (TestDevices.UsesRealGpu) Assert.Skip("only the simulator fails when told to");
+        using DeviceLease lease = TestDevices.Lend(card);
+        var device = (CudaDevice)lease.Device;
+        Arena.Mark before = device.Scratch.Position;
+        TensorView x = device.Scratch.Take(new Shape(2, 4));
+        Simulator.FailCall(1, 1);
+        Assert.Throws<CudaException>(() => device.Launch(RmsNorm, new LaunchGrid(2, 128), x, x, x, default(TensorView), 4, 0f, 3f));
+        Assert.Equal(before, device.Scratch.Position);
+    }
 }

@@ -5,7 +5,7 @@ namespace GemmaCore.Cuda.Tests;
 
 public sealed class RepeatedStepTests
 {
-    private const int Key = 1;
+    private static int s_key;
 
     private static readonly CudaKernel RmsNorm = new("rms_norm.cu", "rms_norm_forward", "-DROW_THREADS=32");
 
@@ -73,15 +73,41 @@ public sealed class RepeatedStepTests
             Assert.Equal(Step.Expected(round, rows: 2), step.Run(round, rows: 2, between: () => step.Device.CopyFromHost(large, buffer.View)));
     }
 
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void After_a_step_that_failed_anywhere_the_next_ones_are_computed_as_ever(string card)
+    {
+        if (TestDevices.UsesRealGpu) Assert.Skip("only the simulator fails when told to");
+        const int invalidValue = 1;
+        using var step = new Step(card);
+        for (int rounds = 0; rounds < 4; rounds++)
+        {
+            // The first, the one that captures, a replayed one; and without any of this, through the memory that all copies share.
+            if (rounds == 3) step.GiveUp();
+            for (int k = 1; k <= 12; k++)
+            {
+                step.Restart();
+                for (int i = 0; i < rounds; i++) Assert.Equal(Step.Expected(k, rows: 2), step.Run(k, rows: 2, launches: 3));
+                Simulator.FailCall(k, invalidValue);
+                Exception? error = Record.Exception(() => step.Run(k, rows: 2, launches: 3));
+                Simulator.FailCall(0, 0);
+                if (error is not null) Assert.Equal(invalidValue, Assert.IsType<CudaException>(error).Code);
+                for (int i = 1; i <= 3; i++) Assert.Equal(Step.Expected(-i, rows: 2), step.Run(-i, rows: 2, launches: 3));
+            }
+        }
+    }
+
     /// <summary>x [rows, 4] is uploaded, copied and normalised with gain 3 into y, which was cleared; only the first rows are touched.</summary>
     private sealed class Step : IDisposable
     {
         private readonly DeviceLease _lease;
+        private readonly int _key;
         private readonly DeviceBuffer _x, _copy, _w, _y;
 
         public Step(string card)
         {
             _lease = TestDevices.Lend(card);
+            _key = s_key++; // steps that were given up stay so
             var shape = new Shape(2, 4);
             (_x, _copy, _y) = (new DeviceBuffer(Device, shape, DType.F32), new DeviceBuffer(Device, shape, DType.F32), new DeviceBuffer(Device, shape, DType.F32));
             _w = DeviceBuffer.Zeros(Device, new Shape(4));
@@ -91,9 +117,24 @@ public sealed class RepeatedStepTests
 
         public static float[] Expected(int value, int rows) => [.. Enumerable.Range(0, 8).Select(i => i / 4 < rows ? 3f * Math.Sign(value) : 0)];
 
+        // An empty stretch drops the record, so that the next one is a first.
+        public void Restart()
+        {
+            Device.BeginRepeatable(_key);
+            Device.Synchronize();
+        }
+
+        // Large uploads show that the step is not worth repeating.
+        public void GiveUp()
+        {
+            byte[] large = new byte[1 << 20];
+            using var buffer = new DeviceBuffer(Device, new Shape(large.Length), DType.U8);
+            Run(1, rows: 2, between: () => Device.CopyFromHost(large, buffer.View));
+        }
+
         public float[] Run(int value, int rows, int launches = 1, Action? between = null)
         {
-            Device.BeginRepeatable(Key);
+            Device.BeginRepeatable(_key);
             float[] x = new float[8];
             Array.Fill(x, value);
             _x.View.CopyFrom(x);
