@@ -166,11 +166,6 @@ DEVICE void put_row(float* row, int i, int head_size, float factor, bool accumul
     }
 }
 
-DEVICE bool rows_are_vectors(int head_size, const void* a, const void* b, const void* c, const void* d) {
-  const u64 addresses = reinterpret_cast<u64>(a) | reinterpret_cast<u64>(b) | reinterpret_cast<u64>(c) | reinterpret_cast<u64>(d);
-  return head_size % 4 == 0 && addresses % 16 == 0;
-}
-
 struct Slots { int begin, end; };
 
 // The slots that some of `count` rows see.
@@ -223,7 +218,7 @@ KERNEL(threads) attention_forward(const float* q, const float* k, const float* v
   const Sequence sequence = sequence_at(sequences, sequence_count, packed / block_rows, &Sequence::query_block);
   const int first = packed - sequence.query_block * block_rows;
   if (first >= sequence.row_count * (heads / key_heads)) return;
-  const bool vectors = rows_are_vectors(head_size, q, k, v, nullptr) && (sequence.past_keys | sequence.past_values) % 16 == 0;
+  const bool vectors = vectors_allowed(4, head_size, q, k, v) && (sequence.past_keys | sequence.past_values) % 16 == 0;
   take_queries(tile, sequence, first, rows, q, nullptr, key_start, key_end, heads, key_heads, head_size, tile.row[0], tile.row[1]);
   sync_block();
   const Slots range = visible(tile, rows);
@@ -294,7 +289,7 @@ KERNEL(threads) attention_query_gradient(const float* q, const float* k, const f
   const Sequence sequence = sequence_at(sequences, sequence_count, packed / block_rows, &Sequence::query_block);
   const int first = packed - sequence.query_block * block_rows;
   if (first >= sequence.row_count * (heads / key_heads)) return;
-  const bool vectors = rows_are_vectors(head_size, q, k, v, dy);
+  const bool vectors = vectors_allowed(4, head_size, q, k, v, dy);
   take_queries(tile, sequence, first, rows, q, dy, key_start, key_end, heads, key_heads, head_size, tile.row[0], tile.row[1]);
   sync_block();
   const Slots range = visible(tile, rows);
@@ -328,7 +323,7 @@ KERNEL(threads) attention_key_gradient(const float* q, const float* k, const flo
   const Sequence sequence = sequence_at(sequences, sequence_count, packed / block_rows, &Sequence::key_block);
   const int first = packed - sequence.key_block * block_rows, queries = sequence.row_count * (heads / key_heads);
   if (first >= sequence.row_count) return;
-  const bool vectors = rows_are_vectors(head_size, q, k, v, dy);
+  const bool vectors = vectors_allowed(4, head_size, q, k, v, dy);
   const int slot = sequence.past_start + sequence.past_count + first, last = slot - first + sequence.row_count;
   take_slots(sequence, slot, rows, last, k, v, key_heads, head_size, tile.row[0], tile.row[1]);
   Sums dk_sums = {}, dv_sums = {};

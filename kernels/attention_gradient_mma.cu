@@ -68,19 +68,19 @@ DEVICE Operand rows_from(const ELEMENT* packed, const float* scales, u64 block) 
   return {packed + block * block_rows * HEAD_DIM, scaled ? scales + block * (block_rows / group_rows) : nullptr};
 }
 
-DEVICE void fetch16(u16* place, const ELEMENT* source) {
-  if constexpr (arch >= 800) copy_async16(place, source);
-  else store16(place, load16(source));
-}
 // As in attention_mma.cu.
 template <int rows> DEVICE void fetch(u16* tile, const ELEMENT* source) {
   constexpr int total = rows * chunks, period = odd || 8 * chunks < threads ? threads : 8 * chunks;
 #pragma unroll
   for (int from = thread_index(), pass = 0; pass < period / threads; from += threads, ++pass) {
-    u16* const place = tile + (odd ? from * 8 : tile_offset<HEAD_DIM>(from / chunks, from % chunks));
+    const int at = odd ? from * 8 : tile_offset<HEAD_DIM>(from / chunks, from % chunks);
+    const shared_place place = place_of(tile) + 2 * at;
 #pragma unroll
-    for (int step = 0; step < total; step += period)
-      if (step + period <= total || from + step < total) fetch16(place + step * 8, source + (from + step) * 8);
+    for (int step = 0; step < total; step += period) {
+      if (step + period > total && from + step >= total) continue;
+      if constexpr (arch >= 800) copy_async16(place + step * 16, source + (from + step) * 8);
+      else store16(tile + at + step * 8, load16(source + (from + step) * 8));
+    }
   }
 }
 DEVICE void commit() {
@@ -95,7 +95,7 @@ using Scores = float[tiles][4];
 using Sums = float[warp_chunks][4];
 
 // score = sixteen rows times the warp's share of the columns.
-DEVICE void score_tile(Scores& score, const u16* row_tile, int row, const u16* column_tile, int column) {
+DEVICE void score_tile(Scores& score, shared_place row_tile, int row, shared_place column_tile, int column) {
 #pragma unroll
   for (int n = 0; n < tiles; ++n)
     for (int i = 0; i < 4; ++i) score[n][i] = 0.0f;
@@ -105,7 +105,7 @@ DEVICE void score_tile(Scores& score, const u16* row_tile, int row, const u16* c
     load_a<HEAD_DIM>(a, row_tile, row, 2 * step);
     if constexpr (tiles == 1) {
       u32 b[2];
-      load_matrix<2>(b, column_tile + tile_offset<HEAD_DIM>(column + lane_index() % 8, 2 * step + lane_index() / 8 % 2));
+      load_matrix<2>(b, column_tile + 2 * tile_offset<HEAD_DIM>(column + lane_index() % 8, 2 * step + lane_index() / 8 % 2));
       mma_k16<ELEMENT>(score[0], a, b);
     } else {
 #pragma unroll
@@ -144,7 +144,7 @@ DEVICE void take(Weights& weights, const u16* exchange, const Scores& weight, fl
 #pragma unroll
   for (int k = 0; k < COLUMNS / 16; ++k) {
     if constexpr (SPLIT > 1) {
-      load_matrix<4>(weights[k], exchange + (warp_index() / SPLIT * 16 + lane_index() % 16) * pitch + k * 16 + lane_index() / 16 * 8);
+      load_matrix<4>(weights[k], place_of(exchange) + 2 * ((warp_index() / SPLIT * 16 + lane_index() % 16) * pitch + k * 16 + lane_index() / 16 * 8));
     } else {
       for (int i = 0; i < 4; ++i)
         weights[k][i] = pack<ELEMENT>(weight[2 * k + i / 2][i % 2 * 2] * factor, weight[2 * k + i / 2][i % 2 * 2 + 1] * factor);
@@ -153,7 +153,7 @@ DEVICE void take(Weights& weights, const u16* exchange, const Scores& weight, fl
 }
 
 // sums += weights times the warp's share of the columns' H.
-DEVICE void add_tile(Sums& sums, const Weights& weights, const u16* column_tile) {
+DEVICE void add_tile(Sums& sums, const Weights& weights, shared_place column_tile) {
   const int first = warp_index() % SPLIT * warp_chunks;
 #pragma unroll
   for (int k = 0; k < COLUMNS / 16; ++k) {
@@ -245,11 +245,11 @@ template <bool by_keys> struct Pass {
       following_tile = next(tile + COLUMNS, following);
       if constexpr (STAGES == 2) fetch_columns(following_tile, 1 - stage);
       arrive<STAGES - 1>();
-      const u16 *const first = column_tiles + 2 * stage * COLUMNS * HEAD_DIM, *const second = first + COLUMNS * HEAD_DIM;
+      const shared_place first = place_of(column_tiles + 2 * stage * COLUMNS * HEAD_DIM), second = first + 2 * COLUMNS * HEAD_DIM;
 
       Scores weight, slope = {};
-      score_tile(weight, row_tile[0], warp_row, first, share);
-      if (wants_slope) score_tile(slope, row_tile[1], warp_row, second, share);
+      score_tile(weight, place_of(row_tile[0]), warp_row, first, share);
+      if (wants_slope) score_tile(slope, place_of(row_tile[1]), warp_row, second, share);
       float score_scale = 1.0f, slope_scale = 1.0f, column_scale[2] = {1.0f, 1.0f};
       if constexpr (scaled) {
         for (int i = 0; i < 2; ++i) column_scale[i] = column[i].scales[tile / group_rows];
@@ -347,7 +347,7 @@ KERNEL(threads) attention_query_gradient_mma(const ELEMENT* q, const ELEMENT* k,
 }
 
 // dK and dV (either may be null). block x: tile of slots; block y: key head. No sequence has a past here.
-KERNEL(threads) attention_key_gradient_mma(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const ELEMENT* dy, const float* q_scales,
+KERNEL(threads, 1) attention_key_gradient_mma(const ELEMENT* q, const ELEMENT* k, const ELEMENT* v, const ELEMENT* dy, const float* q_scales,
                                            const float* k_scales, const float* v_scales, const float* dy_scales, const uint4* statistics,
                                            const Sequence* sequences, int sequence_count, float* dk, float* dv, int accumulate_dk,
                                            int accumulate_dv, int heads, int key_heads, int query_blocks) {

@@ -73,19 +73,19 @@ struct Queries {
   }
 };
 
-DEVICE void fetch16(u16* place, const ELEMENT* source) {
-  if constexpr (arch >= 800) copy_async16(place, source);
-  else store16(place, load16(source));
-}
 // `rows` rows of a packed matrix into a tile; they are there after the next wait. The places repeat after eight rows: few addresses, many constant steps.
 template <int rows> DEVICE void fetch(u16* tile, const ELEMENT* source) {
   constexpr int total = rows * chunks, period = odd || 8 * chunks < threads ? threads : 8 * chunks;
 #pragma unroll
   for (int from = thread_index(), pass = 0; pass < period / threads; from += threads, ++pass) {
-    u16* const place = tile + (odd ? from * 8 : tile_offset<HEAD_DIM>(from / chunks, from % chunks));
+    const int at = odd ? from * 8 : tile_offset<HEAD_DIM>(from / chunks, from % chunks);
+    const shared_place place = place_of(tile) + 2 * at;
 #pragma unroll
-    for (int step = 0; step < total; step += period)
-      if (step + period <= total || from + step < total) fetch16(place + step * 8, source + (from + step) * 8);
+    for (int step = 0; step < total; step += period) {
+      if (step + period > total && from + step >= total) continue;
+      if constexpr (arch >= 800) copy_async16(place + step * 16, source + (from + step) * 8);
+      else store16(tile + at + step * 8, load16(source + (from + step) * 8));
+    }
   }
   if constexpr (arch >= 800) copy_async_commit();
 }
@@ -95,7 +95,7 @@ DEVICE void arrive() {
 }
 
 // score = the warp's sixteen query rows times the tile's keys.
-DEVICE void score_tile(float (&score)[2 * key_pairs][4], const u16* queries, const u16* keys) {
+DEVICE void score_tile(float (&score)[2 * key_pairs][4], shared_place queries, shared_place keys) {
 #pragma unroll
   for (int n = 0; n < 2 * key_pairs; ++n)
     for (int i = 0; i < 4; ++i) score[n][i] = 0.0f;
@@ -134,7 +134,7 @@ DEVICE void take_weights(Weights& weights, const float (&p)[2 * key_pairs][4], f
 }
 
 // sums += P V.
-DEVICE void add_values(float (&sums)[chunks][4], const Weights& weights, const u16* values) {
+DEVICE void add_values(float (&sums)[chunks][4], const Weights& weights, shared_place values) {
 #pragma unroll
   for (int k = 0; k < key_pairs; ++k) {
 #pragma unroll
@@ -228,7 +228,7 @@ KERNEL(threads) attention_forward_mma(const ELEMENT* q, const ELEMENT* k, const 
     const bool seen = slot < warp.end && slot + KEYS > warp.begin;
     float score[2 * key_pairs][4];
     if (seen) {
-      score_tile(score, queries, keys);
+      score_tile(score, place_of(queries), place_of(keys));
       float factor = 1.0f;
       if constexpr (scaled) factor = query_scale * k_scales[(key_row + slot) / group_rows];
       const int begin[2] = {mine[0].begin - slot, mine[1].begin - slot}, end[2] = {mine[0].end - slot, mine[1].end - slot};
@@ -252,7 +252,7 @@ KERNEL(threads) attention_forward_mma(const ELEMENT* q, const ELEMENT* k, const 
     }
     Weights weights;
     take_weights(weights, score, weight);
-    add_values(sums, weights, values);
+    add_values(sums, weights, place_of(values));
   }
   if constexpr (arch >= 800) copy_async_wait<0>();
 #pragma unroll

@@ -35,8 +35,8 @@ constexpr int raster = 8;                                         // tiles of M 
 constexpr bool converts = is_half<WEIGHT> != is_half<COMPUTE>;    // B changes its type between registers and shared memory
 constexpr bool asynchronous = !converts && arch >= 800;
 constexpr int stages = !asynchronous ? 2 : BLOCK_N > 128 ? 4 : 3;  // tiles of the depth in shared memory at once
-// Blocks that a multiprocessor should hold; the scattered stores of converted NN tiles take too many registers for two on sm_75.
-constexpr int blocks = BLOCK_N > 128 || (converts && !b_inside && arch < 800) ? 1 : 2;
+// Blocks that a multiprocessor should hold; NN tiles staged through registers take too many of them for two.
+constexpr int blocks = BLOCK_N > 128 || (layout == NN && arch < 800) ? 1 : 2;
 constexpr int stage_a = BLOCK_M * depth, stage_b = BLOCK_N * depth;  // elements
 constexpr int chunks_a = stage_a / 8 / block_threads, chunks_b = stage_b / 8 / block_threads;  // of 16 bytes, of a thread
 
@@ -92,17 +92,17 @@ template <typename T, bool inside, int across, int chunks> DEVICE void deposit_t
 }
 
 // 16 rows of A, 16 deep, as one mma operand. Lane groups of eight address (0, 0), (8, 0), (0, 8), (8, 8) in (row, depth).
-DEVICE void load_a(u32 (&a)[4], const COMPUTE* stage, int row, int k) {
+DEVICE void load_a(u32 (&a)[4], shared_place stage, int row, int k) {
   const int lane = lane_index(), group = lane / 8;
-  if constexpr (a_inside) load_matrix<4>(a, stage + chunk_at<true, BLOCK_M>(row + lane % 16, k / 8 + group / 2));
-  else load_matrix<4, true>(a, stage + chunk_at<false, BLOCK_M>(k + lane % 8 + group / 2 * 8, row / 8 + group % 2));
+  if constexpr (a_inside) load_matrix<4>(a, stage + 2 * chunk_at<true, BLOCK_M>(row + lane % 16, k / 8 + group / 2));
+  else load_matrix<4, true>(a, stage + 2 * chunk_at<false, BLOCK_M>(k + lane % 8 + group / 2 * 8, row / 8 + group % 2));
 }
 
 // 16 columns of B, 16 deep, as two mma operands. Lane groups address (0, 0), (8, 0), (0, 8), (8, 8) in (depth, column).
-DEVICE void load_b(u32 (&b)[4], const COMPUTE* stage, int column, int k) {
+DEVICE void load_b(u32 (&b)[4], shared_place stage, int column, int k) {
   const int lane = lane_index(), group = lane / 8;
-  if constexpr (b_inside) load_matrix<4>(b, stage + chunk_at<true, BLOCK_N>(column + lane % 8 + group / 2 * 8, k / 8 + group % 2));
-  else load_matrix<4, true>(b, stage + chunk_at<false, BLOCK_N>(k + lane % 8 + group % 2 * 8, column / 8 + group / 2));
+  if constexpr (b_inside) load_matrix<4>(b, stage + 2 * chunk_at<true, BLOCK_N>(column + lane % 8 + group / 2 * 8, k / 8 + group % 2));
+  else load_matrix<4, true>(b, stage + 2 * chunk_at<false, BLOCK_N>(k + lane % 8 + group % 2 * 8, column / 8 + group / 2));
 }
 
 // v * 2^exponent for -252 <= exponent <= 252: two factors, as one power of two may be more than a float holds.
@@ -113,7 +113,7 @@ DEVICE float scaled(float v, int exponent) {
 
 using Sums = float[warp_m / 16][warp_n / 8][4];
 
-DEVICE void multiply_stage(Sums& sums, const COMPUTE* a, const COMPUTE* b, int row, int column) {
+DEVICE void multiply_stage(Sums& sums, shared_place a, shared_place b, int row, int column) {
 #pragma unroll
   for (int k = 0; k < depth; k += 16) {
     u32 left[warp_m / 16][4], right[warp_n / 16][4];
@@ -180,7 +180,7 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
       if (step + stages - 1 < last) copy_step(step + stages - 1, stage == 0 ? stages - 1 : stage - 1);
       copy_async_commit();
       if (crosses && step == seam) cross_seam();
-      multiply_stage(sums, shared_a + stage * stage_a, shared_b + stage * stage_b, row, column);
+      multiply_stage(sums, place_of(shared_a + stage * stage_a), place_of(shared_b + stage * stage_b), row, column);
       stage = stage == stages - 1 ? 0 : stage + 1;
     }
   } else {
@@ -206,7 +206,7 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
       const int stage = (step - first) & 1;
       if (step + 1 < last) fetch_step(step + 1);
       if (crosses && step == seam) cross_seam();
-      multiply_stage(sums, shared_a + stage * stage_a, shared_b + stage * stage_b, row, column);
+      multiply_stage(sums, place_of(shared_a + stage * stage_a), place_of(shared_b + stage * stage_b), row, column);
       if (step + 1 < last) deposit_step(step + 1, stage ^ 1);
       sync_block();
     }

@@ -56,6 +56,10 @@ template <typename T> DEVICE T* dynamic_shared() {
 }
 // The compiler's own conversion, not asm: it folds constant offsets of shared addresses into the instruction, asm would cost a register each.
 DEVICE u32 shared_address(const void* p) { return static_cast<u32>(__cvta_generic_to_shared(p)); }
+// An address in shared memory as instructions take it. What is added to it after the conversion becomes part of the instruction, where a converted
+// pointer each would cost registers.
+using shared_place = u32;
+DEVICE shared_place place_of(const void* p) { return shared_address(p); }
 
 // 16- and 8-byte accesses; the address must be a multiple of the size.
 DEVICE uint4 load16(const void* p) { return *static_cast<const uint4*>(p); }
@@ -71,14 +75,14 @@ DEVICE uint4 load16_streaming(const void* p) {
 }
 
 // Asynchronous 16-byte copy global -> shared; bytes past `valid` (0..16) are written as zero. From sm_80 on.
-DEVICE void copy_async16(void* shared, const void* global, int valid = 16) {
+DEVICE void copy_async16(shared_place shared, const void* global, int valid = 16) {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid)
-               : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(valid) : "memory");
 #else
   __trap();
 #endif
 }
+DEVICE void copy_async16(void* shared, const void* global, int valid = 16) { copy_async16(place_of(shared), global, valid); }
 DEVICE void copy_async_commit() {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.commit_group;" ::: "memory");
@@ -93,9 +97,8 @@ template <int pending> DEVICE void copy_async_wait() {
 
 // count 8x8 matrices of 16-bit elements from shared memory; lane i gives row i % 8 of matrix i / 8. Every lane's address
 // must be valid, also where count < 4 (sm_75 reads them all).
-template <int count, bool transposed = false> DEVICE void load_matrix(u32 (&r)[count], const void* row) {
+template <int count, bool transposed = false> DEVICE void load_matrix(u32 (&r)[count], shared_place a) {
   static_assert(count == 1 || count == 2 || count == 4, "ldmatrix takes 1, 2 or 4 matrices");
-  const u32 a = shared_address(row);
   if constexpr (count == 1 && !transposed)
     asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];" : "=r"(r[0]) : "r"(a) : "memory");
   if constexpr (count == 1 && transposed)
@@ -111,6 +114,9 @@ template <int count, bool transposed = false> DEVICE void load_matrix(u32 (&r)[c
   if constexpr (count == 4 && transposed)
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(a) : "memory");
+}
+template <int count, bool transposed = false> DEVICE void load_matrix(u32 (&r)[count], const void* row) {
+  load_matrix<count, transposed>(r, place_of(row));
 }
 
 // c += a b, a 16x8 and b 8x8, fp32 sums. half from sm_75, bfloat16 from sm_80.
@@ -307,18 +313,18 @@ template <int width> DEVICE int tile_offset(int row, int chunk) {
   return row * width + (width % 64 == 0 ? chunk ^ (row & 7) : chunk) * 8;
 }
 // Fragments of a 16x16 piece at (row, 8 * chunk). A: rows are m. B: rows are n, two fragments of eight columns, or, transposed, rows are k.
-template <int width> DEVICE void load_a(u32 (&a)[4], const u16* tile, int row, int chunk) {
-  load_matrix<4>(a, tile + tile_offset<width>(row + lane_index() % 16, chunk + lane_index() / 16));
+template <int width> DEVICE void load_a(u32 (&a)[4], shared_place tile, int row, int chunk) {
+  load_matrix<4>(a, tile + 2 * tile_offset<width>(row + lane_index() % 16, chunk + lane_index() / 16));
 }
-template <int width> DEVICE void load_b(u32 (&b)[4], const u16* tile, int row, int chunk) {
-  load_matrix<4>(b, tile + tile_offset<width>(row + lane_index() / 16 * 8 + lane_index() % 8, chunk + lane_index() / 8 % 2));
+template <int width> DEVICE void load_b(u32 (&b)[4], shared_place tile, int row, int chunk) {
+  load_matrix<4>(b, tile + 2 * tile_offset<width>(row + lane_index() / 16 * 8 + lane_index() % 8, chunk + lane_index() / 8 % 2));
 }
-template <int width> DEVICE void load_b_transposed(u32 (&b)[4], const u16* tile, int row, int chunk) {
-  load_matrix<4, true>(b, tile + tile_offset<width>(row + lane_index() % 16, chunk + lane_index() / 16));
+template <int width> DEVICE void load_b_transposed(u32 (&b)[4], shared_place tile, int row, int chunk) {
+  load_matrix<4, true>(b, tile + 2 * tile_offset<width>(row + lane_index() % 16, chunk + lane_index() / 16));
 }
 // The same of a 16x8 piece: A of depth eight, B of depth eight for sixteen columns, B transposed for eight columns.
-template <int width, bool transposed = false> DEVICE void load_half_piece(u32 (&r)[2], const u16* tile, int row, int chunk) {
-  load_matrix<2, transposed>(r, tile + tile_offset<width>(row + lane_index() % 16, chunk));
+template <int width, bool transposed = false> DEVICE void load_half_piece(u32 (&r)[2], shared_place tile, int row, int chunk) {
+  load_matrix<2, transposed>(r, tile + 2 * tile_offset<width>(row + lane_index() % 16, chunk));
 }
 
 }  // namespace ptx

@@ -1,7 +1,7 @@
 // Compiles every kernel and specialisation of kernels/specialisations.csv for every architecture from its lowest to its highest with the real
 // NVRTC and holds registers, shared memory and spills against kernels/budgets.csv. Every file of kernels/ must be listed.
 // The simulator's own test kernels are compiled as well, so that all of ptx.cuh is, whoever uses it.
-// Prints the table with occupancy; `--write` makes the present figures the budget.
+// Prints the table with occupancy; `--write` makes the present figures the budget. Given the name of a kernel file, it compiles only that one.
 // Exit codes: 0 within budget, 1 not, 77 NVRTC is not there (CTest: skipped).
 #include <dlfcn.h>
 
@@ -152,7 +152,9 @@ int occupancy(const Architecture& on, const Use& use, int threads) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const bool write = count > 1 && std::strcmp(arguments[1], "--write") == 0;
+  const std::string argument = count > 1 ? arguments[1] : "";
+  const bool write = argument == "--write";
+  const std::string only = write ? "" : argument;
   const char* chosen = std::getenv("GEMMACORE_NVRTC_LIBRARY");
   const std::string path = chosen != nullptr ? chosen : FETCHED "/usr/lib/x86_64-linux-gnu/libnvrtc.so.12";
   // The compiler's built-ins lie beside it and are looked for by name alone.
@@ -182,6 +184,11 @@ int main(int count, char** arguments) {
   int failures = 0;
   std::vector<Specialisation> specialisations = listed_specialisations(failures);
   specialisations.insert(specialisations.end(), test_kernels.begin(), test_kernels.end());
+  if (!only.empty()) {
+    const auto other = [&](const Specialisation& one) { return one.file != only; };
+    specialisations.erase(std::remove_if(specialisations.begin(), specialisations.end(), other), specialisations.end());
+    for (auto line = budget.begin(); line != budget.end();) line = line->first.rfind(only + ",", 0) == 0 ? std::next(line) : budget.erase(line);
+  }
   for (const Compilation& job : compile_all(nvrtc, specialisations)) {
     const auto kernels = uses(job.log);
     if (!job.succeeded || kernels.empty()) {

@@ -82,6 +82,9 @@ DEVICE bool all(bool p, u32 mask = full_warp) { return cudasim_ballot(p, mask) =
 
 template <typename T> DEVICE T* dynamic_shared() { return static_cast<T*>(cudasim_dynamic_shared()); }
 
+using shared_place = u8*;
+DEVICE shared_place place_of(const void* p) { return static_cast<u8*>(const_cast<void*>(p)); }
+
 #ifdef CUDASIM_UNCHECKED
 // Plain accesses, and copies that are done at once: an order that the hardware may choose.
 DEVICE uint4 load16(const void* p) { return *static_cast<const uint4*>(p); }
