@@ -26,8 +26,7 @@ internal sealed class DemoStory(string folder, int seed, Func<Device> open)
     {
         long start = Stopwatch.GetTimestamp();
         IReadOnlyList<TrainingExample> rows = FlareDataset.Read(Data, "validation-public", [], PromptSet.Question, new RowReport(Skip: false));
-        Say($"answering {rows.Count} validation questions with the base");
-        (string[] before, double beforeSeconds) = Answer(rows, null, cancellation);
+        (string[] before, double beforeSeconds) = Answer(rows, null, $"answering {rows.Count} validation questions with the base", cancellation);
 
         Say($"training an adapter on {string.Join(" and ", TrainedSets)}");
         long trainStart = Stopwatch.GetTimestamp();
@@ -36,8 +35,7 @@ internal sealed class DemoStory(string folder, int seed, Func<Device> open)
         double trainSeconds = Stopwatch.GetElapsedTime(trainStart).TotalSeconds;
         cancellation.ThrowIfCancellationRequested();
 
-        Say("answering again with the adapter");
-        (string[] after, double afterSeconds) = Answer(rows, folder, cancellation);
+        (string[] after, double afterSeconds) = Answer(rows, folder, "answering again with the adapter", cancellation);
         cancellation.ThrowIfCancellationRequested();
         int sample = Array.FindIndex([.. rows], row => row.Dataset == TrainedSets[0]);
         using var process = Process.GetCurrentProcess();
@@ -84,10 +82,12 @@ internal sealed class DemoStory(string folder, int seed, Func<Device> open)
         return new DemoTask(set.Key, task.Name(), first.Name, first.Rows, trained, first.Value, second.Value);
     }
 
-    private (string[] Answers, double Seconds) Answer(IReadOnlyList<TrainingExample> rows, string? adapter, CancellationToken cancellation)
+    private (string[] Answers, double Seconds) Answer(IReadOnlyList<TrainingExample> rows, string? adapter, string what, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), open());
+        Device device = open();
+        Say(what);
+        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), device);
         if (adapter is not null) model.LoadAdapter(adapter);
         var answers = new List<string>();
         foreach (TrainingExample[] chunk in rows.Chunk(BatchSize))

@@ -169,7 +169,10 @@ public sealed class BadInputTests : IDisposable
     [InlineData("gemmacore -h")]
     [InlineData("not found", "info", "nowhere")]
     [InlineData("--temperature", "generate", "demo", "--prompt", "Hello", "--temperature", "warm")]
-    [InlineData("--device", "generate", "demo", "--prompt", "Hello", "--device", "cuda")]
+    [InlineData("--device warp: expected auto, cpu or cuda[:N]", "generate", "demo", "--prompt", "Hello", "--device", "warp")]
+    [InlineData("cuda:first", "generate", "demo", "--prompt", "Hello", "--device", "cuda:first")]
+    [InlineData("the CPU computes in fp32", "generate", "demo", "--prompt", "Hello", "--device", "cpu", "--dtype", "bf16")]
+    [InlineData("--arch", "generate", "demo", "--prompt", "Hello", "--device", "cpu", "--arch", "75")]
     public void A_command_line_that_makes_no_sense_is_a_usage_error(string complaint, params string[] arguments)
     {
         AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, arguments), 2, complaint);

@@ -49,7 +49,8 @@ public sealed class JsonPurityTests
     [InlineData(2, "generate", "demo")]
     [InlineData(2, "info", "nowhere")]
     [InlineData(2, "doctor", "--verbose")]
-    [InlineData(2, "demo", "--device", "cuda")]
+    [InlineData(2, "demo", "--device", "warp")]
+    [InlineData(1, "demo", "--device", "cuda:99")]
     public void A_failure_is_one_document_too(int exitCode, params string[] arguments)
     {
         Finished finished = GemmacoreProcess.Run([.. arguments, "--json"]).Expect(exitCode);

@@ -25,7 +25,8 @@ public static unsafe partial class LayerNorm
         cpu.Workers.Run(ref work, RowBlocks.Count(work.Rows, work.Columns));
     }
 
-    // Two passes: the mean first, then the squares of what is left, so that a large mean costs no digits.
+    // Two passes, so that a large mean costs no digits: the squares are those of what is left, and what the left-overs do not sum to zero by is
+    // the first sum's rounding error, which corrects both (Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983, eq. 1.7).
     private static (float Mean, float Reciprocal) Statistics(float* x, int columns, float eps)
     {
         Vector<float> sum = Vector<float>.Zero;
@@ -36,16 +37,24 @@ public static unsafe partial class LayerNorm
         float mean = total / columns;
 
         var meanLanes = new Vector<float>(mean);
-        Vector<float> squares = Vector<float>.Zero;
+        Vector<float> left = Vector<float>.Zero, squares = Vector<float>.Zero;
         for (i = 0; i <= columns - Lanes.Width; i += Lanes.Width)
         {
             Vector<float> d = Lanes.Load(x + i) - meanLanes;
+            left += d;
             squares = Vector.FusedMultiplyAdd(d, d, squares);
         }
 
-        total = Vector.Sum(squares);
-        for (; i < columns; i++) total += (x[i] - mean) * (x[i] - mean);
-        return (mean, 1 / MathF.Sqrt(total / columns + eps));
+        float rest = Vector.Sum(left), square = Vector.Sum(squares);
+        for (; i < columns; i++)
+        {
+            float d = x[i] - mean;
+            rest += d;
+            square += d * d;
+        }
+
+        float correction = rest / columns;
+        return (mean + correction, 1 / MathF.Sqrt(MathF.Max(0, square / columns - correction * correction) + eps));
     }
 
     private struct ForwardWork : IWork

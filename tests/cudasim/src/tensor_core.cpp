@@ -130,15 +130,31 @@ WIDE bool add_truncating(const Inputs& in, int begin, int end, int fraction_bits
   return true;
 }
 
+// Whether nothing that enters is infinite or NaN: of all elements, or of one.
+template <bool half> constexpr int infinity = half ? 0x7c00 : 0x7f80;
 template <bool half> bool all_finite(const std::uint16_t* a, const std::uint16_t* b, int begin, int end, const Floats* c) {
-  constexpr int infinity = half ? 0x7c00 : 0x7f80;
   int largest = largest_magnitude(b + 8 * begin, 8 * (end - begin));
   for (int i = 0; i < 16; ++i) largest = std::max(largest, largest_magnitude(a + 16 * i + begin, end - begin));
   Ints c_bits{};
   for (int i = 0; i < 16; ++i) c_bits = larger(c_bits, bits_of(c[i]) & INT32_MAX);
   for (int j = 0; j < 8; ++j)
     if (c_bits[j] >= 0x7f800000) return false;
-  return largest < infinity;
+  return largest < infinity<half>;
+}
+bool finite(const Inputs& in, int row, int column, int begin, int end, float c) {
+  bool all = std::isfinite(c);
+  for (int k = begin; k < end; ++k) all = all && std::isfinite(in.a[row][k]) && std::isfinite(in.b[k][column]);
+  return all;
+}
+
+// Infinities and NaNs come out the same either way; the elements beside them do not.
+void add_truncating_or_ideal(const Inputs& in, int begin, int end, int fraction_bits, Floats* c) {
+  Floats ideal[16];
+  std::memcpy(ideal, c, sizeof ideal);
+  add_ideal(in, begin, end, ideal);
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 8; ++j)
+      c[i][j] = finite(in, i, j, begin, end, c[i][j]) ? add_truncating(in, i, j, begin, end, fraction_bits, c[i][j]) : ideal[i][j];
 }
 
 template <bool half> void multiply_add(const TensorCore& core, const std::uint16_t* a, const std::uint16_t* b, Floats* c) {
@@ -148,11 +164,8 @@ template <bool half> void multiply_add(const TensorCore& core, const std::uint16
   if (core.fraction_bits == 0) return add_ideal(in, 0, core.depth, c);
   for (int begin = 0; begin < core.depth; begin += core.step) {
     const int end = begin + core.step;
-    // Infinities and NaNs come out the same either way.
-    if (!all_finite<half>(a, b, begin, end, c)) add_ideal(in, begin, end, c);
-    else if (!add_truncating(in, begin, end, core.fraction_bits, c))
-      for (int i = 0; i < 16; ++i)
-        for (int j = 0; j < 8; ++j) c[i][j] = add_truncating(in, i, j, begin, end, core.fraction_bits, c[i][j]);
+    const bool plain = all_finite<half>(a, b, begin, end, c);
+    if (!plain || !add_truncating(in, begin, end, core.fraction_bits, c)) add_truncating_or_ideal(in, begin, end, core.fraction_bits, c);
   }
 }
 
