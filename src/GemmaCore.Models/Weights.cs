@@ -1,4 +1,5 @@
 using GemmaCore.Checkpoints;
+using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Models;
@@ -37,7 +38,7 @@ internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDis
     /// <summary>A linear layer <paramref name="path"/><c>.weight</c> [out, in] with an optional <c>.bias</c>.</summary>
     public Linear Linear(string path, int inputSize, int outputSize, bool bias = false)
     {
-        var linear = new Linear(path, Matrix(path + ".weight", outputSize, inputSize), bias ? Floats(path + ".bias", outputSize) : default);
+        var linear = new Linear(path, new DenseMatrix(Matrix(path + ".weight", outputSize, inputSize)), bias ? Floats(path + ".bias", outputSize) : default);
         Linears.Add(linear);
         return linear;
     }
