@@ -20,7 +20,7 @@ public static class Int8
             float largest = 0;
             foreach (float value in source) largest = Math.Max(largest, Math.Abs(value));
             absmax[row] = largest;
-            float scale = largest == 0 ? 0 : Largest / largest;
+            float scale = largest == 0 ? 0 : Largest * (1 / largest); // in this order: half of the largest magnitude is a tie, which the last bit decides
             for (int i = 0; i < columns; i++) target[i] = (sbyte)MathF.Round(source[i] * scale, MidpointRounding.ToEven);
         }
     }
