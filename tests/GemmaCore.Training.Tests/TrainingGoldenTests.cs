@@ -20,7 +20,20 @@ public sealed class TrainingGoldenTests : IDisposable
     [InlineData("all_linear_r8", false)]
     [InlineData("all_linear_r8", true)]
     [InlineData("text_only_r4", false)]
-    public void Ten_steps_follow_the_python_stack(string name, bool gradientCheckpointing)
+    public void Ten_steps_follow_the_python_stack(string name, bool gradientCheckpointing) => Follow(name, gradientCheckpointing, steps: 10);
+
+    // A part of the above, for fallbacks that would take minutes for it (InstructionSetTests).
+    [Theory]
+    [InlineData("all_linear_r8")]
+    [InlineData("text_only_r4")]
+    public void The_first_step_follows_the_python_stack(string name) => Follow(name, gradientCheckpointing: false, steps: 1);
+
+    public void Dispose()
+    {
+        if (Directory.Exists(_folder)) Directory.Delete(_folder, recursive: true);
+    }
+
+    private void Follow(string name, bool gradientCheckpointing, int steps)
     {
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Goldens.Path($"training/{name}.json")));
         JsonElement run = document.RootElement;
@@ -40,7 +53,7 @@ public sealed class TrainingGoldenTests : IDisposable
         EncodedExample[] rows = [.. run.GetProperty("rows").EnumerateArray().Select(Row)];
         int micro = run.GetProperty("micro_batch").GetInt32(), perStep = micro * run.GetProperty("gradient_accumulation").GetInt32();
 
-        foreach ((JsonElement expected, int step) in run.GetProperty("log").EnumerateArray().Select((entry, index) => (entry, index)))
+        foreach ((JsonElement expected, int step) in run.GetProperty("log").EnumerateArray().Take(steps).Select((entry, index) => (entry, index)))
         {
             EncodedExample[][] batches = [.. rows.Skip(step * perStep).Take(perStep).Chunk(micro)];
             (StepResult result, double clip) = trainer.Accumulate(batches);
@@ -52,18 +65,14 @@ public sealed class TrainingGoldenTests : IDisposable
             double[] losses = [.. expected.GetProperty("micro_batch_mean_losses").EnumerateArray().Select(loss => loss.GetDouble())];
             for (int i = 0; i < losses.Length; i++) AssertClose(name, step, "losses", losses[i], result.MicroBatchLosses[i], allowed);
             double norm = expected.GetProperty("grad_norm_before_clip").GetDouble();
-            // From its second step on, the norm of the text-only run hangs on rounding: our AVX-512, AVX2 and portable paths, which differ only in
-            // the order of sums, end at distances of their own (docs/parity.md, which shows them outside). Its losses and its final adapter are held.
-            if (name == "text_only_r4" && step > 0) Report(name, step, "gradient norm", norm, result.GradientNorm, allowed);
-            else AssertClose(name, step, "gradient norm", norm, result.GradientNorm, allowed);
+            // The text-only run amplifies rounding: our instruction sets, which differ only in the order of sums, part by 1e-2 in the norm from step 2 on and
+            // by 1e-1 at step 10 (docs/parity.md, which shows it outside). Steps 2 to 9 are held to what the manifest allows the last; all losses to their bars.
+            if (name != "text_only_r4" || step == 0) AssertClose(name, step, "gradient norm", norm, result.GradientNorm, allowed);
+            else if (step < 9) AssertClose(name, step, "gradient norm", norm, result.GradientNorm, 1e-2);
+            else Report(name, step, "gradient norm", norm, result.GradientNorm, allowed);
         }
 
-        CheckFinal(name, adapter, golden);
-    }
-
-    public void Dispose()
-    {
-        if (Directory.Exists(_folder)) Directory.Delete(_folder, recursive: true);
+        if (steps == run.GetProperty("log").GetArrayLength()) CheckFinal(name, adapter, golden);
     }
 
     private static EncodedExample Row(JsonElement row)
