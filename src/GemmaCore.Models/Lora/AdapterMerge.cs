@@ -23,7 +23,8 @@ public static class AdapterMerge
     /// <param name="adapter">An adapter attached to it.</param>
     /// <param name="folder">The base's folder.</param>
     /// <param name="destination">Where the merged model goes.</param>
-    public static void Write(LanguageModel model, LoraAdapter adapter, string folder, string destination)
+    /// <param name="starting">Called before each tensor; what it throws stops the writing, and the weights written so far are removed.</param>
+    public static void Write(LanguageModel model, LoraAdapter adapter, string folder, string destination, Action<WritableTensor>? starting = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(adapter);
@@ -54,7 +55,7 @@ public static class AdapterMerge
             tensors.Add(new WritableTensor(HeadBeside(embeddings), type, model.Head.Shape, stream => stream.Write(Bytes(model.Head, type, null, adapter))));
         }
 
-        SafetensorsWriter.WriteCheckpoint(destination, tensors);
+        SafetensorsWriter.WriteCheckpoint(destination, tensors, starting: starting);
         string config = File.ReadAllText(Path.Combine(folder, "config.json"));
         AtomicFile.WriteAllText(Path.Combine(destination, "config.json"), parted ? Untied(config) : config);
     }
