@@ -105,6 +105,7 @@ internal sealed class DemoStory(string folder, int seed, Func<Device> open)
     {
         ModelNameOrPath = "demo",
         OutputDir = folder,
+        OverwriteOutputDir = true,
         Dataset = new DatasetConfiguration { Path = "demo", Tasks = TrainedSets, Prompts = "question" },
         LoraRank = 16,
         LoraAlpha = 32,

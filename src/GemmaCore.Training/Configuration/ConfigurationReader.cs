@@ -61,6 +61,7 @@ public sealed class ConfigurationReader
             EvalDataset = _evalDataset.Contains("path") ? BuildDataset(_evalDataset) : null,
             ValSize = run.Steps("val_size", 0, 0),
             OutputDir = run.Text("output_dir", ""),
+            OverwriteOutputDir = run.Flag("overwrite_output_dir", false),
             LoraRank = run.Int("lora_rank", defaults.LoraRank, 1, 4096),
             LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),
             LoraDropout = run.Number("lora_dropout", 0, 0, 0.99),

@@ -26,6 +26,9 @@ public sealed record TrainingConfiguration
     /// <summary>Where the run's files go.</summary>
     public string OutputDir { get; init; } = "";
 
+    /// <summary>Whether a run that starts anew may remove the checkpoints of an unfinished one from <see cref="OutputDir"/>.</summary>
+    public bool OverwriteOutputDir { get; init; }
+
     /// <summary>LoRA rank.</summary>
     public int LoraRank { get; init; } = 8;
 
