@@ -93,6 +93,7 @@ internal sealed class TrainingSession : IDisposable
 
     public void Dispose()
     {
+        _run.Dispose();
         _trainer.Dispose();
         _adapter.Dispose();
         _model.Dispose();
