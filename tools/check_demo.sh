@@ -26,7 +26,8 @@ simulator=$PWD/build/tests/cudasim/libcudasim.so
 test -f "$simulator" || { echo "check_demo: $simulator is not built; run tools/test_kernels.sh first"; exit 1; }
 # The kernels that the tests have compiled are used again.
 export GEMMACORE_CUDA_LIBRARY=$simulator GEMMACORE_NVRTC_LIBRARY=$simulator GEMMACORE_KERNEL_CACHE=$PWD/build/kernel-cache GEMMACORE_CUDASIM_CHECKS=off
-question=(demo --prompt "Describe the endoscopic finding." --image demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg)
+# The model's own defaults sample; greedy answers can be compared.
+question=(demo --temperature 0 --prompt "Describe the endoscopic finding." --image demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg)
 answer=$(gemmacore generate "${question[@]}" --device cpu)
 for card in t4 a100; do
     ours=$(GEMMACORE_CUDASIM_DEVICE=$card gemmacore generate "${question[@]}" --device cuda)
