@@ -1,4 +1,5 @@
 using GemmaCore.Checkpoints;
+using GemmaCore.Cuda;
 using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
@@ -36,6 +37,38 @@ public sealed class AdapterGoldenTests
 
             using var again = new EmbeddedModel(merged);
             LogitsGoldenTests.Check("adapters", file, "logits, merged", again.Run([ids], [Image]).Logits, golden["merged_logits"].Floats);
+        }
+        finally
+        {
+            if (Directory.Exists(merged)) Directory.Delete(merged, recursive: true);
+        }
+    }
+
+    // Every adapter is loaded on a card, and a merged one read on another; the cards take turns, so that each tier has several adapters and the DoRA one is on two.
+    // The floor file has no case with an adapter. The base's one-image cases stand in: same layers, same lengths, one image; an adapter adds products of rank
+    // R whose share of a layer's output is small.
+    [Theory]
+    [InlineData("all_linear_r8", "gtx1650/random", "a100/adversarial")]
+    [InlineData("text_only_r4_rslora", "a100/round_robin", "t4/priority")]
+    [InlineData("qv_list_r4", "t4/adversarial", "h200/random")]
+    [InlineData("patterns", "h200/priority", "gtx1650/adversarial")]
+    [InlineData("dora_r4", "t4/random", "h200/round_robin")]
+    [InlineData("dora_r4", "gtx1650/priority", "a100/random")]
+    public void An_adapter_loaded_and_merged_on_a_card_stays_within_the_floor_of_its_precision(string name, string loadedOn, string mergedOn)
+    {
+        Dictionary<string, GoldenTensor> golden = GoldenTensors.Load(Goldens.Path($"adapters/{name}.safetensors"));
+        int[] ids = LogitsGoldenTests.Ids(golden["input_ids"]);
+        string merged = Path.Combine(Path.GetTempPath(), "gemmacore-merged-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            using (var embedded = new EmbeddedModel(device: loadedOn))
+            using (LoraAdapter.Load(Goldens.Path($"adapters/{name}"), embedded.Model))
+                CheckOnCard(embedded, name, "loaded", embedded.Run([ids], [Image]).Logits, golden["logits"].Floats);
+            using (var embedded = new EmbeddedModel())
+            using (LoraAdapter adapter = LoraAdapter.Load(Goldens.Path($"adapters/{name}"), embedded.Model))
+                MergedModel.Write(embedded, adapter, merged);
+            using var again = new EmbeddedModel(merged, mergedOn);
+            CheckOnCard(again, name, "merged", again.Run([ids], [Image]).Logits, golden["merged_logits"].Floats);
         }
         finally
         {
@@ -117,5 +150,19 @@ public sealed class AdapterGoldenTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    private static void CheckOnCard(EmbeddedModel embedded, string name, string how, float[] logits, float[] golden)
+    {
+        string file = $"adapters/{name}.safetensors", what = $"logits, {how}, on a simulated card, {embedded.Device.PrecisionPath}";
+        if (((CudaDevice)embedded.Device).Precision == CudaPrecision.Float32)
+        {
+            LogitsGoldenTests.Check("adapters", file, what, logits, golden);
+            return;
+        }
+
+        var floor = PrecisionFloor.OfOneImage(embedded.Device);
+        Assert.InRange(Parity.Report("adapters", file, what + " (absolute)", Distance.Largest(logits, golden), floor.Largest), 0, floor.Largest);
+        Assert.InRange(Parity.Report("adapters", file, what + " (rms)", Distance.RootMeanSquare(logits, golden), floor.RootMeanSquare), 0, floor.RootMeanSquare);
     }
 }

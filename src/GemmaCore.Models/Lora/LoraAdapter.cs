@@ -11,7 +11,7 @@ namespace GemmaCore.Models.Lora;
 public sealed class LoraAdapter : IDisposable
 {
     private readonly List<(Linear Layer, LinearAdapter Adapter)> _attached = [];
-    private readonly List<(Linear Layer, TensorView Original)> _replaced = [];
+    private readonly List<(Linear Layer, WeightMatrix Original)> _replaced = [];
     private readonly List<(string Name, TensorView Original)> _replacedTables = [];
     private readonly List<DeviceBuffer> _owned = [];
     private readonly List<LoraParameter> _parameters = [];
@@ -134,7 +134,7 @@ public sealed class LoraAdapter : IDisposable
     public void Dispose()
     {
         foreach ((Linear layer, LinearAdapter adapter) in _attached) layer.Detach(adapter);
-        foreach ((Linear layer, TensorView original) in _replaced) layer.ReplaceWeight(original);
+        foreach ((Linear layer, WeightMatrix original) in _replaced) layer.ReplaceWeight(original);
         foreach ((string name, TensorView original) in _replacedTables) _model.TryReplace(name, original, out _);
         foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
         _attached.Clear();
@@ -153,7 +153,7 @@ public sealed class LoraAdapter : IDisposable
             if (file.SavedModules.TryGetValue(layer.Path + ".weight", out TensorView weight) && missing.Remove(layer.Path + ".weight"))
             {
                 _replaced.Add((layer, layer.Weight));
-                layer.ReplaceWeight(OnDevice(weight));
+                layer.ReplaceWeight(new DenseMatrix(OnDevice(weight)));
                 AppliedTensorCount++;
             }
 
