@@ -178,6 +178,15 @@ public sealed class BadInputTests : IDisposable
         AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, arguments), 2, complaint);
     }
 
+    [Fact]
+    public void A_diverging_run_says_so_keeps_its_last_checkpoint_and_leaves_no_adapter_that_is_no_number()
+    {
+        ShortRun.WriteConfiguration(_folder.Path);
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "learning_rate=10", "max_grad_norm=0", "weight_decay=100"), 1, "diverged", "learning_rate");
+        Assert.DoesNotContain("out/adapter_model.safetensors", _folder.Entries);
+        GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "overwrite_output_dir=true").Expect(0);
+    }
+
     // The limit on the size of a file stands for the full disk: write() fails half-way in the same manner. SIGXFSZ must be ignored for that.
     [Theory]
     [InlineData("train run.yaml", 40, "adapter_model.safetensors")]
