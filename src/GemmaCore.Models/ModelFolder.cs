@@ -34,7 +34,10 @@ public static class ModelFolder
         long needed = checkpoint.TotalBytes, free = device is CpuDevice ? long.MaxValue : device.AvailableBytes;
         if (needed <= free) return checkpoint;
         checkpoint.Dispose();
-        throw new CheckpointException(
-            $"{folder}: the weights take {needed / 1e9:F1} GB, and {device} has {free / 1e9:F1} GB free; use --device cpu, another card, or a smaller model");
+        // Sizes in bf16; what is computed with them needs room as well.
+        string fits = free > 10_000_000_000 ? "a 4B model in bf16 (8.6 GB) would fit" : free > 2_500_000_000 ? "a 1B model in bf16 (2.0 GB) would fit" : "no Gemma 3 would fit";
+        throw new CheckpointException($"{folder}: the weights take {Size(needed)}, and {device} has {Size(free)} free; {fits}; use --device cpu, another card, or a smaller model");
+
+        static string Size(long bytes) => bytes < 100_000_000 ? $"{bytes / 1e6:F1} MB" : $"{bytes / 1e9:F1} GB";
     }
 }
