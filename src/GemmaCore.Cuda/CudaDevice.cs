@@ -84,8 +84,23 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>What <c>--arch</c> may be.</summary>
     public static IReadOnlyList<int> Architectures => CudaTarget.Architectures;
 
-    /// <summary>Why no card can be used, in one line with the remedy (no driver, no GPU, nothing to compile with); null when one can.</summary>
-    public static string? WhyUnusable => CudaDriver.Instance.Reason ?? (PrebuiltKernels.Architectures.Count > 0 ? null : Nvrtc.Instance.Reason);
+    /// <summary>Why the first card cannot be used, in one line with the remedy (no driver, no GPU, nothing to compile with); null when it can.</summary>
+    public static string? WhyUnusable
+    {
+        get
+        {
+            if (CudaDriver.Instance.Reason is { } reason) return reason;
+            try
+            {
+                _ = TargetOf(CudaTarget.Card(CudaCard.All(), 0));
+                return null;
+            }
+            catch (CudaException error)
+            {
+                return error.Message;
+            }
+        }
+    }
 
     /// <summary>What kernels are compiled for, in the compiler's words, e.g. <c>sm_86</c>, or <c>compute_75</c> for PTX that the driver translates.</summary>
     /// <exception cref="CudaException">Nothing can be compiled here, and nothing was built for this card; says what to install.</exception>

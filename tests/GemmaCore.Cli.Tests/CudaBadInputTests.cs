@@ -7,7 +7,7 @@ public sealed class CudaBadInputTests : IDisposable
 {
     private const string Nowhere = "/nowhere/library.so", AnotherLibrary = "libc.so.6";
 
-    private static readonly string[] Generate = ["generate", "demo", "--prompt", "Hello", "--max-tokens", "2", "--device"];
+    private static readonly string[] Generate = ["generate", "demo", "--prompt", "Hello", "--max-tokens", "2", "--temperature", "0", "--device"];
 
     private readonly TemporaryFolder _folder = new();
 
