@@ -12,7 +12,9 @@ internal sealed class DeviceOptions
 
     public Option<string> Dtype { get; } = new("--dtype") { Description = "auto, fp32, bf16 or fp16; the CPU computes in fp32", DefaultValueFactory = _ => "auto" };
 
-    public Option<int> Arch { get; } = new("--arch") { Description = "compile kernels for 75, 80, 86, 89 or 90, at or below the card's own" };
+    public Option<int> Arch { get; } = new("--arch") { Description = $"compile kernels for {Known}, at or below the card's own" };
+
+    private static string Known => $"{string.Join(", ", CudaDevice.Architectures.SkipLast(1))} or {CudaDevice.Architectures[^1]}";
 
     public void AddTo(Command command)
     {
@@ -27,6 +29,8 @@ internal sealed class DeviceOptions
         (string kind, _) = Kind(parsed);
         string dtype = parsed.GetValue(Dtype)!;
         if (dtype is not ("auto" or "fp32" or "bf16" or "fp16")) throw new UsageException($"--dtype {dtype}: expected auto, fp32, bf16 or fp16");
+        if (parsed.GetResult(Arch) is { Implicit: false } && !CudaDevice.Architectures.Contains(parsed.GetValue(Arch)))
+            throw new UsageException($"--arch {parsed.GetValue(Arch)} is unknown; choose {Known}");
         if (kind != "cpu") return;
         if (dtype is not ("auto" or "fp32")) throw new UsageException($"--dtype {dtype}: the CPU computes in fp32; use auto or fp32");
         if (parsed.GetValue(Arch) != 0) throw new UsageException("--arch chooses among a card's kernels; it does nothing on the CPU");
@@ -45,7 +49,7 @@ internal sealed class DeviceOptions
             "fp16" => CudaPrecision.Float16,
             _ => null,
         };
-        return CudaDevice.Open(ordinal, parsed.GetValue(Arch), precision);
+        return CudaDevice.Open(ordinal, parsed.GetValue(Arch), precision, KernelCache.Default(Console.Error.WriteLine));
     }
 
     private CpuDevice OpenCpu(ParseResult parsed)

@@ -22,10 +22,6 @@ public sealed unsafe record CudaCard
     private const int ClockRate = 13, Multiprocessors = 16, CapabilityMajor = 75, CapabilityMinor = 76, L2CacheBytes = 38, SharedPerMultiprocessor = 81,
         SharedPerBlockOptIn = 97, MemoryPools = 115;
 
-    // Turing without tensor cores by product name (kernels.md §0.2); llama.cpp tells them apart the same way.
-    private static readonly string[] WithoutTensorCores =
-        ["GeForce GTX 16", "GeForce MX450", "GeForce MX550", "T400", "T500", "T550", "T600", "T1000", "T1200", "Quadro T"];
-
     private CudaCard(CudaDriver driver, int ordinal)
     {
         Ordinal = ordinal;
@@ -82,8 +78,10 @@ public sealed unsafe record CudaCard
     /// <summary>Whether allocation can be ordered with a stream.</summary>
     public bool HasMemoryPools { get; }
 
-    /// <summary>Whether matrix instructions run on tensor cores; on 7.5 the products without them only emulate mma, slower than plain arithmetic.</summary>
-    public bool HasTensorCores => Capability >= 80 || (Capability >= 70 && !WithoutTensorCores.Any(name => Name.Contains(name, StringComparison.Ordinal)));
+    /// <summary>
+    /// Whether matrix instructions run on tensor cores, by capability and name, or by an earlier measurement (<paramref name="cache"/>); null when that needs one.
+    /// </summary>
+    public bool? HasTensorCores(KernelCache cache) => TensorCores.ByName(Capability, Name) ?? TensorCores.Remembered(this, cache);
 
     internal int Handle { get; }
 
@@ -98,11 +96,11 @@ public sealed unsafe record CudaCard
     public static string? WhyNone => CudaDriver.Instance.Reason;
 
     /// <summary>The path this card takes when its kernels are compiled for <paramref name="architecture"/>.</summary>
-    public CudaPrecision PrecisionFor(int architecture) =>
-        !HasTensorCores ? CudaPrecision.Float32 : architecture >= 80 ? CudaPrecision.BFloat16 : CudaPrecision.Float16;
+    public static CudaPrecision PrecisionFor(int architecture, bool tensorCores) =>
+        !tensorCores ? CudaPrecision.Float32 : architecture >= 80 ? CudaPrecision.BFloat16 : CudaPrecision.Float16;
 
     /// <summary>Tier of kernels.md §0.2, e.g. <c>T2</c>.</summary>
-    public string Tier => Capability >= 90 ? "T3" : Capability >= 80 ? "T2" : HasTensorCores ? "T1" : "T0";
+    public string Tier(bool tensorCores) => Capability >= 90 ? "T3" : Capability >= 80 ? "T2" : tensorCores ? "T1" : "T0";
 
     private int Attribute(CudaDriver driver, int which)
     {

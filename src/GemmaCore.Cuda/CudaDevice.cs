@@ -81,15 +81,36 @@ public sealed unsafe class CudaDevice : Device
     /// <inheritdoc/>
     public override long PeakAllocatedBytes => Interlocked.Read(ref _peak);
 
-    /// <summary>Why no card can be used, in one line with the remedy (no driver, no GPU, no NVRTC); null when one can.</summary>
-    public static string? WhyUnusable => CudaDriver.Instance.Reason ?? Nvrtc.Instance.Reason;
+    /// <summary>What <c>--arch</c> may be.</summary>
+    public static IReadOnlyList<int> Architectures => CudaTarget.Architectures;
+
+    /// <summary>Why the first card cannot be used, in one line with the remedy (no driver, no GPU, nothing to compile with); null when it can.</summary>
+    public static string? WhyUnusable
+    {
+        get
+        {
+            if (CudaDriver.Instance.Reason is { } reason) return reason;
+            try
+            {
+                _ = TargetOf(CudaTarget.Card(CudaCard.All(), 0));
+                return null;
+            }
+            catch (CudaException error)
+            {
+                return error.Message;
+            }
+        }
+    }
 
     /// <summary>What kernels are compiled for, in the compiler's words, e.g. <c>sm_86</c>, or <c>compute_75</c> for PTX that the driver translates.</summary>
+    /// <exception cref="CudaException">Nothing can be compiled here, and nothing was built for this card; says what to install.</exception>
     public static string TargetOf(CudaCard card, int architecture = 0)
     {
         ArgumentNullException.ThrowIfNull(card);
-        int target = Math.Min(architecture == 0 ? card.Capability : architecture, Nvrtc.Instance.NewestArchitecture);
-        return target == card.Capability ? $"sm_{target}" : $"compute_{target}";
+        int target = architecture == 0 ? card.Capability : architecture;
+        if (Nvrtc.Instance.Reason is not { } reason) return CudaTarget.Compiled(card.Capability, target, Nvrtc.Instance.NewestArchitecture);
+        int built = CudaTarget.Prebuilt(card.Capability, target, PrebuiltKernels.Architectures);
+        return built != 0 ? $"sm_{built}" : throw new CudaException(reason);
     }
 
     /// <summary>Opens a card.</summary>
@@ -102,18 +123,16 @@ public sealed unsafe class CudaDevice : Device
     {
         CudaDriver driver = CudaDriver.Instance;
         driver.Require();
-        IReadOnlyList<CudaCard> cards = CudaCard.All();
-        if ((uint)ordinal >= (uint)cards.Count)
-            throw new CudaException($"there is no cuda:{ordinal}; this machine has {string.Join(", ", cards.Select(found => $"cuda:{found.Ordinal} ({found.Name})"))}");
-        CudaCard card = cards[ordinal];
-        if (card.Capability < 75)
-            throw new CudaException($"cuda:{ordinal} ({card.Name}) has compute capability {Dotted(card.Capability)}; 7.5 or newer is needed; use --device cpu");
-        int target = Target(card, architecture);
-        if (Nvrtc.Instance.Reason is { } reason) throw new CudaException(reason);
-        CudaPrecision natural = card.PrecisionFor(target);
-        if (precision is { } asked && asked != natural && asked != CudaPrecision.Float32)
-            throw new CudaException($"cuda:{ordinal} ({card.Name}) computes in {natural} for sm_{target}, not in {asked}; use auto or fp32");
-        return new CudaDevice(driver, card, target, precision ?? natural, cache ?? KernelCache.Default());
+        CudaCard card = CudaTarget.Card(CudaCard.All(), ordinal);
+        string name = $"cuda:{ordinal} ({card.Name})";
+        int target = CudaTarget.Architecture(card.Capability, architecture, name);
+        _ = TargetOf(card, target);
+        cache ??= KernelCache.Default();
+        if (precision == CudaPrecision.Float32) return new CudaDevice(driver, card, target, CudaPrecision.Float32, cache);
+        CudaPrecision natural = CudaCard.PrecisionFor(target, card.HasTensorCores(cache) ?? MeasureTensorCores(driver, card, target, cache));
+        if (precision is { } asked && asked != natural)
+            throw new CudaException($"{name} computes in {natural} for sm_{target}, not in {asked}; use auto or fp32");
+        return new CudaDevice(driver, card, target, natural, cache);
     }
 
     /// <summary>Queues a kernel. Parameters follow in the kernel's order; a wrong number of them is not noticed here.</summary>
@@ -251,6 +270,22 @@ public sealed unsafe class CudaDevice : Device
         static long Mebibytes(long count) => (count + (1 << 20) - 1) >> 20;
     }
 
+    /// <summary>Milliseconds of one launch between two events of the stream.</summary>
+    internal float Time(CudaKernel kernel, LaunchGrid grid, params ReadOnlySpan<KernelArgument> arguments)
+    {
+        MakeCurrent();
+        return _queue.Time(kernel, grid, arguments);
+    }
+
+    private static bool MeasureTensorCores(CudaDriver driver, CudaCard card, int architecture, KernelCache cache)
+    {
+        using var device = new CudaDevice(driver, card, architecture, CudaPrecision.Float32, cache);
+        (float mma, float fma) = TensorCores.Measure(device);
+        bool verdict = TensorCores.FromTimes(mma, fma);
+        TensorCores.Remember(card, cache, verdict);
+        return verdict;
+    }
+
     private void MakeCurrent()
     {
         if (_disposed) ThrowDisposed();
@@ -271,15 +306,4 @@ public sealed unsafe class CudaDevice : Device
         _queue.Check(_driver.DeviceGetDefaultMemPool(&pool, Card.Handle), "cuDeviceGetDefaultMemPool");
         _queue.Check(_driver.MemPoolSetAttribute(pool, ReleaseThreshold, &all), "cuMemPoolSetAttribute");
     }
-
-    private static int Target(CudaCard card, int architecture)
-    {
-        if (architecture == 0) return card.Capability;
-        if (architecture is not (75 or 80 or 86 or 89 or 90)) throw new CudaException($"--arch {architecture} is unknown; choose 75, 80, 86, 89 or 90");
-        return architecture <= card.Capability
-            ? architecture
-            : throw new CudaException($"--arch {architecture} is above the card's own: cuda:{card.Ordinal} ({card.Name}) is sm_{card.Capability}; choose that or a lower one");
-    }
-
-    private static string Dotted(int capability) => $"{capability / 10}.{capability % 10}";
 }

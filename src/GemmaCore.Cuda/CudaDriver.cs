@@ -18,10 +18,10 @@ internal sealed unsafe class CudaDriver
     private CudaDriver(NativeSearch search)
     {
         _library = search.Handle;
-        FoundAt = search.FoundAt;
+        (FoundAt, Tried) = (search.FoundAt, search.Tried);
         if (_library == 0)
         {
-            Reason = $"no NVIDIA driver: {string.Join(", ", search.Tried)} could not be loaded; install the GPU's driver, or use --device cpu";
+            Reason = $"no NVIDIA driver was found ({search.Searched}); install the GPU's driver, or use --device cpu";
             return;
         }
 
@@ -80,6 +80,9 @@ internal sealed unsafe class CudaDriver
 
     /// <summary>Path or name it was loaded from; empty when there is none.</summary>
     public string FoundAt { get; }
+
+    /// <summary>Names and folders tried, in order.</summary>
+    public IReadOnlyList<string> Tried { get; }
 
     /// <summary>Why CUDA cannot be used, in one line with the remedy; null when it can.</summary>
     public string? Reason { get; private set; }
@@ -150,25 +153,27 @@ internal sealed unsafe class CudaDriver
 
     private void Start()
     {
-        int code = Init(0), version = 0, count = 0;
-        if (code == 0) code = DriverGetVersion(&version);
+        int version = 0, count = 0;
+        string call = "cuInit";
+        int code = Init(0);
+        if (code == 0) (call, code) = ("cuDriverGetVersion", DriverGetVersion(&version));
         Version = version;
         if (code == 0 && version < OldestVersion)
         {
-            Reason = $"the NVIDIA driver at {FoundAt} supports CUDA {version / 1000}.{version % 1000 / 10}, and 11.2 or newer is needed; update the driver";
+            Reason = $"the NVIDIA driver at {FoundAt} supports CUDA {version / 1000}.{version % 1000 / 10}, and 11.2 or newer is needed; update the driver, or use --device cpu";
             return;
         }
 
-        if (code == 0) code = DeviceGetCount(&count);
+        if (code == 0) (call, code) = ("cuDeviceGetCount", DeviceGetCount(&count));
         if (code == CudaResult.NoDevice || (code == 0 && count == 0)) Reason = $"the NVIDIA driver at {FoundAt} sees no GPU; use --device cpu";
-        else if (code != 0) Reason = $"the NVIDIA driver at {FoundAt} does not start: cuInit: {Describe(code)}; reinstall the driver, or use --device cpu";
+        else if (code != 0) Reason = $"the NVIDIA driver at {FoundAt} does not start: {call}: {Describe(code)}; reinstall the driver, or use --device cpu";
         DeviceCount = count;
     }
 
     private nint Find(string name)
     {
         if (NativeLibrary.TryGetExport(_library, name, out nint address)) return address;
-        Reason ??= $"the NVIDIA driver at {FoundAt} has no {name}: it is older than CUDA 11.2; update the driver";
+        Reason ??= $"the NVIDIA driver at {FoundAt} has no {name}: it is no driver of CUDA 11.2 or newer; update the driver, or use --device cpu";
         return 0;
     }
 }

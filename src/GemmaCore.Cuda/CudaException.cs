@@ -22,7 +22,7 @@ public sealed class CudaException : Exception
 /// <summary>The CUresult values that the engine treats apart (CUDA driver API, "Data types used by CUDA driver").</summary>
 internal static class CudaResult
 {
-    public const int Success = 0, InvalidValue = 1, OutOfMemory = 2, NoDevice = 100, NoBinaryForGpu = 209, UnsupportedPtxVersion = 222, NotReady = 600;
+    public const int Success = 0, InvalidValue = 1, OutOfMemory = 2, NoDevice = 100, NoBinaryForGpu = 209, InvalidPtx = 218, UnsupportedPtxVersion = 222, NotReady = 600;
 
     // Errors after which the context answers every call with the same code.
     public static bool IsSticky(int code) => code is 46 or 214 or >= 700 and <= 720 and not 701 and not 704 and not 705 and not 708 and not 712 and not 713;

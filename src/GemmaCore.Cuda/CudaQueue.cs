@@ -111,6 +111,30 @@ internal sealed unsafe class CudaQueue : IDisposable
         _step = null;
     }
 
+    /// <summary>Milliseconds of one launch, waited for.</summary>
+    public float Time(CudaKernel kernel, LaunchGrid grid, ReadOnlySpan<KernelArgument> arguments)
+    {
+        EndRepeatable();
+        nint begin = 0, end = 0;
+        try
+        {
+            Check(_driver.EventCreate(&begin, 0), "cuEventCreate");
+            Check(_driver.EventCreate(&end, 0), "cuEventCreate");
+            Check(_driver.EventRecord(begin, Stream), "cuEventRecord");
+            LaunchNow(kernel, grid, arguments);
+            Check(_driver.EventRecord(end, Stream), "cuEventRecord");
+            WaitForStream();
+            float milliseconds = 0;
+            Check(_driver.EventElapsedTime(&milliseconds, begin, end), "cuEventElapsedTime");
+            return milliseconds;
+        }
+        finally
+        {
+            if (begin != 0) _driver.EventDestroy(begin);
+            if (end != 0) _driver.EventDestroy(end);
+        }
+    }
+
     public void Dispose()
     {
         _step = null;
@@ -160,7 +184,7 @@ internal sealed unsafe class CudaQueue : IDisposable
     {
         _failed();
         string earlier = CudaResult.IsSticky(code) ? _history.Describe() : "";
-        string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again" : "";
-        return new CudaException($"{call}: {_driver.Describe(code)}, {_device}{earlier}{remedy}", code);
+        string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again, a training run with --resume" : "";
+        return new CudaException($"{call}: {_driver.Describe(code)}, {_device}{remedy}{earlier}", code);
     }
 }

@@ -17,8 +17,12 @@ public sealed class KernelCache
 
     private static ReadOnlySpan<byte> Magic => "GCKERNL1"u8;
 
+    private readonly Action<string>? _warn;
+
     /// <summary>A cache in <paramref name="folder"/>, which need not exist; null keeps nothing.</summary>
-    public KernelCache(string? folder) => Folder = folder;
+    /// <param name="folder">Where entries lie.</param>
+    /// <param name="warn">Hears <see cref="WriteProblem"/> when it arises.</param>
+    public KernelCache(string? folder, Action<string>? warn = null) => (Folder, _warn) = (folder, warn);
 
     /// <summary>Where entries lie; null when nothing is kept.</summary>
     public string? Folder { get; }
@@ -27,16 +31,41 @@ public sealed class KernelCache
     public string? WriteProblem { get; private set; }
 
     /// <summary>The user's own: <c>GEMMACORE_KERNEL_CACHE</c>, else the system's cache folder.</summary>
-    public static KernelCache Default()
+    public static KernelCache Default(Action<string>? warn = null)
     {
-        if (Environment.GetEnvironmentVariable("GEMMACORE_KERNEL_CACHE") is { Length: > 0 } chosen) return new KernelCache(chosen);
+        if (Environment.GetEnvironmentVariable("GEMMACORE_KERNEL_CACHE") is { Length: > 0 } chosen) return new KernelCache(chosen, warn);
         string? root = OperatingSystem.IsWindows()
             ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
             : Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg
                 ? xdg
                 : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        return new KernelCache(root.Length == 0 ? null : Path.Combine(root, "gemmacore", "kernels"));
+        return new KernelCache(root.Length == 0 ? null : Path.Combine(root, "gemmacore", "kernels"), warn);
     }
+
+    /// <summary>Why nothing can be stored here; null when something can. Leaves nothing behind.</summary>
+    public string? TryWrite()
+    {
+        if (Folder is null) return "there is no home folder";
+        string existing = Path.GetFullPath(Folder);
+        while (!Directory.Exists(existing) && Path.GetDirectoryName(existing) is { } parent) existing = parent;
+        string probe = Path.Combine(existing, $"{Guid.NewGuid():N}.tmp");
+        try
+        {
+            using (Stream file = Create(probe)) file.Write(Magic);
+            return null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return $"{existing}: {error.Message}";
+        }
+        finally
+        {
+            TryDelete(probe);
+        }
+    }
+
+    /// <summary>Opens a new file; a test has it fail as on a full disk.</summary>
+    internal Func<string, Stream> Create { get; init; } = File.Create;
 
     /// <summary>The key of kernels.md §3.4: everything that decides the compiler's output.</summary>
     internal static string Key(string text, string header, IEnumerable<string> options, Nvrtc compiler)
@@ -74,7 +103,7 @@ public sealed class KernelCache
         try
         {
             Directory.CreateDirectory(Folder);
-            using (FileStream file = File.Create(temporary))
+            using (Stream file = Create(temporary))
             {
                 file.Write(Magic);
                 file.Write(SHA256.HashData(image));
@@ -85,8 +114,9 @@ public sealed class KernelCache
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            WriteProblem = $"kernel cache {Folder}: {error.Message}; kernels are compiled anew at every start";
             TryDelete(temporary);
+            WriteProblem = $"kernel cache {Folder}: {error.Message}; kernels are compiled anew at every start (set GEMMACORE_KERNEL_CACHE to a folder that can be written)";
+            _warn?.Invoke(WriteProblem);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 
 namespace GemmaCore.Cuda;
 
@@ -55,13 +56,27 @@ internal sealed unsafe class KernelLibrary : IDisposable
     public byte[] Image(string file, string defines)
     {
         string text = Text(file), header = Text("ptx.cuh");
-        List<string> options = ["-arch=" + _target, "-std=c++17", "--ptxas-options=-v"];
-        options.AddRange(defines.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        List<string> options = Options(_target, defines);
+        if (Nvrtc.Instance.Reason is { } reason)
+        {
+            return PrebuiltKernels.Find(int.Parse(_target.AsSpan(_target.IndexOf('_') + 1), CultureInfo.InvariantCulture), text, header, options)
+                ?? throw new CudaException($"kernels/{file} ({defines}) is not among the kernels built into this program for {_target}, and {reason}");
+        }
+
         string key = KernelCache.Key(text, header, options, Nvrtc.Instance);
         if (_cache.Find(key) is { } cached) return cached;
         byte[] image = Nvrtc.Instance.Compile(file, text, header, options).Image;
         _cache.Store(key, image);
         return image;
+    }
+
+    internal static List<string> Options(string target, string defines) =>
+        [$"-arch={target}", "-std=c++17", "--ptxas-options=-v", .. defines.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+
+    internal static string ReadText(string file)
+    {
+        string path = Path.Combine(Folder, file);
+        return File.Exists(path) ? File.ReadAllText(path) : throw new CudaException($"kernel text {path} is missing; the installation is incomplete");
     }
 
     private nint Load(CudaKernel kernel, int sharedBytes)
@@ -99,9 +114,9 @@ internal sealed unsafe class KernelLibrary : IDisposable
         fixed (byte* data = image)
         {
             int code = _driver.ModuleLoadDataEx(&module, data, 0, null, null);
-            if (code is CudaResult.NoBinaryForGpu or CudaResult.UnsupportedPtxVersion)
+            if (code is CudaResult.NoBinaryForGpu or CudaResult.InvalidPtx or CudaResult.UnsupportedPtxVersion)
                 throw new CudaException(
-                    $"cuModuleLoadDataEx: {_driver.Describe(code)}, kernels/{kernel.File}, {_device}: NVRTC {Nvrtc.Instance.Version.Major}.{Nvrtc.Instance.Version.Minor} "
+                    $"cuModuleLoadDataEx: {_driver.Describe(code)}, kernels/{kernel.File} for {_target}, {_device}: NVRTC {Nvrtc.Instance.Version.Major}.{Nvrtc.Instance.Version.Minor} "
                     + "and the driver do not fit together; update the driver, or use an NVRTC that is not newer than it", code);
             _queue.Check(code, "cuModuleLoadDataEx", kernel);
         }
@@ -110,9 +125,5 @@ internal sealed unsafe class KernelLibrary : IDisposable
         return module;
     }
 
-    private string Text(string file) => _texts.GetOrAdd(file, static name =>
-    {
-        string path = Path.Combine(Folder, name);
-        return File.Exists(path) ? File.ReadAllText(path) : throw new CudaException($"kernel text {path} is missing; the installation is incomplete");
-    });
+    private string Text(string file) => _texts.GetOrAdd(file, ReadText);
 }

@@ -24,19 +24,25 @@ internal sealed class NativeSearch
     /// <summary>Path or name under which it was loaded; empty when it was not.</summary>
     public string FoundAt { get; }
 
-    /// <summary>Paths and names tried, in order.</summary>
+    /// <summary>Names and folders tried, in order.</summary>
     public IReadOnlyList<string> Tried => _tried;
+
+    /// <summary>The search in a few words, for a message.</summary>
+    public string Searched => _tried.Count == 1 ? $"looked for {_tried[0]}" : $"looked in {_tried.Count} places, which gemmacore doctor lists";
 
     /// <summary>The driver library, which the GPU's driver installs.</summary>
     public static NativeSearch Driver() => Find(DriverVariable, OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1", "libcuda.so"], WslFolder());
 
-    /// <summary>NVRTC, newest major version first.</summary>
-    public static NativeSearch Nvrtc()
+    /// <summary>NVRTC, newest major version first, but those that are newer than the driver last: it may refuse what they make.</summary>
+    /// <param name="driverMajor">Major version of CUDA that the driver supports; 0 where there is none.</param>
+    public static NativeSearch Nvrtc(int driverMajor) => Find(NvrtcVariable, NvrtcNames(driverMajor, OperatingSystem.IsWindows()), ToolkitFolders());
+
+    internal static string[] NvrtcNames(int driverMajor, bool windows)
     {
-        string[] names = OperatingSystem.IsWindows()
-            ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"]
-            : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"];
-        return Find(NvrtcVariable, names, ToolkitFolders());
+        (int Major, string Name)[] names = windows
+            ? [(13, "nvrtc64_130_0.dll"), (12, "nvrtc64_120_0.dll"), (11, "nvrtc64_112_0.dll")]
+            : [(13, "libnvrtc.so.13"), (12, "libnvrtc.so.12"), (11, "libnvrtc.so.11.2"), (0, "libnvrtc.so")];
+        return [.. names.OrderBy(name => driverMajor > 0 && name.Major > driverMajor).Select(name => name.Name)];
     }
 
     private static NativeSearch Find(string variable, string[] names, IEnumerable<string> folders)
@@ -48,23 +54,29 @@ internal sealed class NativeSearch
             return new NativeSearch(NativeLibrary.TryLoad(chosen, out nint handle) ? handle : 0, handle == 0 ? "" : chosen, tried);
         }
 
-        foreach (string candidate in Candidates(names, folders))
-        {
-            tried.Add(candidate);
+        foreach (string candidate in Candidates(names, folders, tried))
             if (NativeLibrary.TryLoad(candidate, out nint handle)) return new NativeSearch(handle, candidate, tried);
-        }
-
         return new NativeSearch(0, "", tried);
     }
 
-    private static IEnumerable<string> Candidates(string[] names, IEnumerable<string> folders)
+    // Of a folder only what lies there is tried; that it was looked into is noted in any case.
+    private static IEnumerable<string> Candidates(string[] names, IEnumerable<string> folders, List<string> tried)
     {
+        foreach (string candidate in Within(AppContext.BaseDirectory)) yield return candidate;
         foreach (string name in names)
-            if (File.Exists(Path.Combine(AppContext.BaseDirectory, name))) yield return Path.Combine(AppContext.BaseDirectory, name);
-        foreach (string name in names) yield return name;
+        {
+            tried.Add(name);
+            yield return name;
+        }
+
         foreach (string folder in folders)
-            foreach (string name in names)
-                if (File.Exists(Path.Combine(folder, name))) yield return Path.Combine(folder, name);
+            foreach (string candidate in Within(folder)) yield return candidate;
+
+        IEnumerable<string> Within(string folder)
+        {
+            tried.Add(folder);
+            return names.Select(name => Path.Combine(folder, name)).Where(File.Exists);
+        }
     }
 
     private static string[] WslFolder() => OperatingSystem.IsWindows() ? [] : ["/usr/lib/wsl/lib"];

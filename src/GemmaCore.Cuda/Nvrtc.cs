@@ -12,7 +12,7 @@ internal sealed record CompiledKernels(byte[] Image, bool IsPtx, string Log);
 /// <summary>NVRTC: CUDA C++ text to machine code, without a toolkit. Found when first asked for.</summary>
 internal sealed unsafe class Nvrtc
 {
-    private static readonly Lazy<Nvrtc> Loaded = new(() => new Nvrtc(NativeSearch.Nvrtc()));
+    private static readonly Lazy<Nvrtc> Loaded = new(() => new Nvrtc(NativeSearch.Nvrtc(CudaDriver.Instance.Version / 1000)));
 
     private readonly nint _library;
     private readonly delegate* unmanaged<int*, int*, int> _version;
@@ -26,11 +26,10 @@ internal sealed unsafe class Nvrtc
     private Nvrtc(NativeSearch search)
     {
         _library = search.Handle;
-        FoundAt = search.FoundAt;
+        (FoundAt, Tried) = (search.FoundAt, search.Tried);
         if (_library == 0)
         {
-            Reason = $"NVRTC, which compiles the kernels, was not found: tried {string.Join(", ", search.Tried)}; "
-                + $"install it (pip package nvidia-cuda-nvrtc-cu12, or the CUDA toolkit) or set {NativeSearch.NvrtcVariable} to its path";
+            Reason = $"NVRTC, which compiles the kernels, was not found ({search.Searched}); {Remedy}";
             return;
         }
 
@@ -49,6 +48,8 @@ internal sealed unsafe class Nvrtc
         int major = 0, minor = 0;
         _version(&major, &minor);
         Version = (major, minor);
+        if (major * 10 + minor < 112)
+            Reason = $"NVRTC {major}.{minor} at {FoundAt} is too old, and 11.2 or newer is needed; {Remedy}";
     }
 
     /// <summary>The process's NVRTC, loaded on first use.</summary>
@@ -57,6 +58,9 @@ internal sealed unsafe class Nvrtc
     /// <summary>Path or name it was loaded from; empty when there is none.</summary>
     public string FoundAt { get; }
 
+    /// <summary>Names and folders tried, in order.</summary>
+    public IReadOnlyList<string> Tried { get; }
+
     /// <summary>Why nothing can be compiled, in one line with the remedy; null when it can.</summary>
     public string? Reason { get; private set; }
 
@@ -64,11 +68,7 @@ internal sealed unsafe class Nvrtc
     public (int Major, int Minor) Version { get; }
 
     /// <summary>Newest compute capability that this version can make machine code for (kernels.md §3.2).</summary>
-    public int NewestArchitecture => Version switch
-    {
-        ( >= 13, _) or (12, >= 8) => 120,
-        _ => 90,
-    };
+    public int NewestArchitecture => NewestFor(Version);
 
     /// <summary>Compiles one file.</summary>
     /// <param name="name">File name for messages, e.g. <c>rms_norm.cu</c>.</param>
@@ -100,6 +100,18 @@ internal sealed unsafe class Nvrtc
         }
     }
 
+    /// <summary>As <see cref="NewestArchitecture"/>, for any version. A newer card gets PTX of this one, which its driver translates.</summary>
+    internal static int NewestFor((int Major, int Minor) version) => (version.Major * 10 + version.Minor) switch
+    {
+        >= 128 => 120,
+        >= 118 => 90,
+        >= 114 => 87,
+        _ => 86,
+    };
+
+    private static string Remedy =>
+        $"install it (pip package nvidia-cuda-nvrtc-cu12, or the CUDA toolkit), set {NativeSearch.NvrtcVariable} to its path, or use --device cpu";
+
     private static byte[] Read(nint program, delegate* unmanaged<nint, nuint*, int> size, delegate* unmanaged<nint, byte*, int> read)
     {
         nuint bytes = 0;
@@ -126,7 +138,7 @@ internal sealed unsafe class Nvrtc
     private nint Find(string name)
     {
         if (NativeLibrary.TryGetExport(_library, name, out nint address)) return address;
-        Reason ??= $"NVRTC at {FoundAt} has no {name}: it is older than CUDA 11.2; install a newer one or set {NativeSearch.NvrtcVariable}";
+        Reason ??= $"NVRTC at {FoundAt} has no {name}: it is no NVRTC of CUDA 11.2 or newer; {Remedy}";
         return 0;
     }
 }

@@ -50,15 +50,16 @@ public static class ModelFolder
         CheckpointFolder checkpoint = CheckpointFolder.Open(folder, device);
         long needed = BytesOf(checkpoint, format), free = device is CpuDevice ? long.MaxValue : device.AvailableBytes;
         if (needed <= free) return checkpoint;
+        long int8 = BytesOf(checkpoint, WeightFormat.Int8), nf4 = BytesOf(checkpoint, WeightFormat.Nf4);
         checkpoint.Dispose();
-        string smaller = format switch
-        {
-            WeightFormat.AsStored => "--quantize int8 or nf4, ",
-            WeightFormat.Int8 => "--quantize nf4, ",
-            _ => "",
-        };
-        throw new CheckpointException(
-            $"{folder}: the weights take {needed / 1e9:F1} GB, and {device} has {free / 1e9:F1} GB free; use {smaller}--device cpu, another card, or a smaller model");
+        string fits = format != WeightFormat.AsStored ? "use "
+            : int8 <= free ? $"--quantize int8 would fit ({Size(int8)}), and so would "
+            : nf4 <= free ? $"--quantize nf4 would fit ({Size(nf4)}), and so would "
+            : $"not even --quantize nf4 would fit ({Size(nf4)}); use ";
+        // What is computed with them needs room as well.
+        throw new CheckpointException($"{folder}: the weights take {Size(needed)}, and {device} has {Size(free)} free; {fits}--device cpu, another card, or a smaller model");
+
+        static string Size(long bytes) => bytes < 100_000_000 ? $"{bytes / 1e6:F1} MB" : $"{bytes / 1e9:F1} GB";
     }
 
     private static long BytesOf(CheckpointFolder checkpoint, WeightFormat format)

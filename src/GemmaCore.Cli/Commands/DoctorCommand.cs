@@ -25,7 +25,7 @@ internal static class DoctorCommand
         {
             JsonObject report = Examine();
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJsonString());
-            else Print(report, "");
+            else Print(report);
             return 0;
         });
         return command;
@@ -89,23 +89,18 @@ internal static class DoctorCommand
         _ => value?.ToString() ?? "",
     };
 
-    // One line per fact; what belongs to a card is indented under it.
-    private static void Print(JsonObject report, string indent)
+    // One line per fact.
+    private static void Print(JsonObject report)
     {
         foreach ((string name, JsonNode? value) in report)
         {
-            switch (value)
+            if (name != "cuda")
             {
-                case JsonObject map when name == "cuda":
-                    Print(map, "cuda ");
-                    break;
-                case JsonArray cards when name == "cards":
-                    foreach (JsonNode? card in cards) Print(card!.AsObject(), "     ");
-                    break;
-                default:
-                    LabelledLine.Write(indent + name, Show(value));
-                    break;
+                LabelledLine.Write(name, Show(value));
+                continue;
             }
+
+            foreach ((string fact, string text) in CudaReport.Lines(value!.AsObject())) LabelledLine.Write(fact, text);
         }
     }
 }

@@ -3,12 +3,11 @@
 #include <cstring>
 
 #include "driver_state.hpp"
+#include "versions.hpp"
 
 using namespace cudasim;
 
 namespace {
-
-constexpr int driver_version = 12040;
 
 // Answers that cannot fail on hardware once the driver is up: neither counted nor planted with failures.
 template <typename Body> CUresult device_query(CUdevice device, Body body) {
@@ -78,7 +77,7 @@ CUDASIM_API CUresult cuInit(unsigned flags) {
 
 CUDASIM_API CUresult cuDriverGetVersion(int* version) {
   if (version == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  *version = driver_version;
+  *version = driver_version_of_environment();
   return CUDA_SUCCESS;
 }
 

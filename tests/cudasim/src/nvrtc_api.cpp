@@ -5,7 +5,9 @@
 #include "card.hpp"
 #include "cudasim/driver.h"
 #include "host_compiler.hpp"
+#include "kernel_options.hpp"
 #include "ptx_image.hpp"
+#include "versions.hpp"
 
 enum nvrtcResult : int {
   NVRTC_SUCCESS = 0,
@@ -51,7 +53,8 @@ nvrtcResult size_of(nvrtcProgram program, std::size_t* bytes, std::size_t value)
 
 CUDASIM_API nvrtcResult nvrtcVersion(int* major, int* minor) {
   if (major == nullptr || minor == nullptr) return NVRTC_ERROR_INVALID_INPUT;
-  *major = 12, *minor = 4;
+  const cudasim::CompilerVersion version = cudasim::compiler_version_of_environment();
+  *major = version.major, *minor = version.minor;
   return NVRTC_SUCCESS;
 }
 
@@ -91,6 +94,11 @@ CUDASIM_API nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, con
   if (count < 0 || (count > 0 && options == nullptr)) return NVRTC_ERROR_INVALID_INPUT;
   try {
     program->text.options.assign(options, options + count);
+    const cudasim::KernelOptions asked = cudasim::kernel_options(program->text.options);
+    if (asked.error.empty() && std::stoi(asked.arch) > cudasim::newest_architecture(cudasim::compiler_version_of_environment())) {
+      program->log = "nvrtc: error: invalid value for --gpu-architecture (-arch): " + asked.target + "\n";
+      return NVRTC_ERROR_INVALID_OPTION;
+    }
     const cudasim::Compiled compiled = cudasim::compile_kernel_text(program->text, cudasim::checks_of_environment());
     program->log = compiled.log;
     if (!compiled.options_understood) return NVRTC_ERROR_INVALID_OPTION;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "card.hpp"
+#include "versions.hpp"
 
 namespace cudasim {
 namespace {
@@ -72,6 +73,24 @@ std::vector<Settings> settings_of_environment() {
     cards.push_back(card);
   }
   return cards;
+}
+
+int driver_version_of_environment() {
+  const char* value = variable("GEMMACORE_CUDASIM_DRIVER");
+  return value != nullptr ? static_cast<int>(whole_number(value, "GEMMACORE_CUDASIM_DRIVER")) : 12040;
+}
+
+CompilerVersion compiler_version_of_environment() {
+  const char* value = variable("GEMMACORE_CUDASIM_NVRTC");
+  if (value == nullptr) return {12, 4};
+  const std::vector<std::string> parts = split(value, '.');
+  if (parts.size() != 2) throw std::invalid_argument("cudasim: GEMMACORE_CUDASIM_NVRTC is '" + std::string(value) + "'; it is major.minor, such as 11.2");
+  return {static_cast<int>(whole_number(parts[0], "GEMMACORE_CUDASIM_NVRTC")), static_cast<int>(whole_number(parts[1], "GEMMACORE_CUDASIM_NVRTC"))};
+}
+
+int newest_architecture(CompilerVersion version) {
+  const int number = version.major * 10 + version.minor;
+  return number >= 118 ? 90 : number >= 111 ? 86 : number >= 110 ? 80 : 75;
 }
 
 std::pair<long long, int> planted_failure_of_environment() {
