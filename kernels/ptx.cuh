@@ -266,6 +266,18 @@ template <int count> DEVICE void store_floats(float* p, const Floats<count>& v) 
   else
     *p = v.at[0];
 }
+// `count` neighbouring elements, each rounded once, in 16-byte accesses.
+template <typename T, int count> DEVICE void store_rounded(T* p, const float (&v)[count]) {
+  constexpr int chunk = 16 / sizeof(T);
+  static_assert(count % chunk == 0, "whole 16-byte chunks");
+#pragma unroll
+  for (int i = 0; i < count; i += chunk) {
+    if constexpr (sizeof(T) == 4)
+      store16(p + i, uint4{float_bits(v[i]), float_bits(v[i + 1]), float_bits(v[i + 2]), float_bits(v[i + 3])});
+    else
+      store16(p + i, uint4{pack<T>(v[i], v[i + 1]), pack<T>(v[i + 2], v[i + 3]), pack<T>(v[i + 4], v[i + 5]), pack<T>(v[i + 6], v[i + 7])});
+  }
+}
 // Whether rows of `width` elements at these addresses (null counts as aligned) may be read in vectors of `count`, 16 bytes each.
 template <typename... T> DEVICE bool vectors_allowed(int count, int width, const T*... rows) {
   return width % count == 0 && ((reinterpret_cast<u64>(rows) | ...) & 15) == 0;

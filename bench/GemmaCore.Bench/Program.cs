@@ -7,6 +7,8 @@ CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 var all = new Dictionary<string, Action<Stopclock>>
 {
     ["matmul"] = MatmulBench.Run,
+    ["matmul_nf4"] = MatmulNf4Bench.Run,
+    ["matmul_int8"] = MatmulInt8Bench.Run,
     ["lora"] = LoraBench.Run,
     ["matmul_lora"] = MatmulLoraBench.Run,
     ["attention"] = AttentionBench.Run,

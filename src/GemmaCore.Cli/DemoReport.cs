@@ -15,6 +15,9 @@ internal sealed record DemoTask(string Dataset, string TaskType, string Metric, 
 /// <summary>What <c>report.json</c> holds (shape: spec/cli.md).</summary>
 internal sealed record DemoReport
 {
+    /// <summary>Few questions and steps, so that the scores mean nothing; then, and only then, the file says <c>"smoke": true</c>.</summary>
+    public required bool Smoke { get; init; }
+
     public required string Device { get; init; }
 
     public required string Precision { get; init; }
@@ -41,20 +44,25 @@ internal sealed record DemoReport
 
     public required (string Image, string Question, string Reference, string Before, string After) Sample { get; init; }
 
-    public JsonObject ToJson() => new()
+    public JsonObject ToJson()
     {
-        ["device"] = Device,
-        ["precision"] = Precision,
-        ["seconds"] = new JsonObject
+        var report = new JsonObject
         {
-            ["total"] = TotalSeconds, ["evaluate_before"] = BeforeSeconds, ["train"] = TrainSeconds, ["evaluate_after"] = AfterSeconds,
-        },
-        ["peak_memory_bytes"] = PeakMemoryBytes,
-        ["tasks"] = new JsonArray([.. Tasks.Select(task => (JsonNode)new JsonObject
-        {
-            ["dataset"] = task.Dataset, ["task_type"] = task.TaskType, ["metric"] = task.Metric, ["rows"] = task.Rows,
-            ["trained"] = task.Trained, ["before"] = task.Before, ["after"] = task.After,
-        })]),
-        ["training"] = new JsonObject { ["steps"] = Steps, ["rows"] = Rows, ["seed"] = Seed, ["loss"] = new JsonArray([.. Loss.Select(loss => (JsonNode)loss)]) },
-    };
+            ["device"] = Device,
+            ["precision"] = Precision,
+            ["seconds"] = new JsonObject
+            {
+                ["total"] = TotalSeconds, ["evaluate_before"] = BeforeSeconds, ["train"] = TrainSeconds, ["evaluate_after"] = AfterSeconds,
+            },
+            ["peak_memory_bytes"] = PeakMemoryBytes,
+            ["tasks"] = new JsonArray([.. Tasks.Select(task => (JsonNode)new JsonObject
+            {
+                ["dataset"] = task.Dataset, ["task_type"] = task.TaskType, ["metric"] = task.Metric, ["rows"] = task.Rows,
+                ["trained"] = task.Trained, ["before"] = task.Before, ["after"] = task.After,
+            })]),
+            ["training"] = new JsonObject { ["steps"] = Steps, ["rows"] = Rows, ["seed"] = Seed, ["loss"] = new JsonArray([.. Loss.Select(loss => (JsonNode)loss)]) },
+        };
+        if (Smoke) report["smoke"] = true;
+        return report;
+    }
 }

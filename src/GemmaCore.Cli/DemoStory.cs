@@ -14,7 +14,11 @@ namespace GemmaCore.Cli;
 /// Runs the demo: the recipe is the Python stack's (demo/README.md), so that the figures can be compared: LoRA r 16, α 32 on all linear layers, vision
 /// too, 480 rows, batch 8, 5 epochs, AdamW 2e-3, 5 % warm-up and cosine, clip 1.0.
 /// </summary>
-internal sealed class DemoStory(string folder, int seed, Func<Device> open)
+/// <param name="folder">What the demo leaves goes here.</param>
+/// <param name="seed">Seed of the run.</param>
+/// <param name="smoke">One question of each data set and two steps of two rows: shows that everything runs, where the whole demo would take too long.</param>
+/// <param name="open">Opens the device anew for each part.</param>
+internal sealed class DemoStory(string folder, int seed, bool smoke, Func<Device> open)
 {
     private const int BatchSize = 32;
 
@@ -26,6 +30,7 @@ internal sealed class DemoStory(string folder, int seed, Func<Device> open)
     {
         long start = Stopwatch.GetTimestamp();
         IReadOnlyList<TrainingExample> rows = FlareDataset.Read(Data, "validation-public", [], PromptSet.Question, new RowReport(Skip: false));
+        if (smoke) rows = [.. rows.DistinctBy(row => row.Dataset)];
         (string[] before, double beforeSeconds) = Answer(rows, null, $"answering {rows.Count} validation questions with the base", cancellation);
 
         Say($"training an adapter on {string.Join(" and ", TrainedSets)}");
@@ -41,6 +46,7 @@ internal sealed class DemoStory(string folder, int seed, Func<Device> open)
         using var process = Process.GetCurrentProcess();
         var report = new DemoReport
         {
+            Smoke = smoke,
             Device = session.DeviceName,
             Precision = session.PrecisionPath,
             TotalSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
@@ -105,16 +111,18 @@ internal sealed class DemoStory(string folder, int seed, Func<Device> open)
     {
         ModelNameOrPath = "demo",
         OutputDir = folder,
+        OverwriteOutputDir = true,
         Dataset = new DatasetConfiguration { Path = "demo", Tasks = TrainedSets, Prompts = "question" },
         LoraRank = 16,
         LoraAlpha = 32,
-        PerDeviceTrainBatchSize = 8,
+        PerDeviceTrainBatchSize = smoke ? 2 : 8,
         NumTrainEpochs = 5,
+        MaxSteps = smoke ? 2 : -1,
         LearningRate = 2e-3,
         LrSchedulerType = "cosine",
         WarmupRatio = 0.05,
         LossReduction = Training.LossReduction.TokenWeighted,
-        LoggingSteps = 20,
+        LoggingSteps = smoke ? 1 : 20,
         SaveSteps = 100,
         SaveTotalLimit = 1,
         Seed = seed,

@@ -19,6 +19,12 @@ internal static class DemoTable
         }
 
         AnsiConsole.Write(table);
+        if (report.Smoke)
+        {
+            Console.WriteLine(
+                $"smoke: only {report.Tasks.Sum(task => task.Rows)} questions and {report.Steps} training steps, to see that everything runs; the scores mean nothing");
+        }
+
         DemoTask[] trained = [.. report.Tasks.Where(task => task is { Trained: true, Metric: "exact_match" })];
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,

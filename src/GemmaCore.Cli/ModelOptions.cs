@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GemmaCore.Generation;
+using GemmaCore.Models;
 using GemmaCore.Models.Lora;
 
 namespace GemmaCore.Cli;
@@ -11,7 +12,7 @@ internal sealed class ModelOptions
 
     public DeviceOptions Device { get; } = new();
 
-    public Option<string> Quantize { get; } = new("--quantize") { Description = "none", DefaultValueFactory = _ => "none" };
+    public Option<string> Quantize { get; } = new("--quantize") { Description = "none, nf4 or int8: how to hold the linear layers' weights", DefaultValueFactory = _ => "none" };
 
     public Option<string[]> Adapter { get; } = new("--adapter") { Description = "PEFT adapter folder; may be repeated" };
 
@@ -23,12 +24,11 @@ internal sealed class ModelOptions
         command.Add(Quantize);
     }
 
-    /// <summary>Refuses what this build cannot do, by name.</summary>
+    /// <summary>Refuses what makes no sense.</summary>
     public void Check(ParseResult parsed)
     {
         Device.Check(parsed);
-        string quantize = parsed.GetValue(Quantize)!;
-        if (quantize != "none") throw new UsageException($"--quantize {quantize}: quantised weights are not available in this build; use none");
+        _ = FormatOf(parsed);
     }
 
     /// <summary>Says on stderr how much of an adapter was applied (all of it, or loading had failed) and which of its settings are unknown here.</summary>
@@ -43,7 +43,7 @@ internal sealed class ModelOptions
     public GemmaModel Load(ParseResult parsed)
     {
         Check(parsed);
-        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), Device.Open(parsed));
+        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), Device.Open(parsed), FormatOf(parsed));
         try
         {
             foreach (string folder in parsed.GetValue(Adapter) ?? []) TellApplied(folder, model.LoadAdapter(folder));
@@ -54,5 +54,17 @@ internal sealed class ModelOptions
             model.Dispose();
             throw;
         }
+    }
+
+    private WeightFormat FormatOf(ParseResult parsed)
+    {
+        string quantize = parsed.GetValue(Quantize)!;
+        return quantize switch
+        {
+            "none" => WeightFormat.AsStored,
+            "nf4" => WeightFormat.Nf4,
+            "int8" => WeightFormat.Int8,
+            _ => throw new UsageException($"--quantize {quantize}: expected none, nf4 or int8"),
+        };
     }
 }

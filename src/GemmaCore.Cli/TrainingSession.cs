@@ -29,7 +29,7 @@ internal sealed class TrainingSession : IDisposable
     {
         (_configuration, _device, _say) = (configuration, device, say);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
-        _model = ModelFolder.Load(folder, _device);
+        _model = ModelFolder.Load(folder, _device, FormatOf(configuration));
         _adapter = configuration.AdapterNameOrPath is { } start
             ? LoraAdapter.LoadTrainable(start, _model, (float)configuration.LoraDropout)
             : LoraAdapter.Create(_model, NewAdapter(configuration), (ulong)configuration.Seed);
@@ -93,11 +93,20 @@ internal sealed class TrainingSession : IDisposable
 
     public void Dispose()
     {
+        _run.Dispose();
         _trainer.Dispose();
         _adapter.Dispose();
         _model.Dispose();
         _device.Dispose();
     }
+
+    private static WeightFormat FormatOf(TrainingConfiguration configuration) => configuration switch
+    {
+        { LoadIn8Bit: true } => WeightFormat.Int8,
+        { LoadIn4Bit: true, Bnb4BitUseDoubleQuant: true } => WeightFormat.Nf4,
+        { LoadIn4Bit: true } => WeightFormat.Nf4Plain,
+        _ => WeightFormat.AsStored,
+    };
 
     private static AdapterConfig NewAdapter(TrainingConfiguration configuration) => AdapterConfig.ForTraining(
         configuration.ModelNameOrPath, configuration.LoraRank, configuration.LoraAlpha, configuration.LoraDropout, configuration.UseRslora, configuration.TargetModules);

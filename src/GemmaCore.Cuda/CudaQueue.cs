@@ -44,6 +44,9 @@ internal sealed unsafe class CudaQueue : IDisposable
 
     public nint Stream { get; }
 
+    /// <summary>How often everything queued has been waited for.</summary>
+    public long WaitCount { get; private set; }
+
     /// <summary>Loads a kernel, so that its first launch does not wait for the compiler.</summary>
     public void Prepare(CudaKernel kernel, int sharedBytes) => _kernels.Function(kernel, sharedBytes);
 
@@ -166,6 +169,7 @@ internal sealed unsafe class CudaQueue : IDisposable
     internal void WaitForStream()
     {
         Check(_driver.StreamSynchronize(Stream), "cuStreamSynchronize");
+        WaitCount++;
         _history.Clear();
     }
 

@@ -61,7 +61,7 @@ internal sealed unsafe class PinnedStaging : IDisposable
     public void Download(nint source, Span<byte> destination)
     {
         AfterFailedWait();
-        Turn();
+        if (_offset > 0) Turn(); // what was put into this half may not have been read yet
         nint at = _memory + _half * HalfBytes;
         while (destination.Length > 0)
         {

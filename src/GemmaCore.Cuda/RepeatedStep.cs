@@ -29,7 +29,8 @@ internal sealed unsafe class RepeatedStep(CudaQueue queue, CudaDriver driver) : 
     private readonly List<KernelArgument> _arguments = [];
     private nint _inputs, _graph;
     private int _position, _inputOffset;
-    private bool _comparing, _abandoned, _inFlight;
+    private bool _comparing, _abandoned;
+    private long _waitsAtEnd = -1; // of the queue, when this step's inputs were last given to the card; −1 when they never were
 
     /// <summary>Starts the stretch again. False when it has shown itself not to be worth it.</summary>
     public bool Begin()
@@ -42,9 +43,8 @@ internal sealed unsafe class RepeatedStep(CudaQueue queue, CudaDriver driver) : 
             _inputs = inputs;
         }
 
-        // The card may still be reading the last step's inputs.
-        if (_inFlight) queue.WaitForStream();
-        _inFlight = false;
+        // The card may still be reading the last step's inputs; where a read-back has waited since, it is not.
+        if (_waitsAtEnd == queue.WaitCount) queue.WaitForStream();
         _position = _inputOffset = 0;
         _comparing = _entries.Count > 0;
         return true;
@@ -97,7 +97,7 @@ internal sealed unsafe class RepeatedStep(CudaQueue queue, CudaDriver driver) : 
     /// <summary>Ends the stretch and queues what was held back.</summary>
     public void End()
     {
-        _inFlight = true;
+        _waitsAtEnd = queue.WaitCount;
         if (!_comparing) return;
         if (_position < _entries.Count)
         {
@@ -110,7 +110,7 @@ internal sealed unsafe class RepeatedStep(CudaQueue queue, CudaDriver driver) : 
     }
 
     /// <summary>Ends the stretch after a failure: what was held back is not wanted any more.</summary>
-    public void Break() => _inFlight = true;
+    public void Break() => _waitsAtEnd = queue.WaitCount;
 
     public void Dispose()
     {

@@ -152,6 +152,7 @@ public sealed class Generator : IDisposable
         }
 
         if (_advancing.Count == 0) return false;
+        _model.Device.BeginRepeatable(_advancing.Count);
         Advance(sequences, onToken);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         foreach (int i in _advancing) sequences[i].DecodeSeconds = seconds;

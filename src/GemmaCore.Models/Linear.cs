@@ -13,9 +13,9 @@ public sealed class Linear
 
     /// <summary>A linear layer over borrowed weights.</summary>
     /// <param name="path">Module path in the second-generation spelling, e.g. <c>model.language_model.layers.0.self_attn.q_proj</c>.</param>
-    /// <param name="weight">[out, in], f32, bf16 or f16.</param>
+    /// <param name="weight">[out, in].</param>
     /// <param name="bias">[out] f32, or default.</param>
-    public Linear(string path, TensorView weight, TensorView bias)
+    public Linear(string path, WeightMatrix weight, TensorView bias)
     {
         Path = path;
         Weight = weight;
@@ -26,7 +26,7 @@ public sealed class Linear
     public string Path { get; }
 
     /// <summary>[out, in].</summary>
-    public TensorView Weight { get; private set; }
+    public WeightMatrix Weight { get; private set; }
 
     /// <summary>[out] f32, or default.</summary>
     public TensorView Bias { get; }
@@ -47,14 +47,14 @@ public sealed class Linear
     /// <param name="tape">Null in inference.</param>
     public void Forward(TensorView x, TensorView y, Arena arena, Tape? tape)
     {
-        if (_adapters.Count == 1 && _adapters[0].ColumnScale.IsEmpty)
+        if (_adapters.Count == 1 && _adapters[0].ColumnScale.IsEmpty && Weight is DenseMatrix dense)
         {
-            MatmulLora.Forward(x, Weight, Bias, _adapters[0].Weights, y, arena, tape);
+            MatmulLora.Forward(x, dense.View, Bias, _adapters[0].Weights, y, arena, tape);
             return;
         }
 
         LinearAdapter? scaled = _adapters.Count == 1 && !_adapters[0].ColumnScale.IsEmpty ? _adapters[0] : null;
-        Matmul.Forward(x, Weight, scaled is null ? Bias : default, y, tape);
+        Weight.Multiply(x, scaled is null ? Bias : default, y, tape);
         foreach (LinearAdapter adapter in _adapters) Ops.Lora.Forward(x, adapter.Weights, y, arena, tape);
         if (scaled is null) return;
         if (tape is not null) throw new NotSupportedException($"{Path}: DoRA adapters can be used for inference, not for training");
@@ -76,9 +76,11 @@ public sealed class Linear
     public void Detach(LinearAdapter adapter) => _adapters.Remove(adapter);
 
     /// <summary>Replaces the weight (a trained copy from an adapter's modules_to_save, or a merged one).</summary>
-    public void ReplaceWeight(TensorView weight) => Weight = weight.Shape == Weight.Shape
-        ? weight
-        : throw new ShapeException($"{Path}: the replacement weight must be {Weight.Shape}, got {weight}");
+    public void ReplaceWeight(WeightMatrix weight)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        Weight = weight.Shape == Weight.Shape ? weight : throw new ShapeException($"{Path}: the replacement weight must be {Weight.Shape}, got {weight}");
+    }
 }
 
 /// <summary>A low-rank branch of a <see cref="Linear"/>, and for DoRA the factor m/n of every output column (arXiv:2402.09353).</summary>

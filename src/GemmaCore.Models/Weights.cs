@@ -1,4 +1,5 @@
 using GemmaCore.Checkpoints;
+using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Models;
@@ -7,10 +8,22 @@ namespace GemmaCore.Models;
 /// Takes a model's weights out of a checkpoint: on the CPU matrices are views of the mapped file, on a card they are copied to it; small vectors (gains,
 /// biases) are widened to f32 in memory that the model owns.
 /// </summary>
-internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDisposable
+internal sealed class Weights : IDisposable
 {
+    private readonly CheckpointFolder _checkpoint;
+    private readonly Device _device;
+    private readonly LinearWeights _linearWeights;
     private readonly List<DeviceBuffer> _owned = [];
     private readonly Dictionary<string, TensorView> _copied = [];
+
+    /// <param name="checkpoint">Where they are; owned from now on.</param>
+    /// <param name="device">Where they go.</param>
+    /// <param name="format">How linear layers hold them.</param>
+    public Weights(CheckpointFolder checkpoint, Device device, WeightFormat format = WeightFormat.AsStored)
+    {
+        (_checkpoint, _device) = (checkpoint, device);
+        _linearWeights = new LinearWeights(checkpoint, device, format, _owned);
+    }
 
     /// <summary>Layers made so far, in order.</summary>
     public List<Linear> Linears { get; } = [];
@@ -18,10 +31,10 @@ internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDis
     /// <summary>A matrix in its storage type.</summary>
     public TensorView Matrix(string name, params ReadOnlySpan<int> sizes)
     {
-        TensorView stored = checkpoint.Require(name, ShapeOf(sizes));
-        if (device is CpuDevice) return stored;
+        TensorView stored = _checkpoint.Require(name, ShapeOf(sizes));
+        if (_device is CpuDevice) return stored;
         if (_copied.TryGetValue(name, out TensorView copy)) return copy; // tied: asked for as embeddings and as head
-        DeviceBuffer buffer = DeviceBuffer.CopyOf(device, stored);
+        DeviceBuffer buffer = DeviceBuffer.CopyOf(_device, stored);
         _owned.Add(buffer);
         _copied.Add(name, buffer.View);
         return buffer.View;
@@ -31,13 +44,14 @@ internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDis
     public TensorView Floats(string name, params ReadOnlySpan<int> sizes)
     {
         Shape shape = ShapeOf(sizes);
-        return Own(shape, checkpoint.ReadFloats(name, shape));
+        return Own(shape, _checkpoint.ReadFloats(name, shape));
     }
 
     /// <summary>A linear layer <paramref name="path"/><c>.weight</c> [out, in] with an optional <c>.bias</c>.</summary>
     public Linear Linear(string path, int inputSize, int outputSize, bool bias = false)
     {
-        var linear = new Linear(path, Matrix(path + ".weight", outputSize, inputSize), bias ? Floats(path + ".bias", outputSize) : default);
+        WeightMatrix weight = _linearWeights.Read(path, new Shape(outputSize, inputSize), () => Matrix(path + ".weight", outputSize, inputSize));
+        var linear = new Linear(path, weight, bias ? Floats(path + ".bias", outputSize) : default);
         Linears.Add(linear);
         return linear;
     }
@@ -46,12 +60,12 @@ internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDis
     public (TensorView Weight, TensorView Bias) LayerNorm(string path, int size) => (Floats(path + ".weight", size), Floats(path + ".bias", size));
 
     /// <summary>Whether the checkpoint holds a tensor.</summary>
-    public bool Has(string name) => checkpoint.TryGet(name, out _);
+    public bool Has(string name) => _checkpoint.TryGet(name, out _);
 
     /// <summary>Memory that lives as long as the model.</summary>
     public TensorView Own(Shape shape, ReadOnlySpan<float> values)
     {
-        DeviceBuffer buffer = DeviceBuffer.Of(device, shape, values);
+        DeviceBuffer buffer = DeviceBuffer.Of(_device, shape, values);
         _owned.Add(buffer);
         return buffer.View;
     }
@@ -60,7 +74,7 @@ internal sealed class Weights(CheckpointFolder checkpoint, Device device) : IDis
     {
         foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
         _owned.Clear();
-        checkpoint.Dispose();
+        _checkpoint.Dispose();
     }
 
     private static Shape ShapeOf(ReadOnlySpan<int> sizes) => sizes.Length switch

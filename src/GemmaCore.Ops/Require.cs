@@ -28,6 +28,22 @@ internal static class Require
         if (view.IsEmpty || view.DType != like.DType || view.Shape != like.Shape) Fail($"{operation}: {name} must be like {like}, got {view}");
     }
 
+    /// <summary>Operands of y[…, O] = x[…, K]·w[O, K]ᵀ + bias[O].</summary>
+    public static void Product(string operation, TensorView x, Shape w, TensorView bias, TensorView y)
+    {
+        Floats(operation, "x", x);
+        if (w.Rank != 2 || w[1] != x.Shape.Columns) Fail($"{operation}: w must be [O, {x.Shape.Columns}] for x {x}, got {w}");
+        if (!bias.IsEmpty) Shape(operation, "bias", bias, new Shape(w[0]));
+        Rows(operation, y, x.Shape.Rows, w[0]);
+    }
+
+    /// <summary>A result of that many rows and columns.</summary>
+    public static void Rows(string operation, TensorView y, int rows, int columns)
+    {
+        Floats(operation, "y", y);
+        if (y.Shape.Rows != rows || y.Shape.Columns != columns) Fail($"{operation}: y must have {rows} rows of {columns}, got {y}");
+    }
+
     public static void That([DoesNotReturnIf(false)] bool condition, string operation,
         [InterpolatedStringHandlerArgument(nameof(condition))] ref Message message)
     {

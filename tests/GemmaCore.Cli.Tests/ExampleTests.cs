@@ -7,7 +7,7 @@ namespace GemmaCore.Cli.Tests;
 public sealed class ExampleTests
 {
     // Minutes each: tools/check.sh runs the demo, ResumeTests trains, and the --smoke example below runs the same configuration.
-    private static readonly string[] TooLong = ["gemmacore demo", "gemmacore demo --out demo-out --seed 43", "gemmacore train configs/demo.yaml"];
+    private static readonly string[] TooLong = ["gemmacore demo", "gemmacore train configs/demo.yaml"];
 
     [Theory]
     [InlineData("demo")]

@@ -84,7 +84,7 @@ public sealed class GreedyGoldenTests
     private static ChatMessage Ask(string question, string image) =>
         new(ChatRole.User, [new ImagePart(ImageSource.FromFile(Goldens.DemoPath("data/" + image))), new TextPart(question)]);
 
-    private static Prompt PromptOf(GemmaModel model, JsonElement item)
+    internal static Prompt PromptOf(GemmaModel model, JsonElement item)
     {
         Prompt prompt = item.TryGetProperty("prompt", out JsonElement raw)
             ? model.Prompts.EncodeText(raw.GetString()!, [])

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Models.Lora;
+using GemmaCore.Ops;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
 
@@ -22,19 +23,21 @@ public sealed class SavedModulesTests : IDisposable
     [InlineData("lm_head", true)]
     [InlineData("model.language_model.embed_tokens", true)]
     [InlineData(Block, false)]
-    public void A_merged_model_holds_the_trained_copies(string module, bool parted)
+    public void A_merged_model_and_a_saved_adapter_hold_the_trained_copies(string module, bool parted)
     {
         using var embedded = new EmbeddedModel();
         float[] before = embedded.Run([Ids], []).Logits, loaded;
-        string merged = Path.Combine(_folder, "merged");
+        string merged = Path.Combine(_folder, "merged"), saved = Path.Combine(_folder, "saved");
         using (LoraAdapter adapter = LoraAdapter.Load(WriteAdapter(embedded, module), embedded.Model))
         {
             loaded = embedded.Run([Ids], []).Logits;
             MergedModel.Write(embedded, adapter, merged);
+            adapter.Save(saved, NameGeneration.First);
         }
 
         Assert.True(LargestDifference(loaded, before) > 0.1, "the trained copy changed nothing");
         Assert.Equal(before, embedded.Run([Ids], []).Logits);
+        using (LoraAdapter.Load(saved, embedded.Model)) Assert.Equal(loaded, embedded.Run([Ids], []).Logits);
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(merged, "config.json")))!;
         Assert.Equal(parted, config["tie_word_embeddings"] is JsonValue tied && !tied.GetValue<bool>());
         using var result = new EmbeddedModel(merged);
@@ -51,7 +54,7 @@ public sealed class SavedModulesTests : IDisposable
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(golden, "adapter_config.json")))!;
         config["modules_to_save"] = new JsonArray(module[(module.LastIndexOf('.') + 1)..]);
         File.WriteAllText(Path.Combine(folder, "adapter_config.json"), config.ToJsonString());
-        TensorView trained = module == Block ? embedded.Model.Linears.Single(linear => linear.Path == module).Weight : embedded.Model.Head;
+        WeightMatrix trained = module == Block ? embedded.Model.Linears.Single(linear => linear.Path == module).Weight : new DenseMatrix(embedded.Model.Head);
         float[] values = [.. trained.ToFloats().Select((value, i) => i % 3 == 0 ? -value : value)];
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(golden, "adapter_model.safetensors"), embedded.Device);
         SafetensorsWriter.Write(Path.Combine(folder, "adapter_model.safetensors"),

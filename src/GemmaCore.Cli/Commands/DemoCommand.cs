@@ -12,18 +12,19 @@ internal static class DemoCommand
 
             Examples:
               gemmacore demo
-              gemmacore demo --out demo-out --seed 43
+              gemmacore demo --smoke --out demo-smoke
             """);
         var model = new ModelOptions();
         var output = new Option<string>("--out") { Description = "folder for adapter, plot and report", DefaultValueFactory = _ => "demo-out" };
         var seed = new Option<int>("--seed") { Description = "seed of the run", DefaultValueFactory = _ => 42 };
+        var smoke = new Option<bool>("--smoke") { Description = "one question of each data set and two small training steps, to see that everything runs" };
         var json = new Option<bool>("--json") { Description = "print the report as one JSON document" };
         model.AddTo(command, model: false, adapter: false);
-        foreach (Option option in (Option[])[output, seed, json]) command.Add(option);
+        foreach (Option option in (Option[])[output, seed, smoke, json]) command.Add(option);
         command.SetAction(parsed =>
         {
             model.Check(parsed);
-            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), () => model.Device.Open(parsed));
+            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(smoke), () => model.Device.Open(parsed));
             DemoReport report = story.Tell(Edge.Interrupted);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else DemoTable.Write(report, parsed.GetValue(output)!);

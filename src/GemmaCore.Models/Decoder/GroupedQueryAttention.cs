@@ -50,11 +50,9 @@ public sealed class GroupedQueryAttention
         int t = x.Shape[0], n = QProj.OutputSize / HeadDim, kv = KProj.OutputSize / HeadDim;
         LayerStep layer = step.Layers[LayerIndex];
 
-        TensorView q = Project(QProj, x, n, QNorm, arena, tape);   // [T, N, H]
-        TensorView k = Project(KProj, x, kv, KNorm, arena, tape);  // [T, K, H]
-        TensorView v = Project(VProj, x, kv, default, arena, tape); // [T, K, H]
-        Rope.Forward(q, layer.Cos, layer.Sin, tape);
-        Rope.Forward(k, layer.Cos, layer.Sin, tape);
+        TensorView q = Placed(Project(QProj, x, n, arena, tape), QNorm, layer, arena, tape);   // [T, N, H]
+        TensorView k = Placed(Project(KProj, x, kv, arena, tape), KNorm, layer, arena, tape);  // [T, K, H]
+        TensorView v = Project(VProj, x, kv, arena, tape);                                     // [T, K, H]
 
         TensorView heads = arena.Take(new Shape(t, n, HeadDim));   // [T, N, H]
         TensorView lse = tape is null ? default : arena.Take(new Shape(t, n));
@@ -63,14 +61,24 @@ public sealed class GroupedQueryAttention
         OProj.Forward(heads.Reshape(new Shape(t, n * HeadDim)), y, arena, tape);
     }
 
-    private TensorView Project(Linear linear, TensorView x, int heads, TensorView norm, Arena arena, Tape? tape)
+    private TensorView Project(Linear linear, TensorView x, int heads, Arena arena, Tape? tape)
     {
-        var shape = new Shape(x.Shape[0], heads, HeadDim);
-        TensorView projected = arena.Take(shape);
+        TensorView projected = arena.Take(new Shape(x.Shape[0], heads, HeadDim));
         linear.Forward(x, projected.Reshape(new Shape(x.Shape[0], heads * HeadDim)), arena, tape);
-        if (norm.IsEmpty) return projected;
-        TensorView normalised = arena.Take(shape);
-        RmsNorm.Forward(projected, norm, NormEps, 1, normalised, tape);
-        return normalised;
+        return projected;
+    }
+
+    // Normalised, where the family does that, and turned to its position.
+    private TensorView Placed(TensorView heads, TensorView norm, in LayerStep layer, Arena arena, Tape? tape)
+    {
+        if (norm.IsEmpty)
+        {
+            Rope.Forward(heads, layer.Cos, layer.Sin, tape);
+            return heads;
+        }
+
+        TensorView placed = arena.Take(heads.Shape);
+        RmsNormRope.Forward(heads, norm, NormEps, 1, layer.Cos, layer.Sin, placed, tape);
+        return placed;
     }
 }

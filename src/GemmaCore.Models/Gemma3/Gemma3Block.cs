@@ -37,10 +37,9 @@ public sealed class Gemma3Block
         RmsNorm.Forward(x, InputLayernorm, NormEps, 1, h, tape);
         SelfAttn.Forward(h, step, a, tape);
         RmsNorm.Forward(a, PostAttentionLayernorm, NormEps, 1, n, tape);
-        Add.Forward(x, n, middle, tape);
 
         TensorView f = arena.Take(x.Shape), m = arena.Take(x.Shape), p = arena.Take(x.Shape);
-        RmsNorm.Forward(middle, PreFeedforwardLayernorm, NormEps, 1, f, tape);
+        AddRmsNorm.Forward(x, n, PreFeedforwardLayernorm, NormEps, 1, middle, f, tape);
         Mlp.Forward(f, m, arena, tape);
         RmsNorm.Forward(m, PostFeedforwardLayernorm, NormEps, 1, p, tape);
         Add.Forward(middle, p, y, tape);

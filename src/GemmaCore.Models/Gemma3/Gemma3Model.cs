@@ -56,10 +56,10 @@ public sealed class Gemma3Model : LanguageModel
     public override IReadOnlyList<Linear> Linears => _weights.Linears;
 
     /// <summary>Takes a model's weights from an open checkpoint, which it owns from then on.</summary>
-    internal static Gemma3Model Load(Gemma3Config config, CheckpointFolder checkpoint, Device device)
+    internal static Gemma3Model Load(Gemma3Config config, CheckpointFolder checkpoint, Device device, WeightFormat format)
     {
         CheckImageTokens(config, checkpoint);
-        var weights = new Weights(checkpoint, device);
+        var weights = new Weights(checkpoint, device, format);
         try
         {
             return new Gemma3Model(config, weights, device);

@@ -30,10 +30,9 @@ public sealed class LlamaBlock
         TensorView h = arena.Take(x.Shape), a = arena.Take(x.Shape), middle = arena.Take(x.Shape); // all [T, D]
         RmsNorm.Forward(x, InputLayernorm, NormEps, 0, h, tape);
         SelfAttn.Forward(h, step, a, tape);
-        Add.Forward(x, a, middle, tape);
 
         TensorView f = arena.Take(x.Shape), m = arena.Take(x.Shape);
-        RmsNorm.Forward(middle, PostAttentionLayernorm, NormEps, 0, f, tape);
+        AddRmsNorm.Forward(x, a, PostAttentionLayernorm, NormEps, 0, middle, f, tape);
         Mlp.Forward(f, m, arena, tape);
         Add.Forward(middle, m, y, tape);
     }

@@ -37,9 +37,9 @@ public sealed class LlamaModel : LanguageModel
     /// <inheritdoc/>
     public override IReadOnlyList<Linear> Linears => _weights.Linears;
 
-    internal static LlamaModel Load(LlamaConfig config, CheckpointFolder checkpoint, Device device)
+    internal static LlamaModel Load(LlamaConfig config, CheckpointFolder checkpoint, Device device, WeightFormat format)
     {
-        var weights = new Weights(checkpoint, device);
+        var weights = new Weights(checkpoint, device, format);
         try
         {
             return new LlamaModel(config, weights, device);

@@ -85,6 +85,29 @@ internal readonly unsafe struct F16Elements : IElements
     }
 }
 
+/// <summary>Codes of signed 8-bit weights, without their scale.</summary>
+internal readonly unsafe struct I8Elements : IElements
+{
+    public static int Size => sizeof(sbyte);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Load(byte* source) => (sbyte)*source;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load8(byte* source)
+    {
+        if (System.Runtime.Intrinsics.X86.Avx2.IsSupported)
+            return Vector256.ConvertToSingle(System.Runtime.Intrinsics.X86.Avx2.ConvertToVector256Int32((sbyte*)source));
+        Vector128<short> wide = Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<long>(source)).AsSByte());
+        return Vector256.ConvertToSingle(Vector256.Create(Vector128.WidenLower(wide), Vector128.WidenUpper(wide)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load16(byte* source) => System.Runtime.Intrinsics.X86.Avx512F.IsSupported
+        ? Vector512.ConvertToSingle(System.Runtime.Intrinsics.X86.Avx512F.ConvertToVector512Int32(Vector128.Load((sbyte*)source)))
+        : Vector512.Create(Load8(source), Load8(source + 8));
+}
+
 internal static class Halves
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -39,23 +39,41 @@ internal static unsafe class Gemm
             C = c, Rows = r, Columns = k, Depth = m, Accumulate = true,
         });
 
-    private static void Run(WorkerPool workers, DType type, GemmSizes sizes)
+    /// <summary>C[M,O] = A[M,K]·W[O,K]ᵀ (+ bias[O]) with a matrix whose rows must be computed.</summary>
+    public static void NT<TRows>(WorkerPool workers, float* a, TRows w, float* c, int m, int outputs, float* bias) where TRows : struct, IWeightRows
     {
-        if (sizes.Rows == 0 || sizes.Columns == 0) return;
-        switch (type)
-        {
-            case DType.F32: Run<F32Elements>(workers, sizes); break;
-            case DType.BF16: Run<BF16Elements>(workers, sizes); break;
-            case DType.F16: Run<F16Elements>(workers, sizes); break;
-            default: throw new ShapeException($"Gemm: the right matrix must be f32, bf16 or f16, got {type}");
-        }
+        int k = w.Columns;
+        if (RowDots.Suits(m)) WeightRowDots.Run(workers, w, a, m, bias, c, outputs);
+        else
+            Run(
+                workers, new GemmSizes { Left = a, LeftStride = k, C = c, Rows = m, Columns = outputs, Depth = k, Bias = bias },
+                new DequantizedRight<TRows>(w, byColumn: true));
     }
 
-    private static void Run<TElements>(WorkerPool workers, in GemmSizes sizes) where TElements : struct, IElements
+    /// <summary>C[M,K] = (or +=) A[M,O]·W[O,K] with a matrix whose rows must be computed.</summary>
+    public static void NN<TRows>(WorkerPool workers, float* a, TRows w, float* c, int m, int outputs, bool accumulate) where TRows : struct, IWeightRows =>
+        Run(
+            workers, new GemmSizes { Left = a, LeftStride = outputs, C = c, Rows = m, Columns = w.Columns, Depth = outputs, Accumulate = accumulate },
+            new DequantizedRight<TRows>(w, byColumn: false));
+
+    /// <summary>The product with a right matrix of any storage; the operands' own right matrix is not looked at.</summary>
+    public static void Run<TRight>(WorkerPool workers, in GemmSizes sizes, TRight right) where TRight : struct, IRightMatrix
     {
-        if (Vector512.IsHardwareAccelerated) PackedGemm<Tile512, TElements>.Run(workers, sizes);
-        else if (Fma.IsSupported && Avx2.IsSupported) PackedGemm<Tile256, TElements>.Run(workers, sizes);
-        else PackedGemm<TileScalar, TElements>.Run(workers, sizes);
+        if (sizes.Rows == 0 || sizes.Columns == 0) return;
+        if (Vector512.IsHardwareAccelerated) PackedGemm<Tile512, TRight>.Run(workers, sizes, right);
+        else if (Fma.IsSupported && Avx2.IsSupported) PackedGemm<Tile256, TRight>.Run(workers, sizes, right);
+        else PackedGemm<TileScalar, TRight>.Run(workers, sizes, right);
+    }
+
+    private static void Run(WorkerPool workers, DType type, in GemmSizes sizes)
+    {
+        switch (type)
+        {
+            case DType.F32: Run(workers, sizes, new DenseRight<F32Elements>(sizes)); break;
+            case DType.BF16: Run(workers, sizes, new DenseRight<BF16Elements>(sizes)); break;
+            case DType.F16: Run(workers, sizes, new DenseRight<F16Elements>(sizes)); break;
+            default: throw new ShapeException($"Gemm: the right matrix must be f32, bf16 or f16, got {type}");
+        }
     }
 }
 
@@ -73,6 +91,9 @@ internal unsafe struct GemmSizes
 
     /// <summary>[Columns] added to every row, or null.</summary>
     public float* Bias;
+
+    /// <summary>[Columns] that the sums are multiplied by before the bias is added, or null; for a few rows of the left matrix only.</summary>
+    public float* ColumnScale;
 
     public int Rows, Columns, Depth, LeftStride, RightStride;
     public bool LeftTransposed, RightByColumn, Accumulate;

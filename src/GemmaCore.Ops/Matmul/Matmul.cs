@@ -59,7 +59,7 @@ public static unsafe partial class Matmul
         int rows = x.Shape.Rows, inputs = x.Shape.Columns;
         Require.That(IsMatrix(w) && w.Shape[0] == inputs, operation, $"w must be a float matrix [{inputs}, O] for x {x}, got {w}");
         int outputs = w.Shape[1];
-        RequireResult(operation, y, rows, outputs);
+        Require.Rows(operation, y, rows, outputs);
         if (x.Device is CpuDevice cpu)
             Gemm.NN(cpu.Workers, x.Floats, (void*)w.Pointer, w.DType, y.Floats, rows, inputs, outputs, false);
         else if (x.Device is CudaDevice cuda) NN(cuda, x, w, y);
@@ -84,17 +84,9 @@ public static unsafe partial class Matmul
     internal static void Check(string operation, TensorView x, TensorView w, TensorView bias, TensorView y)
     {
         Require.Floats(operation, "x", x);
-        int inputs = x.Shape.Columns;
-        Require.That(IsMatrix(w) && w.Shape[1] == inputs, operation, $"w must be a float matrix [O, {inputs}] for x {x}, got {w}");
-        if (!bias.IsEmpty) Require.Shape(operation, "bias", bias, new Shape(w.Shape[0]));
-        RequireResult(operation, y, x.Shape.Rows, w.Shape[0]);
+        Require.That(IsMatrix(w) && w.Shape[1] == x.Shape.Columns, operation, $"w must be a float matrix [O, {x.Shape.Columns}] for x {x}, got {w}");
+        Require.Product(operation, x, w.Shape, bias, y);
     }
 
     private static bool IsMatrix(TensorView w) => !w.IsEmpty && w.DType.IsFloat() && w.Shape.Rank == 2;
-
-    private static void RequireResult(string operation, TensorView y, int rows, int outputs)
-    {
-        Require.Floats(operation, "y", y);
-        Require.That(y.Shape.Rows == rows && y.Shape.Columns == outputs, operation, $"y must have {rows} rows of {outputs}, got {y}");
-    }
 }

@@ -6,7 +6,7 @@ namespace GemmaCore.Ops;
 /// The packed product: a part is a block of C; for each slice of the depth it packs its columns of the right matrix once and carries
 /// every panel of left rows past them.
 /// </summary>
-internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, ITile where TElements : struct, IElements
+internal static unsafe class PackedGemm<TTile, TRight> where TTile : struct, ITile where TRight : struct, IRightMatrix
 {
     // Below this many multiply-adds a part is not worth handing to a thread (some 2 µs on one core).
     private const long SmallestPart = 1 << 18;
@@ -15,7 +15,7 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
     // Columns of a part when there are enough of them to share out: each column packed is used by every row.
     private const int SmallestColumnBlock = 64;
 
-    public static void Run(WorkerPool workers, in GemmSizes sizes)
+    public static void Run(WorkerPool workers, in GemmSizes sizes, TRight right)
     {
         // By shape, never by thread count. Wide results are cut into columns, narrow ones into rows.
         long work = (long)sizes.Rows * sizes.Columns * Math.Max(1, sizes.Depth);
@@ -34,7 +34,7 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
         int slices = Math.Max(1, Ceiling(sizes.Depth, PanelScratch.MaxDepth));
         var job = new Work
         {
-            Sizes = sizes, ColumnBlock = columns, ColumnBlocks = Ceiling(sizes.Columns, columns), RowBlock = rows,
+            Sizes = sizes, Right = right, ColumnBlock = columns, ColumnBlocks = Ceiling(sizes.Columns, columns), RowBlock = rows,
             Slice = Math.Max(1, RoundUp(Ceiling(sizes.Depth, slices), 8)),
         };
         workers.Run(ref job, job.ColumnBlocks * Ceiling(sizes.Rows, rows));
@@ -47,6 +47,7 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
     private struct Work : IWork
     {
         public GemmSizes Sizes;
+        public TRight Right;
         public int ColumnBlock, ColumnBlocks, RowBlock, Slice;
 
         public readonly void Execute(int index)
@@ -64,7 +65,7 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
             for (int k = 0; k < Sizes.Depth; k += Slice)
             {
                 int depth = Math.Min(Slice, Sizes.Depth - k);
-                PackRight(scratch, firstColumn, columns, k, depth);
+                Right.Pack(firstColumn, columns, k, depth, TTile.Lanes, scratch);
                 for (int row = firstRow; row < endRow; row += TTile.Rows)
                 {
                     int rows = Math.Min(TTile.Rows, endRow - row);
@@ -88,17 +89,6 @@ internal static unsafe class PackedGemm<TTile, TElements> where TTile : struct, 
                     c[column] = Sizes.Accumulate ? c[column] + start : start;
                 }
             }
-        }
-
-        private readonly void PackRight(PanelScratch scratch, int firstColumn, int columns, int k, int depth)
-        {
-            byte* right = (byte*)Sizes.Right;
-            if (Sizes.RightByColumn)
-                Panels.PackRightByColumn<TElements>(
-                    right + ((long)firstColumn * Sizes.RightStride + k) * TElements.Size, Sizes.RightStride, columns, depth, TTile.Lanes, scratch.Right);
-            else
-                Panels.PackRight<TElements>(
-                    right + ((long)k * Sizes.RightStride + firstColumn) * TElements.Size, Sizes.RightStride, columns, depth, TTile.Lanes, scratch.Right);
         }
 
         private readonly void PackLeft(PanelScratch scratch, int row, int rows, int k, int depth)

@@ -20,6 +20,7 @@ internal sealed unsafe class PanelScratch
     private static PanelScratch? t_mine;
 
     private readonly void* _memory;
+    private float* _piece;
 
     private PanelScratch()
     {
@@ -30,7 +31,11 @@ internal sealed unsafe class PanelScratch
         Tile = Left + left;
     }
 
-    ~PanelScratch() => NativeMemory.AlignedFree(_memory);
+    ~PanelScratch()
+    {
+        NativeMemory.AlignedFree(_memory);
+        NativeMemory.AlignedFree(_piece);
+    }
 
     /// <summary>The calling thread's memory.</summary>
     public static PanelScratch Mine => t_mine ??= new PanelScratch();
@@ -40,6 +45,9 @@ internal sealed unsafe class PanelScratch
 
     /// <summary>Packed panel of the left matrix, [tile rows, <see cref="LeftStride"/>].</summary>
     public float* Left { get; }
+
+    /// <summary>A dequantised block of the right matrix before it is packed; taken when a product first needs it.</summary>
+    public float* Piece => _piece != null ? _piece : _piece = (float*)NativeMemory.AlignedAlloc(MaxDepth * MaxColumns * sizeof(float), 64);
 
     /// <summary>A whole tile of results, for tiles that stick out of C.</summary>
     public float* Tile { get; }

@@ -35,7 +35,7 @@ internal static unsafe class RowDots
         }
     }
 
-    private static void Run<TElements>(WorkerPool workers, in GemmSizes sizes) where TElements : struct, IElements
+    public static void Run<TElements>(WorkerPool workers, in GemmSizes sizes) where TElements : struct, IElements
     {
         if (Vector512.IsHardwareAccelerated) Run<Vector512<float>, Unit512, TElements>(workers, sizes);
         else if (Fma.IsSupported && Avx2.IsSupported) Run<Vector256<float>, Unit256, TElements>(workers, sizes);
@@ -208,6 +208,7 @@ internal static unsafe class RowDots
             float* a = LeftRow(m);
             byte* b = RightRow(n);
             for (; k < Sizes.Depth; k++) sum += a[k] * TElements.Load(b + k * TElements.Size);
+            if (Sizes.ColumnScale != null) sum *= Sizes.ColumnScale[n];
             if (Sizes.Bias != null) sum += Sizes.Bias[n];
             float* c = Sizes.C + (long)m * Sizes.Columns + n;
             *c = Sizes.Accumulate ? *c + sum : sum;

@@ -23,6 +23,7 @@ internal static class ConfigurationKeys
         ["num_epochs"] = "num_train_epochs",
         ["lr_scheduler"] = "lr_scheduler_type",
         ["optimizer"] = "optim",
+        ["double_quantization"] = "bnb_4bit_use_double_quant",
         ["evaluation_strategy"] = "eval_strategy",
         ["val_set_size"] = "val_size",
         ["max_samples"] = "dataset.max_samples",
@@ -42,6 +43,8 @@ internal static class ConfigurationKeys
             [("assistant_only_loss", "true")] = ("loss_on", "assistant_only"),
             [("completion_only_loss", "true")] = ("loss_on", "assistant_only"),
             [("completion_only_loss", "false")] = ("loss_on", "all_text"),
+            [("quantization_bit", "4")] = ("load_in_4bit", "true"),
+            [("quantization_bit", "8")] = ("load_in_8bit", "true"),
             [("lora_target_linear", "true")] = ("target_modules", "all-linear"),
         };
 
@@ -60,12 +63,16 @@ internal static class ConfigurationKeys
         ["plot_loss"] = ["true"],
         ["bias"] = ["none"],
         ["task_type"] = ["CAUSAL_LM"],
+        ["quantization_type"] = ["nf4"],
+        ["quantization_method"] = ["bnb", "bitsandbytes"],
+        ["bnb_4bit_quant_type"] = ["nf4"],
+        ["bnb_4bit_compute_dtype"] = [],
+        ["bnb_4bit_quant_storage"] = [],
         ["train_sampling_strategy"] = ["random"],
         ["loss_type"] = ["nll", "chunked_nll"],
         ["metric_for_best_model"] = ["loss", "eval_loss"],
         ["greater_is_better"] = ["false"],
         ["logging_strategy"] = ["steps"],
-        ["overwrite_output_dir"] = [],
         ["run_name"] = [],
         ["gradient_checkpointing_kwargs"] = [],
         ["full_determinism"] = [],
@@ -80,15 +87,12 @@ internal static class ConfigurationKeys
         ["ddp_timeout"] = [],
     };
 
-    private const string Quantised = "quantised base weights are not available yet; leave it out to train on the dense weights";
     private const string Fp32 = "the CPU computes in fp32; leave it out";
 
     /// <summary>Keys that are refused when they ask for something, with the reason.</summary>
     public static readonly IReadOnlyDictionary<string, string> Unsupported = new Dictionary<string, string>
     {
-        ["load_in_4bit"] = Quantised,
-        ["load_in_8bit"] = Quantised,
-        ["quantization_bit"] = Quantised,
+        ["quantization_bit"] = "expected 4 (NF4) or 8 (8-bit rows)",
         ["use_dora"] = "DoRA adapters can be used for inference, not for training",
         ["packing"] = "batches are packed without padding already; rows are never joined into one sample",
         ["eval_packing"] = "rows are never joined into one sample",

@@ -61,6 +61,10 @@ public sealed class ConfigurationReader
             EvalDataset = _evalDataset.Contains("path") ? BuildDataset(_evalDataset) : null,
             ValSize = run.Steps("val_size", 0, 0),
             OutputDir = run.Text("output_dir", ""),
+            LoadIn4Bit = run.Flag("load_in_4bit", false),
+            LoadIn8Bit = run.Flag("load_in_8bit", false),
+            Bnb4BitUseDoubleQuant = run.Flag("bnb_4bit_use_double_quant", true),
+            OverwriteOutputDir = run.Flag("overwrite_output_dir", false),
             LoraRank = run.Int("lora_rank", defaults.LoraRank, 1, 4096),
             LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),
             LoraDropout = run.Number("lora_dropout", 0, 0, 0.99),
@@ -152,6 +156,8 @@ public sealed class ConfigurationReader
             throw new ConfigurationException("load_best_model_at_end: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
         if (!configuration.Evaluates && configuration.EarlyStoppingPatience > 0)
             throw new ConfigurationException("early_stopping_patience: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
+        if (configuration is { LoadIn4Bit: true, LoadIn8Bit: true })
+            throw new ConfigurationException("load_in_8bit: load_in_4bit is set as well; leave one of the two out");
         if (configuration.MaxSteps == 0) throw new ConfigurationException("max_steps: expected -1 (go by epochs) or at least 1, got '0'");
         if (configuration.EvalDataset is not null && configuration.ValSize > 0)
             throw new ConfigurationException("val_size: rows are held out only where there is no eval_dataset; leave one of the two out");

@@ -26,6 +26,21 @@ public sealed record TrainingConfiguration
     /// <summary>Where the run's files go.</summary>
     public string OutputDir { get; init; } = "";
 
+    /// <summary>Hold the frozen weights of linear layers in NF4 (QLoRA, arXiv:2305.14314).</summary>
+    [JsonPropertyName("load_in_4bit")]
+    public bool LoadIn4Bit { get; init; }
+
+    /// <summary>Hold the frozen weights of linear layers in 8-bit rows.</summary>
+    [JsonPropertyName("load_in_8bit")]
+    public bool LoadIn8Bit { get; init; }
+
+    /// <summary>Quantise NF4's magnitudes too; unlike transformers' default, which is false.</summary>
+    [JsonPropertyName("bnb_4bit_use_double_quant")]
+    public bool Bnb4BitUseDoubleQuant { get; init; } = true;
+
+    /// <summary>Whether a run that starts anew may remove the checkpoints of an unfinished one from <see cref="OutputDir"/>.</summary>
+    public bool OverwriteOutputDir { get; init; }
+
     /// <summary>LoRA rank.</summary>
     public int LoraRank { get; init; } = 8;
 

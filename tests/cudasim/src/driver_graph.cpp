@@ -21,6 +21,12 @@ CUresult Driver::outside_capture(const char* call) {
   return refused;
 }
 
+void Driver::drop_captures(CUctx_st& context) {
+  streams.for_each([&](CUstream_st& stream) {
+    if (stream.context == &context) stream.capture.reset();
+  });
+}
+
 CUresult Driver::not_capturing(CUstream_st& stream, const char* call) {
   if (stream.capture != nullptr)
     return spoil(*stream.capture, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, std::string(call) + " on a capturing stream");

@@ -48,6 +48,8 @@ class Driver {
   CUresult outside_capture(const char* call);
   // Refuses and spoils the capture when the stream, or with the legacy stream any that it waits for, is capturing.
   CUresult not_capturing(CUstream_st& stream, const char* call);
+  // What a lost context was capturing is lost with it, and stands in nobody's way.
+  void drop_captures(CUctx_st& context);
   CUresult spoil(Capture& capture, CUresult code, const std::string& why);
   bool is_pinned(const void* begin, std::size_t bytes) const;
   // Prints why a call is refused and keeps it for cudasim_last_report.
@@ -84,6 +86,7 @@ template <typename Body> CUresult context_call(const char* name, Body body, When
     Card& card = *context->card;
     if (card.lost != 0 && when_lost == WhenLost::refuse) return static_cast<CUresult>(card.lost.load());
     const bool was_lost = card.lost != 0;
+    if (was_lost) driver.drop_captures(*context);
     CUresult result = CUDA_SUCCESS;
     try {
       result = body(driver, *context);

@@ -1,0 +1,44 @@
+using GemmaCore.Cuda;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+public static unsafe partial class MatmulInt8
+{
+    private const int Threads = 256, ElementsPerThread = 8;
+
+    private static readonly CudaKernel ToFloat = new("matmul_int8.cu", "matmul_int8_dequantize", "-DOUTPUT=float");
+    private static readonly CudaKernel ToHalf = new("matmul_int8.cu", "matmul_int8_dequantize", "-DOUTPUT=half");
+    private static readonly CudaKernel ToBFloat16 = new("matmul_int8.cu", "matmul_int8_dequantize", "-DOUTPUT=bfloat16");
+
+    private static void ForwardCuda(CudaDevice cuda, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
+    {
+        if (x.Shape.Rows == 0) return;
+        Arena.Mark start = cuda.Scratch.Position;
+        Matmul.NT(cuda, x, Dequantize(cuda, w), y, bias);
+        cuda.Scratch.Rewind(start);
+    }
+
+    private static void BackwardCuda(CudaDevice cuda, TensorView dY, Int8Matrix w, TensorView dX, bool accumulate)
+    {
+        Arena.Mark start = cuda.Scratch.Position;
+        Matmul.NN(cuda, dY, Dequantize(cuda, w), dX, accumulate);
+        cuda.Scratch.Rewind(start);
+    }
+
+    // The whole matrix in the type that the card multiplies in, rounded once: one pass, which many rows of x share.
+    private static TensorView Dequantize(CudaDevice cuda, Int8Matrix w)
+    {
+        (DType type, CudaKernel kernel) = cuda.Precision switch
+        {
+            CudaPrecision.Float32 => (DType.F32, ToFloat),
+            CudaPrecision.Float16 => (DType.F16, ToHalf),
+            _ => (DType.BF16, ToBFloat16),
+        };
+        TensorView dense = cuda.Scratch.Take(w.Shape, type);
+        long count = w.Shape.ElementCount;
+        cuda.Launch(
+            kernel, LaunchGrid.Over((count + ElementsPerThread - 1) / ElementsPerThread, Threads), w.Codes, w.Absmax, dense, count, w.Shape[1]);
+        return dense;
+    }
+}

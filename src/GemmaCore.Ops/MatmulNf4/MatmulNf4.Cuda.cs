@@ -1,0 +1,46 @@
+using GemmaCore.Cuda;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+public static partial class MatmulNf4
+{
+    private const int Threads = 256, ElementsPerThread = 16;
+
+    private static readonly CudaKernel ToFloat = new("matmul_nf4.cu", "matmul_nf4_dequantize", "-DOUTPUT=float");
+    private static readonly CudaKernel ToHalf = new("matmul_nf4.cu", "matmul_nf4_dequantize", "-DOUTPUT=half");
+    private static readonly CudaKernel ToBFloat16 = new("matmul_nf4.cu", "matmul_nf4_dequantize", "-DOUTPUT=bfloat16");
+
+    private static void ForwardCuda(CudaDevice cuda, TensorView x, Nf4Matrix w, TensorView bias, TensorView y)
+    {
+        if (x.Shape.Rows == 0) return;
+        Arena.Mark start = cuda.Scratch.Position;
+        Matmul.NT(cuda, x, Dequantize(cuda, w), y, bias);
+        cuda.Scratch.Rewind(start);
+    }
+
+    private static void BackwardCuda(CudaDevice cuda, TensorView dY, Nf4Matrix w, TensorView dX, bool accumulate)
+    {
+        Arena.Mark start = cuda.Scratch.Position;
+        Matmul.NN(cuda, dY, Dequantize(cuda, w), dX, accumulate);
+        cuda.Scratch.Rewind(start);
+    }
+
+    // The whole matrix in the type that the card multiplies in, rounded once: one pass, which many rows of x share.
+    private static TensorView Dequantize(CudaDevice cuda, Nf4Matrix w)
+    {
+        (DType type, CudaKernel kernel) = cuda.Precision switch
+        {
+            CudaPrecision.Float32 => (DType.F32, ToFloat),
+            CudaPrecision.Float16 => (DType.F16, ToHalf),
+            _ => (DType.BF16, ToBFloat16),
+        };
+        TensorView dense = cuda.Scratch.Take(w.Shape, type);
+        long count = w.Shape.ElementCount;
+        Nf4Absmax absmax = w.Absmax;
+        cuda.Launch(
+            kernel, LaunchGrid.Over((count + ElementsPerThread - 1) / ElementsPerThread, Threads), w.Codes, absmax.IsNested ? default : absmax.Values,
+            absmax.IsNested ? absmax.Values : default, absmax.Scales, absmax.CodeTable, dense, count, absmax.Offset);
+        return dense;
+    }
+}

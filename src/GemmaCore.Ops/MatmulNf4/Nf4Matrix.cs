@@ -1,0 +1,83 @@
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+/// <summary>
+/// A weight matrix in NF4 (arXiv:2305.14314): blocks of <see cref="Nf4.BlockSize"/> consecutive elements share the largest magnitude, each element is one of
+/// sixteen fractions of it. Stored as bitsandbytes does: two codes a byte, the first element in the upper half; magnitudes in f32, or "double quantised"
+/// as 8-bit codes of what they differ from their mean, 256 blocks to a scale.
+/// </summary>
+/// <remarks>Blocks run on over the ends of rows when K is no multiple of the block.</remarks>
+public sealed class Nf4Matrix : WeightMatrix
+{
+    /// <summary>A matrix over borrowed storage.</summary>
+    /// <param name="shape">[O, K].</param>
+    /// <param name="codes">[⌈O·K/2⌉] u8.</param>
+    /// <param name="absmax">Magnitudes of the blocks.</param>
+    /// <exception cref="ShapeException">The parts do not fit together.</exception>
+    public Nf4Matrix(Shape shape, TensorView codes, Nf4Absmax absmax)
+        : base(shape)
+    {
+        ArgumentNullException.ThrowIfNull(absmax);
+        long count = shape.ElementCount, bytes = (count + 1) / 2, blocks = Nf4.BlockCount(count);
+        Require.That(shape.Rank == 2, "Nf4Matrix", $"a weight matrix has two dimensions, got {shape}");
+        Require.That(codes.DType == DType.U8 && codes.Shape.ElementCount == bytes, "Nf4Matrix", $"codes of {shape} must be {bytes} bytes, got {codes}");
+        Require.That(absmax.BlockCount == blocks, "Nf4Matrix", $"{shape} has {blocks} blocks of {Nf4.BlockSize}, got {absmax.BlockCount} magnitudes");
+        Codes = codes.Reshape(new Shape(checked((int)bytes)));
+        Absmax = absmax;
+    }
+
+    /// <summary>[⌈O·K/2⌉] u8.</summary>
+    public TensorView Codes { get; }
+
+    /// <summary>Magnitudes of the blocks.</summary>
+    public Nf4Absmax Absmax { get; }
+
+    /// <inheritdoc/>
+    public override string Format => "nf4";
+
+    /// <inheritdoc/>
+    public override long ByteCount => Codes.ByteCount + Absmax.ByteCount;
+
+    /// <inheritdoc/>
+    public override void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape) => MatmulNf4.Forward(x, this, bias, y, tape);
+
+    /// <inheritdoc/>
+    public override float[] ToFloats()
+    {
+        byte[] codes = new byte[Codes.ByteCount];
+        Codes.Device.CopyToHost(Codes, codes);
+        var values = new float[Shape.ElementCount];
+        Nf4.Dequantize(codes, Absmax.ToFloats(), values);
+        return values;
+    }
+}
+
+/// <summary>The magnitudes of NF4 blocks: f32, or 8-bit codes with a scale for every <see cref="Nf4.NestedBlockSize"/> of them and one offset.</summary>
+/// <param name="Values">[blocks] f32, or u8 codes.</param>
+/// <param name="Scales">[⌈blocks/256⌉] f32 of the codes; default for f32 magnitudes.</param>
+/// <param name="CodeTable">[256] f32, ascending: what the codes mean; default for f32 magnitudes.</param>
+/// <param name="Offset">Added to code · scale.</param>
+public sealed record Nf4Absmax(TensorView Values, TensorView Scales = default, TensorView CodeTable = default, float Offset = 0)
+{
+    /// <summary>True when the magnitudes are themselves quantised.</summary>
+    public bool IsNested => Values.DType == DType.U8;
+
+    /// <summary>Number of blocks.</summary>
+    public long BlockCount => Values.Shape.ElementCount;
+
+    /// <summary>Bytes of codes, scales and table.</summary>
+    public long ByteCount => Values.ByteCount + (IsNested ? Scales.ByteCount + CodeTable.ByteCount : 0);
+
+    /// <summary>A host copy, dequantised.</summary>
+    public float[] ToFloats()
+    {
+        if (!IsNested) return Values.ToFloats();
+        byte[] codes = new byte[Values.ByteCount];
+        Values.Device.CopyToHost(Values, codes);
+        float[] scales = Scales.ToFloats(), table = CodeTable.ToFloats();
+        var values = new float[codes.Length];
+        for (int i = 0; i < values.Length; i++) values[i] = table[codes[i]] * scales[i / Nf4.NestedBlockSize] + Offset;
+        return values;
+    }
+}

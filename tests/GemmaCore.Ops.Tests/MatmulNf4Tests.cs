@@ -1,0 +1,66 @@
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+using GemmaCore.Testing.References;
+
+namespace GemmaCore.Ops.Tests;
+
+public sealed class MatmulNf4Tests
+{
+    // Whole blocks a row, rows that share blocks, odd rows, the shape of one block, several parts; one row, a few, many.
+    public static IEnumerable<(string, int, int, int, bool)> Shapes =>
+        from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs, bool Nested)>(
+            [(1, 1, 1, false), (1, 3, 64, true), (1, 300, 256, true), (1, 17, 320, false), (1, 5, 27, true), (3, 17, 72, true), (8, 9, 131, false),
+             (9, 33, 64, true), (20, 70, 144, true), (13, 300, 67, false), (70, 520, 64, true)])
+        select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs, row.Case.Nested);
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Forward_matches_the_reference(string device, int rows, int outputs, int inputs, bool nested)
+    {
+        using var fixture = new OpFixture(device);
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 1);
+        Nf4Matrix w = nested ? quantised.Nf4Nested : quantised.Nf4;
+        var sample = new Sample(2);
+        float[] x = sample.Floats(rows * inputs), bias = sample.Floats(outputs);
+        TensorView y = fixture.Empty(new Shape(rows, outputs));
+
+        MatmulNf4.Forward(fixture.Of(new Shape(rows, inputs), x), w, fixture.Of(new Shape(outputs), bias), y, null);
+
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, nested ? quantised.DenseNf4Nested : quantised.DenseNf4, bias, inputs);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Backward_matches_the_reference(string device, int rows, int outputs, int inputs, bool nested)
+    {
+        using var fixture = new OpFixture(device);
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 3);
+        Nf4Matrix w = nested ? quantised.Nf4Nested : quantised.Nf4;
+        var sample = new Sample(4);
+        float[] dY = sample.Floats(rows * outputs);
+        TensorView x = fixture.Of(new Shape(rows, inputs), sample.Floats(rows * inputs)), y = fixture.Empty(new Shape(rows, outputs));
+        fixture.Want(x);
+
+        MatmulNf4.Forward(x, w, default, y, fixture.Tape);
+        float[] dX = fixture.Backward(y, dY, x)[0];
+
+        // dX = dY·W: the product with the transposed matrix.
+        QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
+    }
+
+    [Fact]
+    public void Parts_that_do_not_fit_are_refused_by_name()
+    {
+        using var fixture = new OpFixture();
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(5, 64), seed: 5);
+        string Refusal(Func<object?> action) => Assert.Throws<ShapeException>(() => _ = action()).Message;
+
+        Assert.Contains("must be 192 bytes", Refusal(() => new Nf4Matrix(new Shape(6, 64), quantised.Nf4.Codes, quantised.Nf4.Absmax)), StringComparison.Ordinal);
+        Assert.Contains(
+            "has 5 blocks of 64, got 4 magnitudes", Refusal(() => new Nf4Matrix(new Shape(5, 64), quantised.Nf4.Codes, new Nf4Absmax(fixture.Empty(new Shape(4))))),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "w must be [O, 63]", Refusal(() => { MatmulNf4.Forward(fixture.Empty(new Shape(2, 63)), quantised.Nf4, default, fixture.Empty(new Shape(2, 5)), null); return null; }),
+            StringComparison.Ordinal);
+    }
+}
