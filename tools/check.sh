@@ -14,5 +14,7 @@ echo "== kernels in the simulator, and their compile gate"
 bash tools/test_kernels.sh
 echo "== tests"
 bash tools/test.sh
+echo "== benchmarks, on simulated cards"
+bash tools/check_bench.sh
 echo "== demo"
 bash tools/check_demo.sh

@@ -13,14 +13,14 @@ public static class LoraBench
 
     public static void Run(Stopclock clock)
     {
-        Stopclock.Heading("lora forward + backward, y[T, O] += s·(x[T, K]·Aᵀ)·Bᵀ");
+        clock.Heading("lora forward + backward, y[T, O] += s·(x[T, K]·Aᵀ)·Bᵀ");
         foreach (float dropout in (float[])[0, 0.05f])
-            foreach ((int rows, int outputs, int inputs, int rank) in Cases) Time(clock, rows, outputs, inputs, rank, dropout);
+            foreach ((int rows, int outputs, int inputs, int rank) in clock.Choose(Cases, [(32, 256, 256, 16), (2048, 10240, 2560, 16), (2048, 2560, 10240, 16)], [(9, 40, 24, 4)])) Time(clock, rows, outputs, inputs, rank, dropout);
     }
 
     private static void Time(Stopclock clock, int rows, int outputs, int inputs, int rank, float dropout)
     {
-        CpuDevice device = clock.Device;
+        Device device = clock.Device;
         var sample = new Sample(1);
         using var arena = new Arena(device);
         using var gradients = new GradientPool(device);
@@ -33,10 +33,14 @@ public static class LoraBench
         string name = $"T {rows}, O {outputs}, K {inputs}, R {rank}, dropout {dropout}";
 
         Lora.Forward(x.View, lora, y.View, arena, null);
-        double[] ones = Array.ConvertAll(new double[rows * inputs], _ => 1.0);
-        double[] expected = LoraReference.Forward<double, RealFunctions>(
-            Sample.Widen(x.View.ToFloats()), Sample.Widen(a.View.ToFloats()), Sample.Widen(b.View.ToFloats()), new double[rows * outputs], ones, 1, inputs);
-        Stopclock.Verify(name, Tolerance.RelativeError(y.View.ToFloats(), expected), Tolerance.Float32(inputs + rank));
+        if (device is CpuDevice || Stopclock.Verifies((double)rows * rank * inputs))
+        {
+            double[] ones = Array.ConvertAll(new double[rows * inputs], _ => 1.0);
+            double[] expected = LoraReference.Forward<double, RealFunctions>(
+                Sample.Widen(x.View.ToFloats()), Sample.Widen(a.View.ToFloats()), Sample.Widen(b.View.ToFloats()), new double[rows * outputs], ones, 1, inputs);
+            Stopclock.Verify(name, Tolerance.RelativeError(y.View.ToFloats(), expected), Tolerance.Float32(inputs + rank) + clock.Rounding);
+        }
+
 
         var tape = new Tape(arena, gradients, seed: 1);
         // Forward moves x once and y twice; backward reads dY twice, x once and writes dX.

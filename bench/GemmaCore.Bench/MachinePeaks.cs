@@ -6,11 +6,17 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Bench;
 
 /// <summary>What this machine can do on all threads of a device: the limits other figures are compared with.</summary>
-public sealed unsafe record MachinePeaks(string Processor, int Threads, double ReadGigabytesPerSecond, double GigaflopsPerSecond)
+public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSecond, double GigaflopsPerSecond)
 {
     // Far beyond a second-level cache; a large last-level cache may still hold part of it, which the note in the results says.
     private const long ReadBytes = 512L << 20;
     private const int Chunks = 64, FmaSteps = 1 << 20, FmaChains = 16;
+
+    /// <summary>What the bandwidth is that of.</summary>
+    public string Bandwidth { get; init; } = "read peak";
+
+    /// <summary>What the operations are those of.</summary>
+    public string Arithmetic { get; init; } = "FMA peak";
 
     public static MachinePeaks Measure(CpuDevice device)
     {
@@ -23,11 +29,11 @@ public sealed unsafe record MachinePeaks(string Processor, int Threads, double R
         int parts = device.Workers.ThreadCount * 4;
         double fmaSeconds = Best(() => device.Workers.Run(ref fma, parts));
         double flops = 2.0 * parts * FmaSteps * FmaChains * Vector512<float>.Count;
-        return new MachinePeaks(Name(), device.Workers.ThreadCount, ReadBytes / readSeconds / 1e9, flops / fmaSeconds / 1e9);
+        return new MachinePeaks($"{Name()}, {device.Workers.ThreadCount} threads", ReadBytes / readSeconds / 1e9, flops / fmaSeconds / 1e9);
     }
 
     public override string ToString() =>
-        $"{Processor}, {Threads} threads: read {ReadGigabytesPerSecond:F1} GB/s, fp32 FMA {GigaflopsPerSecond:F0} GFLOP/s, " +
+        $"{Machine}: {Bandwidth} {GigabytesPerSecond:F1} GB/s, {Arithmetic} {GigaflopsPerSecond:F0} GFLOP/s, " +
         $"{DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC, .NET {Environment.Version}";
 
     private static double Best(Action action)

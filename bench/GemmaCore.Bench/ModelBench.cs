@@ -1,14 +1,18 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using GemmaCore.Checkpoints;
+using GemmaCore.Cuda;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
+using GemmaCore.Ops;
 using GemmaCore.Tensors;
 using GemmaCore.Training;
 
 namespace GemmaCore.Bench;
 
 /// <summary>
-/// A whole model with random weights: prefill of 512 tokens, decode at depth 512, LoRA steps (r 16 on the seven linears, AdamW) at 128 and 512 tokens.
+/// A whole model with random weights: prefill of 512 tokens, decode at depth 512, LoRA steps (r 16 on the seven linears, AdamW) at 128 and 512 tokens, on a
+/// card also 2048. --tiny has 24, 2 and 16 tokens.
 /// </summary>
 public static class ModelBench
 {
@@ -16,39 +20,44 @@ public static class ModelBench
 
     private static readonly string[] TextLinears = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-    public static void Run(string presetName, Stopclock clock, MachinePeaks peaks)
+    public static void Run(string presetName, Stopclock clock)
     {
-        string folder = Path.Combine(Path.GetTempPath(), "gemmacore-bench-" + presetName);
+        // In memory where the system has such a folder: 8.6 GB of a 4B model are then written and read in seconds.
+        string root = Directory.Exists("/dev/shm") && clock.Device is CudaDevice && !clock.Tiny ? "/dev/shm" : Path.GetTempPath();
+        string folder = Path.Combine(root, "gemmacore-bench-" + presetName);
         if (!File.Exists(Path.Combine(folder, "config.json"))) RandomCheckpoint.Write(ModelPreset.Find(presetName)!, folder, 1, DType.BF16);
         using LanguageModel model = ModelFolder.Load(folder, clock.Device);
-        Console.WriteLine($"\n| {presetName}, bf16 weights | min | median | max | of the limit | allocated per token |\n|---|---:|---:|---:|---:|---:|");
-        Inference(model, peaks);
-        TrainStep(model, 128, clock.Device);
-        TrainStep(model, 512, clock.Device);
+        clock.Report.ModelHeading($"{presetName}, bf16 weights");
+        Inference(model, clock);
+        foreach (int length in clock.Choose([128, 512], [128, 512, 2048], [16])) TrainStep(model, length, clock);
     }
 
-    private static void Inference(LanguageModel model, MachinePeaks peaks)
+    private static void Inference(LanguageModel model, Stopclock clock)
     {
+        MachinePeaks peaks = clock.Peaks;
+        int repeats = clock.Tiny ? 1 : Repeats, length = clock.Tiny ? 24 : 512, steps = clock.Tiny ? 2 : 32;
         using var arena = new Arena(model.Device);
+        using var best = new DeviceBuffer(model.Device, new Shape(1, 1), DType.I32);
+        int[] id = new int[1];
         var batch = new TokenBatch();
-        int[] prompt = [.. Enumerable.Range(0, 512).Select(i => i * 7919 % model.Layout.VocabularySize)];
+        int[] prompt = [.. Enumerable.Range(0, length).Select(i => i * 7919 % model.Layout.VocabularySize)];
         // What a token must read: every linear's weight and the head. What it must compute: two operations a weight.
         double weights = model.Linears.Sum(linear => linear.Weight.Shape.ElementCount), head = model.Head.Shape.ElementCount;
         var prefill = new List<double>();
         var decode = new List<double>();
         long allocated = 0;
         int tokens = 0;
-        for (int repeat = 0; repeat < Repeats + 1; repeat++)
+        for (int repeat = 0; repeat < repeats + 1; repeat++)
         {
-            using KvCache cache = model.CreateCache(512 + 64);
+            using KvCache cache = model.CreateCache(length + 64);
             long start = Stopwatch.GetTimestamp();
-            Pass(model, batch, arena, prompt, cache);
-            if (repeat > 0) prefill.Add(512 / Stopwatch.GetElapsedTime(start).TotalSeconds);
-            for (int i = 0; i < 32; i++)
+            Pass(model, batch, arena, prompt, cache, best, id);
+            if (repeat > 0) prefill.Add(length / Stopwatch.GetElapsedTime(start).TotalSeconds);
+            for (int i = 0; i < steps; i++)
             {
                 long before = GC.GetAllocatedBytesForCurrentThread();
                 start = Stopwatch.GetTimestamp();
-                Pass(model, batch, arena, [(i + 1) * 31], cache);
+                Pass(model, batch, arena, id, cache, best, id);
                 double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
                 if (repeat == 0) continue; // compiled, caches grown
                 allocated += GC.GetAllocatedBytesForCurrentThread() - before;
@@ -59,26 +68,31 @@ public static class ModelBench
 
         prefill.Sort();
         decode.Sort();
-        double flops = (2 * weights * 512 + 2 * head) / 512, bytes = 2 * (weights + head);
-        Console.WriteLine(
-            $"| prefill 512, tokens/s | {prefill[0]:F1} | {prefill[prefill.Count / 2]:F1} | {prefill[^1]:F1} | " +
-            $"{prefill[prefill.Count / 2] * flops / 1e9 / peaks.GigaflopsPerSecond:P0} of FMA peak | |");
-        Console.WriteLine(
-            $"| decode at 512, tokens/s | {decode[0]:F1} | {decode[decode.Count / 2]:F1} | {decode[^1]:F1} | " +
-            $"{decode[decode.Count / 2] * bytes / 1e9 / peaks.ReadGigabytesPerSecond:P0} of read peak | {allocated / Math.Max(1, tokens)} bytes |");
+        double flops = ((2 * weights * length) + (2 * head)) / length, bytes = 2 * (weights + head);
+        clock.Report.ModelRow(
+            $"prefill {length}, tokens/s", prefill[0], prefill[prefill.Count / 2], prefill[^1],
+            $"{prefill[prefill.Count / 2] * flops / 1e9 / peaks.GigaflopsPerSecond:P0} of {peaks.Arithmetic}", "");
+        clock.Report.ModelRow(
+            $"decode at {length}, tokens/s", decode[0], decode[decode.Count / 2], decode[^1],
+            $"{decode[decode.Count / 2] * bytes / 1e9 / peaks.GigabytesPerSecond:P0} of {peaks.Bandwidth}", $"{allocated / Math.Max(1, tokens)} bytes");
     }
 
-    private static void Pass(LanguageModel model, TokenBatch batch, Arena arena, ReadOnlySpan<int> ids, KvCache cache)
+    private static void Pass(LanguageModel model, TokenBatch batch, Arena arena, ReadOnlySpan<int> ids, KvCache cache, DeviceBuffer best, int[] id)
     {
         arena.Reset();
         batch.Clear();
         batch.Add(ids, -1, cache);
+        // As the generator does it: a step of one token is replayed as a graph, and its token read back.
+        if (ids.Length == 1) model.Device.BeginRepeatable(1);
+        int last = ids.Length - 1;
         TensorView hidden = model.Forward(batch, arena, null);
         TensorView logits = arena.Take(new Shape(1, model.Layout.VocabularySize));
-        model.Logits(hidden.Slice(ids.Length - 1, 1), logits);
+        model.Logits(hidden.Slice(last, 1), logits);
+        TopK.Forward(logits, best.View, default, default);
+        model.Device.CopyToHost(best.View, MemoryMarshal.AsBytes(id.AsSpan()));
     }
 
-    private static void TrainStep(LanguageModel model, int length, CpuDevice device)
+    private static void TrainStep(LanguageModel model, int length, Stopclock clock)
     {
         AdapterConfig config = AdapterConfig.ForTraining("bench", 16, 16, 0, false, TextLinears);
         using LoraAdapter adapter = LoraAdapter.Create(model, config, 1);
@@ -86,17 +100,17 @@ public static class ModelBench
         int[] ids = [.. Enumerable.Range(0, length).Select(i => i * 7919 % model.Layout.VocabularySize)];
         var example = new EncodedExample(ids, [.. ids.Select(_ => true)], [], []);
         var times = new List<double>();
-        for (int i = 0; i < Repeats + 2; i++)
+        for (int i = 0; i < (clock.Tiny ? 3 : Repeats + 2); i++)
         {
             long start = Stopwatch.GetTimestamp();
-            trainer.Step([[example]], 1e-4f);
+            trainer.Step([[example]], 1e-4f); // returns a loss, so it has waited for the device
             if (i >= 2) times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
 
         times.Sort();
         using var process = Process.GetCurrentProcess();
-        Console.WriteLine(
-            $"| LoRA step {length}, ms | {times[0]:F0} | {times[times.Count / 2]:F0} | {times[^1]:F0} | " +
-            $"{device.PeakAllocatedBytes / 1e6:F0} MB allocated, {process.PeakWorkingSet64 / 1e6:F0} MB resident | |");
+        clock.Report.ModelRow(
+            $"LoRA step {length}, ms", times[0], times[times.Count / 2], times[^1],
+            $"{clock.Device.PeakAllocatedBytes / 1e6:F0} MB allocated, {process.PeakWorkingSet64 / 1e6:F0} MB resident", "");
     }
 }

@@ -1,12 +1,15 @@
 using System.Globalization;
 using GemmaCore.Bench;
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
-// bench [threads=N] [name...]: times the named operations and models, or all operations.
+// bench [threads=N] [--device cpu|cuda[:N]] [--tiny] [--json] [name...]: times the named operations and models, or all operations.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 var all = new Dictionary<string, Action<Stopclock>>
 {
     ["matmul"] = MatmulBench.Run,
+    ["matmul_nf4"] = MatmulNf4Bench.Run,
+    ["matmul_int8"] = MatmulInt8Bench.Run,
     ["lora"] = LoraBench.Run,
     ["matmul_lora"] = MatmulLoraBench.Run,
     ["attention"] = AttentionBench.Run,
@@ -29,20 +32,63 @@ var all = new Dictionary<string, Action<Stopclock>>
     ["sum_of_squares"] = SumOfSquaresBench.Run,
     ["top_k"] = TopKBench.Run,
 };
-int threads = args.Length > 0 && args[0].StartsWith("threads=", StringComparison.Ordinal) ? int.Parse(args[0][8..], CultureInfo.InvariantCulture) : 0;
-string[] models = ["mini", "gemma-3-270m", "gemma-3-1b"];
-string[] wanted = threads == 0 ? args : args[1..];
+string[] models = ["tiny", "mini", "gemma-3-270m", "gemma-3-1b", "medgemma-4b"];
+int threads = 0;
+string place = "cpu";
+bool tiny = false, json = false;
+var wanted = new List<string>();
+for (int i = 0; i < args.Length; i++)
+{
+    if (args[i] == "--tiny") tiny = true;
+    else if (args[i] == "--json") json = true;
+    else if (args[i] == "--device" && i + 1 < args.Length) place = args[++i];
+    else if (args[i].StartsWith("threads=", StringComparison.Ordinal) && int.TryParse(args[i][8..], out int count)) threads = count;
+    else wanted.Add(args[i]);
+}
+
 if (wanted.FirstOrDefault(name => !all.ContainsKey(name) && !models.Contains(name)) is { } unknown)
 {
     Console.Error.WriteLine($"bench: there is no operation '{unknown}'; known: {string.Join(", ", all.Keys.Concat(models))}");
     return 2;
 }
 
-using var device = new CpuDevice(threads);
-MachinePeaks peaks = MachinePeaks.Measure(device);
-Console.WriteLine(peaks);
-foreach ((string name, Action<Stopclock> run) in all)
-    if (wanted.Length == 0 || wanted.Contains(name)) run(new Stopclock(device, peaks));
-foreach (string model in models)
-    if (wanted.Contains(model)) ModelBench.Run(model, new Stopclock(device, peaks), peaks);
-return 0;
+int ordinal = 0;
+if (place is not ("cpu" or "cuda") && !(place.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(place[5..], out ordinal)))
+{
+    Console.Error.WriteLine($"bench: --device {place}: expected cpu or cuda[:N]");
+    return 2;
+}
+
+int failures = 0;
+try
+{
+    using Device device = place == "cpu" ? new CpuDevice(threads) : CudaDevice.Open(ordinal);
+    MachinePeaks peaks = device is CudaDevice card ? CardPeaks.Measure(card, tiny) : MachinePeaks.Measure((CpuDevice)device);
+    var report = new BenchReport(json, device, peaks);
+    report.Start();
+    foreach ((string name, Action<Stopclock> run) in all)
+        if (wanted.Count == 0 || wanted.Contains(name)) Run(name, () => run(new Stopclock(device, peaks, tiny, report)));
+    foreach (string model in models)
+        if (wanted.Contains(model)) Run(model, () => ModelBench.Run(model, new Stopclock(device, peaks, tiny, report)));
+}
+catch (CudaException problem)
+{
+    Console.Error.WriteLine("bench: " + problem.Message);
+    return 1;
+}
+
+return failures == 0 ? 0 : 1;
+
+// One operation that fails must not cost the figures of the others, on a machine that is lent for minutes.
+void Run(string name, Action run)
+{
+    try
+    {
+        run();
+    }
+    catch (Exception problem) when (problem is InvalidOperationException or CudaException or ShapeException)
+    {
+        failures++;
+        Console.Error.WriteLine($"bench: {name}: {problem.Message}");
+    }
+}

@@ -70,7 +70,17 @@ public sealed class AdapterFile : IDisposable
     }
 
     /// <summary>Writes a folder that PEFT loads unchanged: weights first, then the configuration.</summary>
-    public static void Save(string folder, AdapterConfig config, IReadOnlyList<AdapterTensor> layers, NameGeneration layout)
+    /// <param name="folder">Created if needed.</param>
+    /// <param name="config">The configuration that the tensors were made under.</param>
+    /// <param name="layers">Low-rank pairs, with their magnitudes when the configuration says <c>use_dora</c>.</param>
+    /// <param name="layout">Spelling of module paths.</param>
+    /// <param name="savedModules">Trained copies (<c>modules_to_save</c>) by canonical tensor name, in any type; null for none.</param>
+    public static void Save(
+        string folder,
+        AdapterConfig config,
+        IReadOnlyList<AdapterTensor> layers,
+        NameGeneration layout,
+        IReadOnlyDictionary<string, TensorView>? savedModules = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(layers);
@@ -84,6 +94,8 @@ public sealed class AdapterFile : IDisposable
             if (config.UseDora) tensors.Add(Writable(path + ".lora_magnitude_vector", layer.Magnitude));
         }
 
+        foreach ((string name, TensorView copy) in savedModules ?? new Dictionary<string, TensorView>())
+            tensors.Add(WritableTensor.Of(Prefix + WeightNames.ToGeneration(name, layout), copy));
         SafetensorsWriter.Write(Path.Combine(folder, WeightsName), tensors);
         AtomicFile.WriteAllText(Path.Combine(folder, ConfigName), config.Format(layers.Select(layer => layer.ModulePath)));
     }

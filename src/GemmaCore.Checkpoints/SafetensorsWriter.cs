@@ -25,7 +25,9 @@ public static partial class SafetensorsWriter
 
     /// <summary>Writes one file.</summary>
     /// <exception cref="IOException">It cannot be written; nothing is left behind.</exception>
-    public static void Write(string path, IReadOnlyList<WritableTensor> tensors)
+    public static void Write(string path, IReadOnlyList<WritableTensor> tensors) => Write(path, tensors, null);
+
+    private static void Write(string path, IReadOnlyList<WritableTensor> tensors, Action<WritableTensor>? starting)
     {
         List<WritableTensor> ordered = [.. tensors.OrderBy(tensor => Array.IndexOf(TypeOrder, tensor.DType)).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
         byte[] header = Header(ordered);
@@ -37,6 +39,7 @@ public static partial class SafetensorsWriter
             stream.Write(header);
             foreach (WritableTensor tensor in ordered)
             {
+                starting?.Invoke(tensor);
                 long before = stream.Position;
                 tensor.Write(stream);
                 if (stream.Position - before != tensor.ByteCount)
@@ -50,8 +53,13 @@ public static partial class SafetensorsWriter
     /// The weights of an older checkpoint in the folder go when the new ones stand. The index comes last: without it a folder of shards is
     /// no checkpoint, so a run killed in between leaves nothing that loads by mistake.
     /// </remarks>
+    /// <param name="folder">Created if needed.</param>
+    /// <param name="tensors">What to write, in the order of the shards.</param>
+    /// <param name="maxShardBytes">Shards end before the tensor that would make them larger.</param>
+    /// <param name="starting">Called before each tensor; what it throws stops the writing and is passed on, the shards written so far are removed.</param>
     /// <exception cref="IOException">A file cannot be written; the shards written so far are removed.</exception>
-    public static void WriteCheckpoint(string folder, IReadOnlyList<WritableTensor> tensors, long maxShardBytes = 5_000_000_000)
+    public static void WriteCheckpoint(
+        string folder, IReadOnlyList<WritableTensor> tensors, long maxShardBytes = 5_000_000_000, Action<WritableTensor>? starting = null)
     {
         ArgumentNullException.ThrowIfNull(tensors);
         List<List<WritableTensor>> shards = Split(tensors, maxShardBytes);
@@ -64,7 +72,7 @@ public static partial class SafetensorsWriter
                 string name = shards.Count == 1
                     ? SingleName
                     : string.Create(CultureInfo.InvariantCulture, $"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors");
-                Write(Path.Combine(folder, name), shards[i]);
+                Write(Path.Combine(folder, name), shards[i], starting);
                 written.Add(name);
                 foreach (WritableTensor tensor in shards[i]) map.Add(tensor.Name, name);
             }

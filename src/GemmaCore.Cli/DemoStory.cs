@@ -111,6 +111,7 @@ internal sealed class DemoStory(string folder, int seed, bool smoke, Func<Device
     {
         ModelNameOrPath = "demo",
         OutputDir = folder,
+        OverwriteOutputDir = true,
         Dataset = new DatasetConfiguration { Path = "demo", Tasks = TrainedSets, Prompts = "question" },
         LoraRank = 16,
         LoraAlpha = 32,

@@ -1,3 +1,5 @@
+using GemmaCore.Checkpoints;
+
 namespace GemmaCore.Cli;
 
 /// <summary>The files of a model folder beside weights and configuration: tokenizer, template, preprocessing, generation defaults.</summary>
@@ -11,7 +13,7 @@ internal static class ModelFiles
             string name = Path.GetFileName(file);
             bool weights = name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".index.json", StringComparison.Ordinal)
                 || name.EndsWith(".bin", StringComparison.Ordinal);
-            if (!weights && name != "config.json") File.Copy(file, Path.Combine(destination, name), overwrite: true);
+            if (!weights && name != "config.json") AtomicFile.WriteAllBytes(Path.Combine(destination, name), File.ReadAllBytes(file));
         }
     }
 }

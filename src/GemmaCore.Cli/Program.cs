@@ -15,4 +15,5 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     PredictCommand.Create(),
     MergeCommand.Create(),
 };
+VerbHelp.Install(root);
 return Edge.Run(root, args);

@@ -93,6 +93,7 @@ internal sealed class TrainingSession : IDisposable
 
     public void Dispose()
     {
+        _run.Dispose();
         _trainer.Dispose();
         _adapter.Dispose();
         _model.Dispose();
@@ -118,7 +119,7 @@ internal sealed class TrainingSession : IDisposable
         if (progress.State.Step % _run.Configuration.LoggingSteps != 0 && progress.State.Step != progress.State.MaxSteps) return;
         _say(FormattableString.Invariant(
             $"step {progress.State.Step}/{progress.State.MaxSteps}  epoch {progress.State.Epoch:F2}  loss {progress.State.Log.Last(entry => entry.Loss is not null).Loss:F4}  ")
-            + FormattableString.Invariant($"norm {progress.Step.GradientNorm:F3}  lr {progress.LearningRate:E2}  {progress.TokensPerSecond:F0} tokens/s  {progress.SecondsLeft:F0} s left"));
+            + FormattableString.Invariant($"norm {progress.Step.GradientNorm:F3}  lr {progress.LearningRate:0.0e-0}  {progress.TokensPerSecond:F0} tok/s  {progress.SecondsLeft:F0} s left"));
     }
 
     private void WritePassport(double seconds)

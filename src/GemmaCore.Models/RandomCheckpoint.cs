@@ -14,11 +14,12 @@ public static class RandomCheckpoint
     /// <param name="folder">Created if needed.</param>
     /// <param name="seed">Seed of the formula (see <see cref="ReproducibleWeights"/>).</param>
     /// <param name="dtype">F32, F16 or BF16.</param>
-    public static void Write(ModelPreset preset, string folder, ulong seed, DType dtype)
+    /// <param name="starting">Called before each tensor; what it throws stops the writing, and the weights written so far are removed.</param>
+    public static void Write(ModelPreset preset, string folder, ulong seed, DType dtype, Action<WritableTensor>? starting = null)
     {
         ArgumentNullException.ThrowIfNull(preset);
         if (!dtype.IsFloat()) throw new ArgumentOutOfRangeException(nameof(dtype), dtype, "expected F32, F16 or BF16");
-        SafetensorsWriter.WriteCheckpoint(folder, [.. preset.Tensors().Select(tensor => Plan(tensor, preset.IsLlama, seed, dtype))]);
+        SafetensorsWriter.WriteCheckpoint(folder, [.. preset.Tensors().Select(tensor => Plan(tensor, preset.IsLlama, seed, dtype))], starting: starting);
         AtomicFile.WriteAllText(Path.Combine(folder, "config.json"), preset.ConfigText);
     }
 

@@ -9,6 +9,8 @@ namespace GemmaCore.Tensors;
 /// </summary>
 public readonly unsafe struct TensorView
 {
+    private const int ChunkElements = 1 << 24;
+
     /// <summary>A view over memory owned elsewhere.</summary>
     public TensorView(nint pointer, Shape shape, DType dtype, Device device)
     {
@@ -75,16 +77,21 @@ public readonly unsafe struct TensorView
     /// <summary>A host copy of the elements as floats; F16 and BF16 are widened exactly.</summary>
     public float[] ToFloats()
     {
-        long count = Shape.ElementCount;
-        byte[] bytes = new byte[ByteCount];
-        Device.CopyToHost(this, bytes);
-        var result = new float[count];
-        switch (DType)
+        if (!DType.IsFloat()) throw Mismatch("ToFloats", DType.F32);
+        var result = new float[Shape.ElementCount];
+        byte[] bytes = new byte[(int)Math.Min(ByteCount, ChunkElements * DType.Size())];
+        // In parts: the bytes of a large tensor are more than a span can cover.
+        for (int at = 0; at < result.Length; at += ChunkElements)
         {
-            case DType.F32: MemoryMarshal.Cast<byte, float>(bytes).CopyTo(result); break;
-            case DType.BF16: Widen(MemoryMarshal.Cast<byte, ushort>(bytes), result); break;
-            case DType.F16: WidenHalf(MemoryMarshal.Cast<byte, Half>(bytes), result); break;
-            default: throw Mismatch("ToFloats", DType.F32);
+            Span<float> part = result.AsSpan(at, Math.Min(ChunkElements, result.Length - at));
+            Span<byte> copy = bytes.AsSpan(0, part.Length * DType.Size());
+            Device.CopyToHost(new TensorView(Pointer + (nint)((long)at * DType.Size()), new Shape(part.Length), DType, Device), copy);
+            switch (DType)
+            {
+                case DType.F32: MemoryMarshal.Cast<byte, float>(copy).CopyTo(part); break;
+                case DType.BF16: Widen(MemoryMarshal.Cast<byte, ushort>(copy), part); break;
+                default: WidenHalf(MemoryMarshal.Cast<byte, Half>(copy), part); break;
+            }
         }
 
         return result;

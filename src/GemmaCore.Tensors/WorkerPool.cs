@@ -15,10 +15,11 @@ public interface IWork
 /// </summary>
 public sealed unsafe class WorkerPool : IDisposable
 {
-    // A waiting worker spins this often (some tens of microseconds: the gap between two operations) before it sleeps.
+    // A waiting worker spins this often (about a millisecond: longer than the gap between two operations) before it sleeps.
     private const int SpinLimit = 4000;
 
     private readonly Worker[] _workers;
+    private readonly int _spinLimit;
     private readonly Lock _runLock = new();
     private delegate*<void*, int, void> _invoke;
     private void* _work;
@@ -30,10 +31,14 @@ public sealed unsafe class WorkerPool : IDisposable
     private volatile Exception? _failure;
 
     /// <summary>A pool that computes on <paramref name="threadCount"/> threads, the caller's among them.</summary>
-    public WorkerPool(int threadCount)
+    public WorkerPool(int threadCount) : this(threadCount, SpinLimit) { }
+
+    /// <summary>A pool whose workers fall asleep earlier or later: tests meet the change from spinning to sleep more often.</summary>
+    internal WorkerPool(int threadCount, int spinLimit)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threadCount, 1);
         ThreadCount = threadCount;
+        _spinLimit = spinLimit;
         _workers = new Worker[threadCount - 1];
         for (int i = 0; i < _workers.Length; i++)
         {
@@ -120,7 +125,7 @@ public sealed unsafe class WorkerPool : IDisposable
         int seen = 0;
         while (true)
         {
-            for (int spin = 0; _generation == seen && spin < SpinLimit; spin++) Thread.SpinWait(8);
+            for (int spin = 0; _generation == seen && spin < _spinLimit; spin++) Thread.SpinWait(8);
             if (_generation == seen)
             {
                 Interlocked.Exchange(ref self.Asleep, 1);

@@ -16,7 +16,7 @@ namespace GemmaCore.Training;
 public sealed record TrainingProgress(RunState State, StepResult Step, double LearningRate, double TokensPerSecond, double SecondsLeft, double? EvalLoss);
 
 /// <summary>A run over a data set: order, schedule, log, evaluation, checkpoints, early stop, resume.</summary>
-public sealed class TrainingRun
+public sealed class TrainingRun : IDisposable
 {
     private readonly TrainingConfiguration _configuration;
     private readonly LoraTrainer _trainer;
@@ -66,10 +66,16 @@ public sealed class TrainingRun
         return true;
     }
 
+    /// <inheritdoc/>
+    public void Dispose() => _folder.Dispose();
+
     /// <summary>Trains to the end, or to the end of the step in which <paramref name="cancellation"/> is requested; saves either way.</summary>
+    /// <exception cref="ConfigurationException">
+    /// The run starts anew in a folder with checkpoints of an unfinished one, and <c>overwrite_output_dir</c> does not say that they may go.
+    /// </exception>
     public void Run(Action<TrainingProgress>? onStep, CancellationToken cancellation)
     {
-        if (State.Step == 0) _folder.WriteLog([]);
+        if (State.Step == 0) StartAnew();
         using TensorBoardEvents? events = _configuration.TensorBoard ? new TensorBoardEvents(_configuration.OutputDir, DateTimeOffset.Now) : null;
         int eventsWritten = _log.Count;
         long start = Stopwatch.GetTimestamp(), tokensBefore = State.TokenCount;
@@ -98,6 +104,24 @@ public sealed class TrainingRun
 
         Save();
         Finish();
+    }
+
+    // Resuming takes the newest checkpoint, whoever wrote it; so a run that starts anew may not leave any of another one. A finished run is replaced, as its
+    // adapter will be; an unfinished one may be hours of work that somebody forgot to resume.
+    private void StartAnew()
+    {
+        if (_folder.Checkpoints is [.., var newest] && !_configuration.OverwriteOutputDir)
+        {
+            RunState earlier = TrainerStateFile.Read(Path.Combine(newest.Folder, TrainerStateFile.Name));
+            if (earlier.Step < earlier.MaxSteps)
+            {
+                throw new ConfigurationException($"{_folder.Path}: an earlier run stopped there at step {earlier.Step} of {earlier.MaxSteps}; go on with --resume, "
+                    + "replace it with overwrite_output_dir=true, or choose another output_dir");
+            }
+        }
+
+        _folder.RemoveCheckpoints();
+        _folder.WriteLog([]);
     }
 
     private IReadOnlyList<IReadOnlyList<EncodedExample>> BatchesOf(int step)

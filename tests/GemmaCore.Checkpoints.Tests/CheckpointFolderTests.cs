@@ -92,6 +92,25 @@ public sealed class CheckpointFolderTests : IDisposable
     }
 
     [Fact]
+    public void An_index_that_cannot_be_written_or_a_cancelled_write_takes_the_shards_with_it()
+    {
+        WritableTensor Tensor(string name) => new(name, DType.F32, new Shape(4), stream => stream.Write(new byte[16]));
+        Directory.CreateDirectory(_folder.File(Index + "/taken"));
+        Assert.Throws<IOException>(() => SafetensorsWriter.WriteCheckpoint(_folder.Path, [Tensor("a"), Tensor("b")], maxShardBytes: 16));
+        Assert.Empty(Directory.GetFiles(_folder.Path));
+        Directory.Delete(_folder.File(Index), recursive: true);
+
+        var started = new List<string>();
+        Assert.Throws<OperationCanceledException>(() => SafetensorsWriter.WriteCheckpoint(_folder.Path, [Tensor("a"), Tensor("b"), Tensor("c")], 16, tensor =>
+        {
+            started.Add(tensor.Name);
+            if (tensor.Name == "b") throw new OperationCanceledException();
+        }));
+        Assert.Equal(["a", "b"], started);
+        Assert.Empty(Directory.GetFiles(_folder.Path));
+    }
+
+    [Fact]
     public void Unsound_folders_are_refused_in_one_line()
     {
         Assert.Contains("there is no such folder", Refusal(_folder.File("none")), StringComparison.Ordinal);

@@ -178,6 +178,15 @@ public sealed class BadInputTests : IDisposable
         AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, arguments), 2, complaint);
     }
 
+    [Fact]
+    public void A_diverging_run_says_so_keeps_its_last_checkpoint_and_leaves_no_adapter_that_is_no_number()
+    {
+        ShortRun.WriteConfiguration(_folder.Path);
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "learning_rate=10", "max_grad_norm=0", "weight_decay=100"), 1, "diverged", "learning_rate");
+        Assert.DoesNotContain("out/adapter_model.safetensors", _folder.Entries);
+        GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "overwrite_output_dir=true").Expect(0);
+    }
+
     // The limit on the size of a file stands for the full disk: write() fails half-way in the same manner. SIGXFSZ must be ignored for that.
     [Theory]
     [InlineData("train run.yaml", 40, "adapter_model.safetensors")]
@@ -190,6 +199,7 @@ public sealed class BadInputTests : IDisposable
         string limits = string.Create(CultureInfo.InvariantCulture, $"trap '' XFSZ; ulimit -f {kilobytes}; export DOTNET_EnableWriteXorExecute=0; exec \"$0\" exec \"$1\" {arguments}");
         using GemmacoreProcess process = GemmacoreProcess.Launch(_folder.Path, "bash", ["-c", limits, GemmacoreProcess.Host, GemmacoreProcess.Program]);
         AssertOneLine(process.WaitForEnd(), 1, file, "could not be written");
+        if (!arguments.StartsWith("train", StringComparison.Ordinal)) Assert.DoesNotContain("out", _folder.Entries);
         Assert.DoesNotContain(_folder.Entries, entry => entry.StartsWith("out", StringComparison.Ordinal)
             && (entry.Contains(".safetensors", StringComparison.Ordinal) || entry.EndsWith(".partial", StringComparison.Ordinal) || Path.GetFileName(entry).StartsWith('.')));
     }
@@ -209,6 +219,22 @@ public sealed class BadInputTests : IDisposable
         string[] left = finished.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Contains("out/checkpoint-1/trainer_state.json", left);
         Assert.DoesNotContain(left, file => Path.GetFileName(file).StartsWith('.') || file.StartsWith("out/adapter", StringComparison.Ordinal));
+    }
+
+    // The weights fit, the tokenizer beside them does not.
+    [Theory]
+    [InlineData("init --preset tiny --out out/model")]
+    [InlineData("merge demo --adapter adapter --out out/model")]
+    public void A_disk_with_room_for_the_weights_alone_is_left_empty(string arguments)
+    {
+        using (GemmacoreProcess trial = GemmacoreProcess.Launch(_folder.Path, "bash", ["-c", "unshare -rm mount -t tmpfs none /mnt"]))
+            Assert.SkipUnless(trial.WaitForEnd().ExitCode == 0, "no right to mount a small disk here; failing shards are tested in Checkpoints.Tests");
+        ShortRun.WriteConfiguration(_folder.Path);
+        if (arguments.StartsWith("merge", StringComparison.Ordinal)) GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "max_steps=1", "output_dir=adapter").Expect(0);
+        Directory.CreateDirectory(_folder.File("out"));
+        string command = $"mount -t tmpfs -o size=6800k none out; \"$0\" exec \"$1\" {arguments}; code=$?; find out -mindepth 1; exit $code";
+        using GemmacoreProcess process = GemmacoreProcess.Launch(_folder.Path, "unshare", ["-rm", "bash", "-c", command, GemmacoreProcess.Host, GemmacoreProcess.Program]);
+        AssertOneLine(process.WaitForEnd(), 1, "out/model/", "could not be written", "No space left");
     }
 
     private static Finished Ask(params string[] arguments) => GemmacoreProcess.Run(["generate", "demo", "--prompt", "What is it?", .. arguments]);

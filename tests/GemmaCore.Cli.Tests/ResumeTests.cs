@@ -90,6 +90,41 @@ public sealed class ResumeTests : IClassFixture<ResumeTests.UninterruptedRun>
         AssertEverythingIsReadable(folder.File("out"));
     }
 
+    // Without --resume, checkpoints of another run must neither be lost by mistake nor pass for those of the new one.
+    [Fact]
+    public void An_unfinished_run_is_not_started_anew_by_mistake_and_a_new_run_leaves_none_of_its_checkpoints()
+    {
+        using var folder = new TemporaryFolder();
+        ShortRun.WriteConfiguration(folder.Path);
+        using GemmacoreProcess process = GemmacoreProcess.StartInterruptible(folder.Path, "train", "run.yaml");
+        Assert.True(process.WaitForLines("step ", 1));
+        process.Interrupt();
+        process.WaitForEnd().Expect(1);
+        IReadOnlyList<string> before = folder.Entries;
+        string refusal = GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml").Expect(1).Error;
+        Assert.Matches($"gemmacore: out: an earlier run stopped there at step \\d+ of {ShortRun.Steps}; go on with --resume", refusal);
+        Assert.Equal(before, folder.Entries);
+
+        GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "max_steps=2", "overwrite_output_dir=true").Expect(0);
+        Assert.Equal(["out/checkpoint-1", "out/checkpoint-2"], folder.Entries.Where(entry => entry.Contains("checkpoint-") && entry.Count(c => c == '/') == 1));
+        // A finished run is replaced.
+        GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "--smoke").Expect(0);
+        Assert.Equal(["out/checkpoint-2", "out/checkpoint-3"], folder.Entries.Where(entry => entry.Contains("checkpoint-") && entry.Count(c => c == '/') == 1));
+    }
+
+    [Fact]
+    public void A_second_run_into_the_folder_of_a_running_one_is_refused_and_disturbs_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        ShortRun.WriteConfiguration(folder.Path);
+        using GemmacoreProcess first = GemmacoreProcess.Start(folder.Path, "train", "run.yaml", "max_steps=100000");
+        Assert.True(first.WaitForLines("step ", 1));
+        Assert.Contains("gemmacore: out: another run is writing there", GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "--resume").Expect(1).Error, StringComparison.Ordinal);
+        Assert.True(first.WaitForLines("step ", 8), "the first run ended");
+        Assert.True(first.Kill());
+        AssertEverythingIsReadable(folder.File("out"));
+    }
+
     private static string[] Resume(TemporaryFolder folder) =>
         Directory.Exists(folder.File("out")) && Directory.EnumerateDirectories(folder.File("out"), "checkpoint-*").Any(IsComplete) ? ["--resume"] : [];
 

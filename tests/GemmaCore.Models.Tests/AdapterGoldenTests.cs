@@ -88,6 +88,48 @@ public sealed class AdapterGoldenTests
     }
 
     [Theory]
+    [InlineData("dora_r4", NameGeneration.Second)]
+    [InlineData("dora_r4", NameGeneration.Third)]
+    [InlineData("all_linear_r8_layout_A", NameGeneration.First)]
+    public void A_loaded_adapter_saved_again_is_the_same_adapter(string name, NameGeneration layout)
+    {
+        int[] ids = [2, 10, 390, 293, 11];
+        string folder = Path.Combine(Path.GetTempPath(), "gemmacore-again-" + Guid.NewGuid().ToString("N"));
+        using var embedded = new EmbeddedModel();
+        try
+        {
+            float[] loaded;
+            int tensors;
+            using (LoraAdapter adapter = LoraAdapter.Load(Goldens.Path("adapters/" + name), embedded.Model))
+            {
+                (loaded, tensors) = (embedded.Run([ids], []).Logits, adapter.AppliedTensorCount);
+                adapter.Save(folder, layout);
+            }
+
+            Assert.NotEqual(loaded, embedded.Run([ids], []).Logits);
+            using LoraAdapter again = LoraAdapter.Load(folder, embedded.Model);
+            Assert.Equal(tensors, again.AppliedTensorCount);
+            Assert.Equal(loaded, embedded.Run([ids], []).Logits);
+            Assert.Equal(name == "dora_r4", again.Config.UseDora);
+        }
+        finally
+        {
+            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void DoRA_is_refused_by_name_where_an_adapter_would_be_trained()
+    {
+        using var embedded = new EmbeddedModel();
+        string folder = Goldens.Path("adapters/dora_r4");
+        AdapterConfig config = AdapterConfig.Parse(File.ReadAllBytes(Path.Combine(folder, "adapter_config.json")), folder);
+        Assert.Contains("DoRA", Assert.Throws<CheckpointException>(() => LoraAdapter.LoadTrainable(folder, embedded.Model, 0)).Message, StringComparison.Ordinal);
+        Assert.Contains("use_dora", Assert.Throws<CheckpointException>(() => LoraAdapter.Create(embedded.Model, config, 1)).Message, StringComparison.Ordinal);
+        Assert.All(embedded.Model.Linears, linear => Assert.Empty(linear.Adapters));
+    }
+
+    [Theory]
     [InlineData(5, "applied 118 of 132 tensors", "layers.5.")]
     [InlineData(4, "applied 104 of 132 tensors", "layers.{4-5}.")]
     public void An_adapter_for_another_base_is_refused_and_the_misfits_are_listed(int layers, string applied, string missing)

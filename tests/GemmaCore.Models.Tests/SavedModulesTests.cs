@@ -23,19 +23,21 @@ public sealed class SavedModulesTests : IDisposable
     [InlineData("lm_head", true)]
     [InlineData("model.language_model.embed_tokens", true)]
     [InlineData(Block, false)]
-    public void A_merged_model_holds_the_trained_copies(string module, bool parted)
+    public void A_merged_model_and_a_saved_adapter_hold_the_trained_copies(string module, bool parted)
     {
         using var embedded = new EmbeddedModel();
         float[] before = embedded.Run([Ids], []).Logits, loaded;
-        string merged = Path.Combine(_folder, "merged");
+        string merged = Path.Combine(_folder, "merged"), saved = Path.Combine(_folder, "saved");
         using (LoraAdapter adapter = LoraAdapter.Load(WriteAdapter(embedded, module), embedded.Model))
         {
             loaded = embedded.Run([Ids], []).Logits;
             MergedModel.Write(embedded, adapter, merged);
+            adapter.Save(saved, NameGeneration.First);
         }
 
         Assert.True(LargestDifference(loaded, before) > 0.1, "the trained copy changed nothing");
         Assert.Equal(before, embedded.Run([Ids], []).Logits);
+        using (LoraAdapter.Load(saved, embedded.Model)) Assert.Equal(loaded, embedded.Run([Ids], []).Logits);
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(merged, "config.json")))!;
         Assert.Equal(parted, config["tie_word_embeddings"] is JsonValue tied && !tied.GetValue<bool>());
         using var result = new EmbeddedModel(merged);

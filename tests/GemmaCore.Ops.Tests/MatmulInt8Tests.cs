@@ -1,6 +1,7 @@
 using GemmaCore.Checkpoints;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
+using GemmaCore.Testing.References;
 
 namespace GemmaCore.Ops.Tests;
 
@@ -46,7 +47,7 @@ public sealed class MatmulInt8Tests
 
         MatmulInt8.Forward(fixture.Of(new Shape(rows, inputs), x), quantised.Int8, fixture.Of(new Shape(outputs), bias), y, null);
 
-        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, quantised.Int8.ToFloats(), bias, inputs);
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, quantised.DenseInt8, bias, inputs);
     }
 
     [Theory]
@@ -64,7 +65,7 @@ public sealed class MatmulInt8Tests
         float[] dX = fixture.Backward(y, dY, x)[0];
 
         // dX = dY·W: the product with the transposed matrix.
-        QuantizedSample.AssertProduct(fixture.Device, dX, dY, QuantizedSample.Transposed(quantised.Int8.ToFloats(), inputs), [], outputs);
+        QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(quantised.DenseInt8, inputs), [], outputs);
     }
 
     [Fact]

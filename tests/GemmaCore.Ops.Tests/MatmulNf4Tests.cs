@@ -1,5 +1,6 @@
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
+using GemmaCore.Testing.References;
 
 namespace GemmaCore.Ops.Tests;
 
@@ -25,7 +26,7 @@ public sealed class MatmulNf4Tests
 
         MatmulNf4.Forward(fixture.Of(new Shape(rows, inputs), x), w, fixture.Of(new Shape(outputs), bias), y, null);
 
-        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, w.ToFloats(), bias, inputs);
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, nested ? quantised.DenseNf4Nested : quantised.DenseNf4, bias, inputs);
     }
 
     [Theory]
@@ -44,7 +45,7 @@ public sealed class MatmulNf4Tests
         float[] dX = fixture.Backward(y, dY, x)[0];
 
         // dX = dY·W: the product with the transposed matrix.
-        QuantizedSample.AssertProduct(fixture.Device, dX, dY, QuantizedSample.Transposed(w.ToFloats(), inputs), [], outputs);
+        QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
     }
 
     [Fact]

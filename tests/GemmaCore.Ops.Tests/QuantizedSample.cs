@@ -23,6 +23,9 @@ internal sealed class QuantizedSample : IDisposable
         Ops.Int8.Quantize(values, shape[1], rows, rowAbsmax);
         Nf4 = new Nf4Matrix(shape, Bytes(codes), new Nf4Absmax(Floats(absmax)));
         Nf4Nested = new Nf4Matrix(shape, Nf4.Codes, new Nf4Absmax(Bytes(absmaxCodes), Floats(scales), Floats([.. Ops.Nf4.NestedValues]), offset));
+        DenseNf4 = MatmulNf4Reference.Matrix(codes, absmax, count);
+        DenseNf4Nested = MatmulNf4Reference.Matrix(codes, MatmulNf4Reference.Absmax(absmaxCodes, scales, Ops.Nf4.NestedValues, offset), count);
+        DenseInt8 = MatmulInt8Reference.Matrix(rows, rowAbsmax);
         Int8 = new Int8Matrix(Bytes(MemoryMarshal.AsBytes<sbyte>(rows).ToArray(), shape, DType.I8), Floats(rowAbsmax));
     }
 
@@ -32,23 +35,22 @@ internal sealed class QuantizedSample : IDisposable
 
     public Int8Matrix Int8 { get; }
 
+    /// <summary>What the three stand for, by the references.</summary>
+    public double[] DenseNf4 { get; }
+
+    public double[] DenseNf4Nested { get; }
+
+    public double[] DenseInt8 { get; }
+
     /// <summary>y must be x·wᵀ + bias of the dequantised matrix, within what the device's arithmetic rounds.</summary>
-    public static void AssertProduct(Device device, float[] y, float[] x, float[] w, float[] bias, int inputs)
+    public static void AssertProduct(Device device, float[] y, float[] x, double[] w, float[] bias, int inputs)
     {
-        double[] wideX = Sample.Widen(x), wideW = Sample.Widen(w);
-        double[] expected = MatmulReference.Forward<double, RealFunctions>(wideX, wideW, Sample.Widen(bias), inputs);
+        double[] wideX = Sample.Widen(x);
+        double[] expected = MatmulReference.Forward<double, RealFunctions>(wideX, w, Sample.Widen(bias), inputs);
         double[] scales = MatmulReference.Forward<double, RealFunctions>(
-            Array.ConvertAll(wideX, Math.Abs), Array.ConvertAll(wideW, Math.Abs), Sample.Widen(Array.ConvertAll(bias, Math.Abs)), inputs);
+            Array.ConvertAll(wideX, Math.Abs), Array.ConvertAll(w, Math.Abs), Sample.Widen(Array.ConvertAll(bias, Math.Abs)), inputs);
         // On a card the weights are rounded to its type once more before the product rounds its operands.
         Assert.InRange(Tolerance.ScaledError(y, expected, scales), 0, 2 * Tolerance.MatrixUnit(device) + Tolerance.Float32(inputs));
-    }
-
-    public static float[] Transposed(float[] matrix, int columns)
-    {
-        int rows = matrix.Length / columns;
-        var result = new float[matrix.Length];
-        for (int i = 0; i < matrix.Length; i++) result[i % columns * rows + i / columns] = matrix[i];
-        return result;
     }
 
     public void Dispose()

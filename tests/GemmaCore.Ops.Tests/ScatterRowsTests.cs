@@ -72,6 +72,20 @@ public sealed class ScatterRowsTests
         Assert.Equal(new float[12], y.ToFloats());
     }
 
+    [Theory]
+    [InlineData(new[] { 1, 1, 2 }, 1)]
+    [InlineData(new[] { 0, 3, 0 }, 2)]
+    [InlineData(new[] { 3, 2, 3 }, 2)]
+    [InlineData(new[] { 2, 1, 1 }, 2)]
+    public void A_row_listed_twice_is_refused_and_nothing_written(int[] rows, int second)
+    {
+        using var fixture = new OpFixture();
+        TensorView y = fixture.Of(new Shape(4, 2), new float[8]);
+        var error = Assert.Throws<ShapeException>(() => ScatterRows.Forward(fixture.Of(new Shape(3, 2), [1, 2, 3, 4, 5, 6]), fixture.Ints(rows), y, null));
+        Assert.Contains($"rows[{second}] is {rows[second]}, which is listed before", error.Message, StringComparison.Ordinal);
+        Assert.Equal(new float[8], y.ToFloats());
+    }
+
     public static TheoryData<string> Cards => [.. TestDevices.Cards()];
 
     [Theory]

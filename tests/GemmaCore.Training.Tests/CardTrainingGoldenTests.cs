@@ -19,9 +19,9 @@ public sealed class CardTrainingGoldenTests
     private static readonly bool EveryStep = Environment.GetEnvironmentVariable("GEMMACORE_EVERY_STEP") == "1";
 
     [Theory]
-    [InlineData("all_linear_r8", "t4/random", 2)]
-    [InlineData("all_linear_r8", "a100/adversarial", 2)]
-    [InlineData("text_only_r4", "h200/round_robin", 1)]
+    [InlineData("training/all_linear_r8", "t4/random", 2)]
+    [InlineData("training/all_linear_r8", "a100/adversarial", 2)]
+    [InlineData("training/text_only_r4", "h200/round_robin", 1)]
     public void Losses_and_gradients_in_16_bits_stay_within_their_rounding(string name, string card, int steps)
     {
         using GoldenRun run = new(name, card), cpu = new(name, "cpu");

@@ -25,7 +25,7 @@ public sealed class FailingCallTests : IDisposable
             using LoraAdapter adapter = Adapter(model);
             using var optimizer = new AdamW(adapter.Parameters, 0.9f, 0.999f, 1e-8f, 0);
             using KvCache cache = model.CreateCache(9);
-            var run = new RunFolder(_output);
+            using var run = new RunFolder(_output);
             var state = new RunState { Step = 1, MaxSteps = 2 };
             run.Save(state, adapter, optimizer, NameGeneration.Second, TrainerStateFile.Format(state, 1, 1, 1, 1), 0);
             run.Restore(run.Checkpoints[0].Folder, adapter, optimizer);

@@ -18,20 +18,22 @@ internal sealed class GoldenRun : IDisposable
     private readonly EncodedExample[] _rows;
     private readonly int _micro, _perStep;
 
-    /// <param name="name">Golden of the topic "training".</param>
+    /// <param name="name">Golden without its ending, e.g. <c>training/all_linear_r8</c>.</param>
     /// <param name="device">A name of <see cref="TestDevices"/>.</param>
     /// <param name="gradientCheckpointing">As in <see cref="LoraTrainer"/>.</param>
-    public GoldenRun(string name, string device, bool gradientCheckpointing = false)
+    /// <param name="model">Folder of the base model; null for the embedded one.</param>
+    /// <param name="format">How the base holds its weights.</param>
+    public GoldenRun(string name, string device, bool gradientCheckpointing = false, string? model = null, WeightFormat format = WeightFormat.AsStored)
     {
-        _document = JsonDocument.Parse(File.ReadAllBytes(Goldens.Path($"training/{name}.json")));
+        _document = JsonDocument.Parse(File.ReadAllBytes(Goldens.Path($"{name}.json")));
         JsonElement run = _document.RootElement;
-        Tensors = GoldenTensors.Load(Goldens.Path($"training/{name}.safetensors"));
+        Tensors = GoldenTensors.Load(Goldens.Path($"{name}.safetensors"));
         Log = [.. run.GetProperty("log").EnumerateArray().Select(entry => new Entry(entry))];
         _rows = [.. run.GetProperty("rows").EnumerateArray().Select(Row)];
         _micro = run.GetProperty("micro_batch").GetInt32();
         _perStep = _micro * run.GetProperty("gradient_accumulation").GetInt32();
         _lease = TestDevices.Lend(device);
-        _model = ModelFolder.Load(Goldens.DemoPath("model"), Device);
+        _model = ModelFolder.Load(model ?? Goldens.DemoPath("model"), Device, format);
         Adapter = InitialAdapter(name);
         float decay = run.GetProperty("optimizer").GetProperty("weight_decay").GetSingle();
         Trainer = new LoraTrainer(_model, Adapter, new AdamW(Adapter.Parameters, 0.9f, 0.999f, 1e-8f, decay), seed: 1)
@@ -103,8 +105,10 @@ internal sealed class GoldenRun : IDisposable
         Directory.CreateDirectory(folder);
         try
         {
-            // The text-only run was made with rsLoRA too: its gradients of B are twice those of alpha / r.
-            string config = File.ReadAllText(Goldens.Path($"adapters/{(name == "text_only_r4" ? "text_only_r4_rslora" : name)}/adapter_config.json"));
+            string config = File.ReadAllText(Goldens.Path($"adapters/{AdapterOf(name)}/adapter_config.json"));
+            // QLoRA has the text-only run's targets, and rank and alpha of the other.
+            if (name == "nf4/qlora_text_r8")
+                config = """{"r": 8, "lora_alpha": 16, "target_modules": ".*language_model.*_proj"}""";
             File.WriteAllText(Path.Combine(folder, "adapter_config.json"), config);
             SafetensorsWriter.Write(Path.Combine(folder, "adapter_model.safetensors"), [.. Tensors.Where(item => item.Key.StartsWith("initial.", StringComparison.Ordinal))
                 .Select(item => new WritableTensor(
@@ -116,6 +120,9 @@ internal sealed class GoldenRun : IDisposable
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    // The text-only run was made with rsLoRA too: its gradients of B are twice those of alpha / r.
+    private static string AdapterOf(string name) => name == "training/text_only_r4" ? "text_only_r4_rslora" : "all_linear_r8";
 
     /// <summary>What the golden run logged of a step.</summary>
     internal sealed class Entry(JsonElement entry)

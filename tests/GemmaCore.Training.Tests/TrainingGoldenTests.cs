@@ -1,3 +1,4 @@
+using GemmaCore.Models;
 using GemmaCore.Models.Lora;
 using GemmaCore.Testing;
 
@@ -9,16 +10,45 @@ public sealed class TrainingGoldenTests
     private const string Topic = "training";
 
     [Theory]
-    [InlineData("all_linear_r8", false, "cpu")]
-    [InlineData("all_linear_r8", true, "cpu")]
-    [InlineData("text_only_r4", false, "cpu")]
-    [InlineData("all_linear_r8", false, "gtx1650/random")]
-    [InlineData("text_only_r4", true, "gtx1650/adversarial")]
+    [InlineData("training/all_linear_r8", false, "cpu")]
+    [InlineData("training/all_linear_r8", true, "cpu")]
+    [InlineData("training/text_only_r4", false, "cpu")]
+    [InlineData("training/all_linear_r8", false, "gtx1650/random")]
+    [InlineData("training/text_only_r4", true, "gtx1650/adversarial")]
     public void Ten_steps_follow_the_python_stack(string name, bool gradientCheckpointing, string device)
     {
         using var run = new GoldenRun(name, device, gradientCheckpointing);
-        string where = device == "cpu" ? "" : $" on a simulated card, {run.Device.PrecisionPath}";
-        for (int step = 0; step < run.Log.Count; step++)
+        Follow(name, run, run.Log.Count);
+    }
+
+    // bitsandbytes' own codes and ours give the same run.
+    [Theory]
+    [InlineData(true, "cpu")]
+    [InlineData(false, "cpu")]
+    [InlineData(false, "gtx1650/random")]
+    public void Ten_steps_on_an_nf4_base_follow_the_python_stack(bool prequantised, string device)
+    {
+        const string name = "nf4/qlora_text_r8";
+        using GoldenRun run = prequantised
+            ? new GoldenRun(name, device, model: Goldens.Path("nf4/checkpoint"))
+            : new GoldenRun(name, device, gradientCheckpointing: true, format: WeightFormat.Nf4);
+        Follow(name, run, run.Log.Count);
+    }
+
+    // A part of the above, for fallbacks that would take minutes for it (InstructionSetTests).
+    [Theory]
+    [InlineData("training/all_linear_r8")]
+    [InlineData("training/text_only_r4")]
+    public void The_first_step_follows_the_python_stack(string name)
+    {
+        using var run = new GoldenRun(name, "cpu");
+        Follow(name, run, steps: 1);
+    }
+
+    private static void Follow(string name, GoldenRun run, int steps)
+    {
+        string where = run.Device.Name == "cpu" ? "" : $" on a simulated card, {run.Device.PrecisionPath}";
+        for (int step = 0; step < steps; step++)
         {
             GoldenRun.Entry expected = run.Log[step];
             (StepResult result, double clip) = run.Trainer.Accumulate(run.Batches(step));
@@ -28,13 +58,14 @@ public sealed class TrainingGoldenTests
             // size, so rounding noise enters with the first update already (the golden run itself, in fp64, is 1e-2 away).
             double allowed = 1e-4 + (1e-2 - 1e-4) * step / 9;
             for (int i = 0; i < expected.Losses.Length; i++) AssertClose(name, step, "losses" + where, expected.Losses[i], result.MicroBatchLosses[i], allowed);
-            // From its second step on, the norm of the text-only run hangs on rounding: our AVX-512, AVX2 and portable paths, which differ only in
-            // the order of sums, end at distances of their own (docs/parity.md, which shows them outside). Its losses and its final adapter are held.
-            if (name == "text_only_r4" && step > 0) Report(name, step, "gradient norm" + where, expected.GradientNorm, result.GradientNorm, allowed);
-            else AssertClose(name, step, "gradient norm" + where, expected.GradientNorm, result.GradientNorm, allowed);
+            // The text-only run amplifies rounding: our instruction sets, which differ only in the order of sums, part by 1e-2 in the norm from step 2 on and
+            // by 1e-1 at step 10 (docs/parity.md, which shows it outside). Steps 2 to 9 are held to what the manifest allows the last; all losses to their bars.
+            if (name != "training/text_only_r4" || step == 0) AssertClose(name, step, "gradient norm" + where, expected.GradientNorm, result.GradientNorm, allowed);
+            else if (step < 9) AssertClose(name, step, "gradient norm" + where, expected.GradientNorm, result.GradientNorm, 1e-2);
+            else Report(name, step, "gradient norm" + where, expected.GradientNorm, result.GradientNorm, allowed);
         }
 
-        Assert.InRange(Parity.Report(Topic, $"training/{name}.safetensors", "final adapter" + where, run.FinalError(), 1e-2), 0, 1e-2);
+        if (steps == run.Log.Count) Assert.InRange(Parity.Report(Topic, $"{name}.safetensors", "final adapter" + where, run.FinalError(), 1e-2), 0, 1e-2);
     }
 
     private static void CheckGradients(string name, GoldenRun run, string where)
@@ -48,11 +79,11 @@ public sealed class TrainingGoldenTests
             worst = Math.Max(worst, error);
         }
 
-        Assert.InRange(Parity.Report(Topic, $"training/{name}.safetensors", "gradients of step 1" + where, worst, 5e-4), 0, 5e-4);
+        Assert.InRange(Parity.Report(Topic, $"{name}.safetensors", "gradients of step 1" + where, worst, 5e-4), 0, 5e-4);
     }
 
     private static double Report(string name, int step, string what, double expected, double ours, double allowed) =>
-        Parity.Report(Topic, $"training/{name}.json", $"{what}, step {step + 1}", Math.Abs(ours / expected - 1), allowed);
+        Parity.Report(Topic, $"{name}.json", $"{what}, step {step + 1}", Math.Abs(ours / expected - 1), allowed);
 
     private static void AssertClose(string name, int step, string what, double expected, double ours, double allowed)
     {

@@ -103,7 +103,7 @@ internal static class DoctorCommand
                     foreach (JsonNode? card in cards) Print(card!.AsObject(), "     ");
                     break;
                 default:
-                    Console.WriteLine($"{indent + name,-18}{Show(value)}");
+                    LabelledLine.Write(indent + name, Show(value));
                     break;
             }
         }

@@ -31,7 +31,7 @@ internal static class InfoCommand
             bool finite = parsed.GetValue(check);
             JsonObject report = File.Exists(Path.Combine(folder, "adapter_config.json")) ? Adapter(folder, device) : Model(folder, device, finite);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJsonString());
-            else foreach ((string name, JsonNode? value) in report) Console.WriteLine($"{name,-18}{Show(value)}");
+            else foreach ((string name, JsonNode? value) in report) LabelledLine.Write(name, Show(value));
             return 0;
         });
         return command;

@@ -26,12 +26,13 @@ internal static class InitCommand
         {
             string name = parsed.GetValue(preset)!, folder = parsed.GetValue(output)!;
             ModelPreset found = ModelPreset.Find(name) ?? throw new UsageException($"--preset {name}: expected {string.Join(", ", ModelPreset.Names)}");
-            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
-                throw new UsageException($"--out {folder}: the folder is not empty");
             DType type = parsed.GetValue(dtype) switch { "fp32" => DType.F32, "fp16" => DType.F16, _ => DType.BF16 };
-            RandomCheckpoint.Write(found, folder, parsed.GetValue(seed), type);
-            // The tiny preset has the embedded model's vocabulary, so its tokenizer fits and the folder can answer at once.
-            if (name == "tiny") ModelFiles.CopyBeside(Path.Combine(ModelLocation.Demo, "model"), folder);
+            NewFolder.Fill(folder, () =>
+            {
+                RandomCheckpoint.Write(found, folder, parsed.GetValue(seed), type, NewFolder.Continue);
+                // The tiny preset has the embedded model's vocabulary, so its tokenizer fits and the folder can answer at once.
+                if (name == "tiny") ModelFiles.CopyBeside(Path.Combine(ModelLocation.Demo, "model"), folder);
+            });
             Console.WriteLine(folder);
             return 0;
         });

@@ -27,17 +27,20 @@ internal static class MergeCommand
             string source = ModelLocation.Resolve(parsed.GetValue(model.Model)!), folder = parsed.GetValue(output)!;
             string[] adapters = parsed.GetValue(model.Adapter) ?? [];
             if (adapters.Length != 1) throw new UsageException("--adapter: merge takes exactly one; merge the result again for a second one");
-            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
-                throw new UsageException($"--out {folder}: the folder is not empty");
-            using var device = new CpuDevice(EnvironmentVariables.Threads);
-            using LanguageModel loaded = ModelFolder.Load(source, device);
-            using LoraAdapter adapter = LoraAdapter.Load(adapters[0], loaded);
-            ModelOptions.TellApplied(adapters[0], adapter);
-            AdapterMerge.Write(loaded, adapter, source, folder);
-            ModelFiles.CopyBeside(source, folder);
+            NewFolder.Fill(folder, () => Merge(source, adapters[0], folder));
             Console.WriteLine(folder);
             return 0;
         });
         return command;
+    }
+
+    private static void Merge(string source, string adapterFolder, string folder)
+    {
+        using var device = new CpuDevice(EnvironmentVariables.Threads);
+        using LanguageModel loaded = ModelFolder.Load(source, device);
+        using LoraAdapter adapter = LoraAdapter.Load(adapterFolder, loaded);
+        ModelOptions.TellApplied(adapterFolder, adapter);
+        AdapterMerge.Write(loaded, adapter, source, folder, NewFolder.Continue);
+        ModelFiles.CopyBeside(source, folder);
     }
 }

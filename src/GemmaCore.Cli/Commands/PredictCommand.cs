@@ -81,21 +81,24 @@ internal static class PredictCommand
             if (results[i].FinishReason != FinishReason.Cancelled) answers[usable[i].Row.Row] = results[i].Text;
     }
 
-    // Rows are told apart as the official scorer does: image names and question.
-    private static string Key(IReadOnlyDictionary<string, string> fields) =>
-        fields.GetValueOrDefault("ImageName", "") + "||" + fields.GetValueOrDefault("Question", "");
+    // A row is known again by everything it holds but the answer, however the JSON of it is spelled.
+    private static string Key(IEnumerable<KeyValuePair<string, JsonNode?>> fields) =>
+        string.Join('\n', fields.Where(field => field.Key != "Answer").OrderBy(field => field.Key, StringComparer.Ordinal)
+            .Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}"));
 
     private static Dictionary<string, string> Known(string file, IReadOnlyList<TrainingExample> rows)
     {
         var answers = new Dictionary<string, string>();
         if (!File.Exists(file)) return answers;
-        ILookup<string, TrainingExample> byKey = rows.ToLookup(row => Key(row.Fields));
+        // Equal rows take the answers in their order.
+        Dictionary<string, Queue<string>> waiting = rows.GroupBy(row => Key(row.Fields.Select(field => KeyValuePair.Create(field.Key, JsonNode.Parse(field.Value)))))
+            .ToDictionary(group => group.Key, group => new Queue<string>(group.Select(row => row.Row)));
         try
         {
             foreach (JsonNode? node in JsonNode.Parse(File.ReadAllText(file))!.AsArray())
             {
-                Dictionary<string, string> fields = node!.AsObject().ToDictionary(field => field.Key, field => field.Value?.ToJsonString() ?? "null");
-                foreach (TrainingExample row in byKey[Key(fields)]) answers[row.Row] = node["Answer"]!.GetValue<string>();
+                string answer = node!["Answer"]!.GetValue<string>();
+                if (waiting.TryGetValue(Key(node.AsObject()), out Queue<string>? same) && same.TryDequeue(out string? row)) answers[row] = answer;
             }
 
             return answers;

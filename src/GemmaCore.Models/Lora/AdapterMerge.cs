@@ -13,6 +13,8 @@ namespace GemmaCore.Models.Lora;
 /// </summary>
 public static class AdapterMerge
 {
+    private const int BlockElements = 1 << 22;
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2 };
 
     /// <summary>
@@ -23,7 +25,8 @@ public static class AdapterMerge
     /// <param name="adapter">An adapter attached to it.</param>
     /// <param name="folder">The base's folder.</param>
     /// <param name="destination">Where the merged model goes.</param>
-    public static void Write(LanguageModel model, LoraAdapter adapter, string folder, string destination)
+    /// <param name="starting">Called before each tensor; what it throws stops the writing, and the weights written so far are removed.</param>
+    public static void Write(LanguageModel model, LoraAdapter adapter, string folder, string destination, Action<WritableTensor>? starting = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(adapter);
@@ -43,7 +46,7 @@ public static class AdapterMerge
                 if (name == LanguageModel.EmbeddingsName) embeddings = stored.Name;
                 hasHead |= name == LanguageModel.HeadName;
                 TensorView source = saved.IsEmpty ? view : saved;
-                tensors.Add(new WritableTensor(stored.Name, view.DType, view.Shape, stream => stream.Write(Bytes(source, view.DType, linear, adapter))));
+                tensors.Add(new WritableTensor(stored.Name, view.DType, view.Shape, stream => Write(stream, source, view.DType, linear, adapter)));
             }
         }
 
@@ -51,10 +54,10 @@ public static class AdapterMerge
         if (parted)
         {
             DType type = tensors.Single(tensor => tensor.Name == embeddings).DType;
-            tensors.Add(new WritableTensor(HeadBeside(embeddings), type, model.Head.Shape, stream => stream.Write(Bytes(model.Head, type, null, adapter))));
+            tensors.Add(new WritableTensor(HeadBeside(embeddings), type, model.Head.Shape, stream => Write(stream, model.Head, type, null, adapter)));
         }
 
-        SafetensorsWriter.WriteCheckpoint(destination, tensors);
+        SafetensorsWriter.WriteCheckpoint(destination, tensors, starting: starting);
         string config = File.ReadAllText(Path.Combine(folder, "config.json"));
         AtomicFile.WriteAllText(Path.Combine(destination, "config.json"), parted ? Untied(config) : config);
     }
@@ -71,19 +74,37 @@ public static class AdapterMerge
         return root.ToJsonString(Indented) + "\n";
     }
 
-    private static byte[] Bytes(TensorView source, DType type, Linear? linear, LoraAdapter adapter)
+    private static void Write(Stream stream, TensorView source, DType type, Linear? linear, LoraAdapter adapter)
     {
         (LoraWeights Weights, float[]? ColumnScale)? change = linear is null ? null : adapter.Of(linear);
+        WriteTensor(stream, source, type, linear?.Path ?? "modules_to_save", change?.Weights, change?.ColumnScale);
+    }
+
+    /// <summary>
+    /// Writes one tensor as <paramref name="type"/>, changed by the adapter's pair for it, if any. Block after block of rows: a tensor may be larger than an array
+    /// can be, and memory stays small.
+    /// </summary>
+    internal static void WriteTensor(Stream stream, TensorView source, DType type, string what, LoraWeights? change, float[]? rowScale)
+    {
         if (change is null && source.DType == type)
         {
-            var copy = new byte[source.ByteCount];
-            source.Device.CopyToHost(source, copy);
-            return copy;
+            WritableTensor.Of(what, source).Write(stream);
+            return;
         }
 
-        float[] values = source.ToFloats();
-        if (change is { } lora) values = Merge(values, lora.Weights, lora.ColumnScale);
-        if (Array.Exists(values, value => !float.IsFinite(value))) throw new CheckpointException($"{linear?.Path ?? "modules_to_save"}: the merged weight is not finite");
+        float[] a = change?.A.ToFloats() ?? [], b = change?.B.ToFloats() ?? [];
+        int rows = source.Shape[0], step = (int)Math.Max(1, BlockElements / Math.Max(1, source.Shape.ElementCount / Math.Max(1, rows)));
+        for (int first = 0; first < rows; first += step)
+        {
+            float[] values = source.Slice(first, Math.Min(step, rows - first)).ToFloats();
+            if (change is { } lora) Merge(values, first, lora, a, b, rowScale);
+            if (Array.Exists(values, value => !float.IsFinite(value))) throw new CheckpointException($"{what}: the merged weight is not finite");
+            stream.Write(Rounded(values, type));
+        }
+    }
+
+    private static byte[] Rounded(float[] values, DType type)
+    {
         if (type == DType.F32) return MemoryMarshal.AsBytes<float>(values).ToArray();
         var halves = new ushort[values.Length];
         for (int i = 0; i < values.Length; i++)
@@ -91,26 +112,24 @@ public static class AdapterMerge
         return MemoryMarshal.AsBytes<ushort>(halves).ToArray();
     }
 
-    /// <summary>W' = (m/n) ⊙ (W + s·B·A), row by row; m/n is 1 without DoRA.</summary>
-    internal static float[] Merge(float[] weight, LoraWeights lora, float[]? rowScale)
+    // W' = (m/n) ⊙ (W + s·B·A), row by row, for the rows from first on; m/n is 1 without DoRA.
+    private static void Merge(float[] weight, int first, LoraWeights lora, float[] a, float[] b, float[]? rowScale)
     {
-        float[] a = lora.A.ToFloats(), b = lora.B.ToFloats();
-        int rank = lora.A.Shape[0], inputs = lora.A.Shape[1], outputs = lora.B.Shape[0];
-        Parallel.For(0, outputs, row =>
+        int rank = lora.A.Shape[0], inputs = lora.A.Shape[1];
+        Parallel.For(0, weight.Length / inputs, row =>
         {
             var delta = new double[inputs];
             for (int r = 0; r < rank; r++)
             {
-                double factor = (double)lora.Scale * b[row * rank + r];
+                double factor = (double)lora.Scale * b[(first + row) * rank + r];
                 for (int i = 0; i < inputs; i++) delta[i] += factor * a[r * inputs + i];
             }
 
             for (int i = 0; i < inputs; i++)
             {
                 int at = row * inputs + i;
-                weight[at] = (float)((weight[at] + delta[i]) * (rowScale?[row] ?? 1));
+                weight[at] = (float)((weight[at] + delta[i]) * (rowScale?[first + row] ?? 1));
             }
         });
-        return weight;
     }
 }

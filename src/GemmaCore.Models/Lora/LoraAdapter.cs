@@ -79,11 +79,12 @@ public sealed class LoraAdapter : IDisposable
     /// <param name="model">The model.</param>
     /// <param name="config">Rank, alpha, targets.</param>
     /// <param name="seed">Seed of A; every layer draws from its own stream, named by its path.</param>
-    /// <exception cref="CheckpointException">No layer matches the targets.</exception>
+    /// <exception cref="CheckpointException">No layer matches the targets, or the configuration asks for DoRA, which is not trained.</exception>
     public static LoraAdapter Create(LanguageModel model, AdapterConfig config, ulong seed)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(config);
+        if (config.UseDora) throw new CheckpointException("use_dora: DoRA adapters can be used for inference, not for training");
         Linear[] targets = [.. model.Linears.Where(layer => config.Targets(layer.Path))];
         if (targets.Length == 0)
             throw new CheckpointException($"target_modules match none of the model's {model.Linears.Count} linear layers, e.g. {model.Linears[0].Path}");
@@ -107,13 +108,14 @@ public sealed class LoraAdapter : IDisposable
         }
     }
 
-    /// <summary>Writes a PEFT folder.</summary>
-    /// <param name="folder">Created if needed.</param>
+    /// <summary>Writes a PEFT folder, with the magnitudes and trained copies of an adapter that was loaded with such.</summary>
+    /// <param name="folder">Created if needed; another one than the adapter was loaded from.</param>
     /// <param name="layout">Spelling of module paths.</param>
     public void Save(string folder, NameGeneration layout = NameGeneration.Second)
     {
-        IEnumerable<AdapterTensor> tensors = _attached.Select(pair => new AdapterTensor(pair.Layer.Path, pair.Adapter.Weights.A, pair.Adapter.Weights.B));
-        AdapterFile.Save(folder, Config, [.. tensors], layout);
+        IEnumerable<AdapterTensor> tensors = _attached.Select(pair => new AdapterTensor(
+            pair.Layer.Path, pair.Adapter.Weights.A, pair.Adapter.Weights.B, Config.UseDora ? MagnitudeOf(pair.Layer) : default));
+        AdapterFile.Save(folder, Config, [.. tensors], layout, _file?.SavedModules);
     }
 
     /// <summary>The change of a layer's weight: scale · B·A, [out, in]; null for a layer without adapter.</summary>
@@ -206,6 +208,13 @@ public sealed class LoraAdapter : IDisposable
         Attach(layer, new LinearAdapter(weights, default));
         _parameters.Add(new LoraParameter(layer.Path + ".lora_A.weight", viewA, gradientA));
         _parameters.Add(new LoraParameter(layer.Path + ".lora_B.weight", viewB, gradientB));
+    }
+
+    // The layer itself keeps m/n alone; m is in the file.
+    private TensorView MagnitudeOf(Linear layer)
+    {
+        TensorView stored = _file!.Pairs[layer.Path].Magnitude;
+        return stored.DType == DType.F32 ? stored : Own(stored.Shape, stored.ToFloats());
     }
 
     private void Attach(Linear layer, LinearAdapter adapter)

@@ -6,7 +6,7 @@ public static unsafe partial class ScatterRows
 {
     private static void ForwardCpu(CpuDevice cpu, TensorView source, TensorView rows, TensorView y)
     {
-        RowIndices.Check("ScatterRows.Forward", rows, y.Shape[0]);
+        RowIndices.CheckDistinct("ScatterRows.Forward", rows, y.Shape[0]);
         var work = new RowCopies { Listed = source.Floats, All = y.Floats, Rows = rows.Ints, Count = source.Shape[0], Columns = y.Shape[1] };
         cpu.Workers.Run(ref work, RowBlocks.Count(work.Count, work.Columns));
     }

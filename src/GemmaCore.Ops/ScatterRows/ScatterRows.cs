@@ -8,7 +8,8 @@ public static partial class ScatterRows
 {
     /// <summary>Overwrites the listed rows of y.</summary>
     /// <param name="source">[P, D] f32. Not needed for backward.</param>
-    /// <param name="rows">[P] i32, distinct, each below T. The CPU refuses others; a card, which nobody waits for, passes over them.</param>
+    /// <param name="rows">[P] i32, distinct, each below T. The CPU refuses others; a card, which nobody waits for, passes over rows that are
+    /// not there, and which of two equal ones stays is not defined there.</param>
     /// <param name="y">[T, D] f32, in place.</param>
     /// <param name="tape">Null in inference.</param>
     public static void Forward(TensorView source, TensorView rows, TensorView y, Tape? tape)

@@ -73,7 +73,6 @@ internal static class ConfigurationKeys
         ["metric_for_best_model"] = ["loss", "eval_loss"],
         ["greater_is_better"] = ["false"],
         ["logging_strategy"] = ["steps"],
-        ["overwrite_output_dir"] = [],
         ["run_name"] = [],
         ["gradient_checkpointing_kwargs"] = [],
         ["full_determinism"] = [],

@@ -38,6 +38,9 @@ public sealed record TrainingConfiguration
     [JsonPropertyName("bnb_4bit_use_double_quant")]
     public bool Bnb4BitUseDoubleQuant { get; init; } = true;
 
+    /// <summary>Whether a run that starts anew may remove the checkpoints of an unfinished one from <see cref="OutputDir"/>.</summary>
+    public bool OverwriteOutputDir { get; init; }
+
     /// <summary>LoRA rank.</summary>
     public int LoraRank { get; init; } = 8;
 

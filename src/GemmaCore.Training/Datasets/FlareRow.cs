@@ -40,8 +40,16 @@ internal sealed class FlareRow(string file, string dataset, Func<string, string?
         {
             Uid = Uid(row, names, task, index),
             Modality = modality,
-            Fields = row.EnumerateObject().GroupBy(field => field.Name).ToDictionary(group => group.Key, group => group.First().Value.GetRawText()),
+            Fields = Whole(row).EnumerateObject().GroupBy(field => field.Name).ToDictionary(group => group.Key, group => group.First().Value.GetRawText()),
         };
+    }
+
+    // Fields that nobody reads here are written back by predict, so their strings must be sound as well.
+    private static JsonElement Whole(JsonElement row)
+    {
+        using var writer = new Utf8JsonWriter(Stream.Null);
+        row.WriteTo(writer);
+        return row;
     }
 
     // split:dataset:file:case:task:question, as the 2026 baseline names its rows (flare.md §3.4).

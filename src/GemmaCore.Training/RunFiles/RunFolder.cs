@@ -10,15 +10,19 @@ namespace GemmaCore.Training.RunFiles;
 /// The output folder of a run: checkpoints that are whole or not there, the log, the final adapter. A checkpoint is written under a temporary name
 /// and renamed when it is complete, so a run killed at any moment finds the last complete one.
 /// </summary>
-public sealed class RunFolder
+public sealed class RunFolder : IDisposable
 {
-    private const string Prefix = "checkpoint-", Partial = ".partial", OptimizerName = "optimizer.safetensors", LogName = "train.jsonl";
+    private const string Prefix = "checkpoint-", Partial = ".partial", OptimizerName = "optimizer.safetensors", LogName = "train.jsonl", LockName = ".lock";
 
-    /// <summary>Opens or creates the folder, and removes what an interrupted save left behind.</summary>
+    private readonly FileStream _lock;
+
+    /// <summary>Opens or creates the folder for one run at a time, and removes what an interrupted save left behind.</summary>
+    /// <exception cref="IOException">Another run is writing there.</exception>
     public RunFolder(string path)
     {
         Path = path;
         Directory.CreateDirectory(path);
+        _lock = Lock(path);
         foreach (string leftover in Directory.EnumerateDirectories(path, Prefix + "*" + Partial)) Directory.Delete(leftover, recursive: true);
     }
 
@@ -33,6 +37,15 @@ public sealed class RunFolder
             .Where(item => item.Step >= 0 && File.Exists(System.IO.Path.Combine(item.Folder, TrainerStateFile.Name)))
             .OrderBy(item => item.Step),
     ];
+
+    /// <summary>Removes every checkpoint: those of an earlier run must not pass for the new one's.</summary>
+    public void RemoveCheckpoints()
+    {
+        foreach ((_, string folder) in Checkpoints) Remove(folder);
+    }
+
+    /// <summary>Lets other runs in.</summary>
+    public void Dispose() => _lock.Dispose();
 
     /// <summary>Saves a checkpoint and removes the oldest ones above the limit; the best one is kept.</summary>
     public void Save(RunState state, LoraAdapter adapter, AdamW optimizer, NameGeneration layout, string stateText, int limit)
@@ -100,6 +113,19 @@ public sealed class RunFolder
     /// <summary>Adds a line to the log.</summary>
     public void AppendLog(LogEntry entry) =>
         File.AppendAllText(System.IO.Path.Combine(Path, LogName), TrainerStateFile.ToJson(entry).ToJsonString() + "\n");
+
+    // The lock is the open file, not its being there: what a killed run leaves behind locks nobody out.
+    private static FileStream Lock(string path)
+    {
+        try
+        {
+            return new FileStream(System.IO.Path.Combine(path, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException error)
+        {
+            throw new IOException($"{path}: another run is writing there; wait for its end or choose another output_dir ({error.Message})", error);
+        }
+    }
 
     // Under the temporary name first: a checkpoint that lost half its files to a killed process must not look whole.
     private static void Remove(string checkpoint)

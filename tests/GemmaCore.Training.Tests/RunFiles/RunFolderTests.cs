@@ -13,7 +13,7 @@ public sealed class RunFolderTests : IDisposable
             Directory.CreateDirectory(Path.Combine(_folder, name));
         foreach (string name in (string[])["checkpoint-200", "checkpoint-30", "checkpoint-x"])
             File.WriteAllText(Path.Combine(_folder, name, TrainerStateFile.Name), "{}");
-        var folder = new RunFolder(_folder);
+        using var folder = new RunFolder(_folder);
         Assert.Equal([30, 200], folder.Checkpoints.Select(item => item.Step));
         Assert.False(Directory.Exists(Path.Combine(_folder, "checkpoint-40.partial"))); // what a killed save left behind
     }
@@ -21,7 +21,7 @@ public sealed class RunFolderTests : IDisposable
     [Fact]
     public void The_log_grows_by_a_line_and_is_cut_back_whole()
     {
-        var folder = new RunFolder(_folder);
+        using var folder = new RunFolder(_folder);
         LogEntry[] entries = [new(1, 0.1, 2, 1, 1e-3, null), new(2, 0.2, null, null, null, 1.5)];
         folder.WriteLog([]);
         foreach (LogEntry entry in entries) folder.AppendLog(entry);
@@ -30,6 +30,22 @@ public sealed class RunFolderTests : IDisposable
         File.AppendAllText(path, "{\"epoch\":0.3,\"gra"); // killed while writing
         folder.WriteLog(entries[..1]);
         Assert.Single(File.ReadAllLines(path));
+    }
+
+    [Fact]
+    public void One_run_at_a_time_writes_there_and_a_left_lock_keeps_nobody_out()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "checkpoint-7.partial"));
+        File.WriteAllText(Path.Combine(_folder, ".lock"), ""); // as kill -9 leaves it
+        using (new RunFolder(_folder))
+        {
+            Directory.CreateDirectory(Path.Combine(_folder, "checkpoint-8.partial")); // the first run is saving
+            Assert.Contains("another run is writing there", Assert.Throws<IOException>(() => new RunFolder(_folder)).Message, StringComparison.Ordinal);
+            Assert.Equal([Path.Combine(_folder, "checkpoint-8.partial")], Directory.GetDirectories(_folder));
+        }
+
+        using (new RunFolder(_folder)) Assert.Empty(Directory.GetDirectories(_folder));
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }
 
     public void Dispose() => Directory.Delete(Path.GetDirectoryName(_folder)!, recursive: true);

@@ -1,0 +1,63 @@
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+using GemmaCore.Testing.References;
+
+namespace GemmaCore.Bench;
+
+public static class MatmulInt8Bench
+{
+    // Decoding and prefill of the 1b and 4b shapes.
+    private static readonly (int Rows, int Outputs, int Inputs)[] Cases =
+        [(1, 6912, 1152), (1, 1152, 6912), (1, 10240, 2560), (1, 2560, 10240), (4, 6912, 1152), (8, 6912, 1152), (128, 6912, 1152), (512, 6912, 1152)];
+
+    public static void Run(Stopclock clock)
+    {
+        Stopclock.Heading("matmul_int8 forward, y[T, O] = x[T, K]·wᵀ");
+        foreach ((int rows, int outputs, int inputs) in Cases) Time(clock, rows, outputs, inputs);
+    }
+
+    private static void Time(Stopclock clock, int rows, int outputs, int inputs)
+    {
+        CpuDevice device = clock.Device;
+        string name = $"T {rows}, O {outputs}, K {inputs}";
+        using DeviceBuffer x = DeviceBuffer.Of(device, new Shape(rows, inputs), new Sample(1).Floats(rows * inputs));
+        using DeviceBuffer y = DeviceBuffer.Zeros(device, new Shape(rows, outputs));
+        using var w = new Quantised(device, outputs, inputs);
+        // Decoding meets every weight cold: enough copies to outgrow the caches.
+        int copies = rows <= 8 ? (int)Math.Clamp((256L << 20) / w.Matrix.ByteCount, 2, 256) : 1;
+        Quantised[] weights = [.. Enumerable.Range(0, copies).Select(_ => new Quantised(device, outputs, inputs))];
+        Int8Matrix[] matrices = Array.ConvertAll(weights, weight => weight.Matrix);
+        void Forward(int i) => MatmulInt8.Forward(x.View, matrices[i % copies], default, y.View, null);
+
+        Forward(0);
+        double[] expected = MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x.View.ToFloats()), w.Dense, [], inputs);
+        Stopclock.Verify(name, Tolerance.RelativeError(y.View.ToFloats(), expected), Tolerance.Float32(inputs));
+        clock.Time(name, w.Matrix.ByteCount + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, Forward);
+        foreach (Quantised weight in weights) weight.Dispose();
+    }
+
+    private sealed class Quantised : IDisposable
+    {
+        private readonly DeviceBuffer _codes, _absmax;
+
+        public Quantised(CpuDevice device, int outputs, int inputs)
+        {
+            _codes = new DeviceBuffer(device, new Shape(outputs, inputs), DType.I8);
+            var absmax = new float[outputs];
+            Int8.Quantize(new Sample(2).Floats(outputs * inputs), inputs, _codes.View.AsSpan<sbyte>(), absmax);
+            _absmax = DeviceBuffer.Of(device, new Shape(outputs), absmax);
+            Matrix = new Int8Matrix(_codes.View, _absmax.View);
+        }
+
+        public Int8Matrix Matrix { get; }
+
+        public double[] Dense => MatmulInt8Reference.Matrix(_codes.View.AsSpan<sbyte>().ToArray(), _absmax.View.ToFloats());
+
+        public void Dispose()
+        {
+            _codes.Dispose();
+            _absmax.Dispose();
+        }
+    }
+}

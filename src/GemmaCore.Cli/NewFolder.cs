@@ -1,0 +1,42 @@
+using GemmaCore.Checkpoints;
+
+namespace GemmaCore.Cli;
+
+/// <summary>A folder that a command fills: whole at the end, or as it was before.</summary>
+internal static class NewFolder
+{
+    /// <summary>Lets <paramref name="write"/> fill the folder; when that fails or is cancelled, everything in it goes again.</summary>
+    /// <exception cref="UsageException">It holds something already.</exception>
+    public static void Fill(string path, Action write)
+    {
+        if (File.Exists(path)) throw new UsageException($"--out {path}: this is a file; a folder is written");
+        bool existed = Directory.Exists(path);
+        if (existed && Directory.EnumerateFileSystemEntries(path).Any()) throw new UsageException($"--out {path}: the folder is not empty");
+        try
+        {
+            write();
+        }
+        catch
+        {
+            Clear(path, existed);
+            throw;
+        }
+    }
+
+    /// <summary>Asked before each tensor: Ctrl-C stops there.</summary>
+    public static void Continue(WritableTensor tensor) => Edge.Interrupted.ThrowIfCancellationRequested();
+
+    private static void Clear(string path, bool keep)
+    {
+        if (!Directory.Exists(path)) return;
+        try
+        {
+            foreach (string file in Directory.EnumerateFiles(path)) File.Delete(file);
+            if (!keep) Directory.Delete(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // What made the command fail is the thing to tell.
+        }
+    }
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What is known of the kernels without a card, from kernels/budgets.csv (NVRTC's registers and shared bytes, kept true by the compile gate) and
+# kernels/specialisations.csv (threads a block): blocks and threads that a multiprocessor holds, by registers, shared memory and its own limits.
+# Kernels on tensor cores in full; of the others the specialisation that holds the fewest threads. Prints Markdown.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+awk -F, '
+function define(text, name,   parts, i, n) {
+  n = split(text, parts, " ")
+  for (i = 1; i <= n; i++) if (index(parts[i], "-D" name "=") == 1) return substr(parts[i], length(name) + 4)
+  return ""
+}
+# Bytes asked for at launch: AttentionForwardTile and AttentionGradientTile in AttentionPlan.cs; the stages of matmul_mma.cu.
+function asked(file, defines, arch,   converts, stages, d) {
+  d = define(defines, "HEAD_DIM")
+  if (file == "attention_mma.cu") return (define(defines, "QUERIES") + 2 * define(defines, "KEYS")) * d * 2
+  if (file == "attention_gradient_mma.cu") return gradient(define(defines, "ROWS"), define(defines, "COLUMNS"), define(defines, "STAGES"), d, define(defines, "SPLIT"))
+  if (file != "matmul_mma.cu") return 0
+  converts = define(defines, "WEIGHT") != define(defines, "COMPUTE")
+  stages = converts ? 2 : (arch < 80 ? 2 : ((define(defines, "BLOCK_N") + 0 > 128) ? 4 : 3))
+  return stages * (define(defines, "BLOCK_M") + define(defines, "BLOCK_N")) * 32 * 2
+}
+function gradient(rows, columns, stages, d, parted) {
+  return ((2 * rows + 2 * stages * columns) * d + (parted > 1 ? 2 * rows * (columns + 8) : 0)) * 2
+}
+function least(a, b) { return a < b ? a : b }
+BEGIN {
+  split("75 80 86 90", shown, " ")
+  limit[75] = "1024 65536 16"; limit[80] = "2048 167936 32"; limit[86] = "1536 102400 16"; limit[90] = "2048 233472 32"
+  print "| file | specialisation | kernel | arch | threads | registers | shared bytes | blocks | occupancy |\n|---|---|---|---|---:|---:|---:|---:|---:|"
+}
+FNR == 1 { next }
+FILENAME ~ /specialisations/ { threads[$1 "," $2] = $3; next }
+{
+  arch = substr($3, 4)
+  if (!(arch in limit)) next
+  split(limit[arch], most, " ")
+  t = threads[$1 "," $2]
+  shared = $6 + asked($1, $2, arch)
+  registers = int(($5 * 32 + 255) / 256) * 256 * t / 32
+  blocks = least(least(int(most[1] / t), int(65536 / registers)), most[3])
+  if (shared > 0) blocks = least(blocks, int(most[2] / (shared + (arch >= 80 ? 1024 : 0))))
+  occupancy = int(100 * blocks * t / most[1])
+  # A tile made for cards with more shared memory is not launched here.
+  if (blocks == 0) next
+  text = $2; gsub(/-D/, "", text)
+  line = "| " $1 " | " text " | " $4 " | " $3 " | " t " | " $5 " | " shared " | " blocks " | " occupancy " % |"
+  if ($1 ~ /_mma/) { print line; next }
+  key = $1 "," arch
+  if (!(key in worst)) order[++count] = key
+  if (!(key in worst) || occupancy < worst[key]) { worst[key] = occupancy; text_of[key] = line }
+}
+END { for (i = 1; i <= count; i++) print text_of[order[i]] }' kernels/specialisations.csv kernels/budgets.csv
