@@ -131,8 +131,6 @@ public class ConfigurationReaderTests
     public void A_bad_value_is_an_error_with_key_value_and_expectation(string yaml, string message) => Assert.Contains(message, Refused(yaml), StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("load_in_4bit")]
-    [InlineData("load_in_8bit")]
     [InlineData("packing")]
     [InlineData("use_dora")]
     [InlineData("bf16")]
@@ -142,6 +140,24 @@ public class ConfigurationReaderTests
         Assert.StartsWith(key + ": ", Refused($"{key}: true"), StringComparison.Ordinal);
         foreach (string off in (string[])["false", "null", "", "0", "False"]) Assert.Empty(ConfigurationReader.Read($"{key}: {off}", []).Notes);
     }
+
+    [Theory]
+    [InlineData("load_in_4bit: true", true, false, true)]
+    [InlineData("quantization_bit: 4", true, false, true)]
+    [InlineData("quantization_bit: 8", false, true, true)]
+    [InlineData("{ load_in_4bit: true, double_quantization: false, bnb_4bit_quant_type: nf4, bnb_4bit_compute_dtype: bfloat16 }", true, false, false)]
+    [InlineData("load_in_8bit: false", false, false, true)]
+    public void A_quantised_base_is_asked_for_in_every_tool_s_words(string yaml, bool fourBits, bool eightBits, bool doubleQuant)
+    {
+        TrainingConfiguration configuration = Read(yaml);
+        Assert.Equal((fourBits, eightBits, doubleQuant), (configuration.LoadIn4Bit, configuration.LoadIn8Bit, configuration.Bnb4BitUseDoubleQuant));
+    }
+
+    [Theory]
+    [InlineData("{ load_in_4bit: true, load_in_8bit: true }", "load_in_4bit is set as well")]
+    [InlineData("quantization_bit: 3", "expected 4 (NF4) or 8 (8-bit rows)")]
+    [InlineData("{ load_in_4bit: true, bnb_4bit_quant_type: fp4 }", "expected nf4, got 'fp4'")]
+    public void A_quantisation_that_is_not_one_is_refused(string yaml, string message) => Assert.Contains(message, Refused(yaml), StringComparison.Ordinal);
 
     [Fact]
     public void Neftune_is_refused_with_a_number() => Assert.Contains("noise", Refused("neftune_noise_alpha: 5"), StringComparison.Ordinal);
