@@ -22,6 +22,9 @@ internal sealed record DemoReport
 
     public required string Precision { get; init; }
 
+    /// <summary>Form of the base's linear layers; the file names it only when it is a quantised one.</summary>
+    public required string Weights { get; init; }
+
     public required double TotalSeconds { get; init; }
 
     public required double BeforeSeconds { get; init; }
@@ -63,6 +66,7 @@ internal sealed record DemoReport
             ["training"] = new JsonObject { ["steps"] = Steps, ["rows"] = Rows, ["seed"] = Seed, ["loss"] = new JsonArray([.. Loss.Select(loss => (JsonNode)loss)]) },
         };
         if (Smoke) report["smoke"] = true;
+        if (Weights is not ("f32" or "bf16" or "f16")) report["weights"] = Weights;
         return report;
     }
 }

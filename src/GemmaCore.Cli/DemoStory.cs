@@ -4,6 +4,7 @@ using GemmaCore.Checkpoints;
 using GemmaCore.Evaluation;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
+using GemmaCore.Models;
 using GemmaCore.Tensors;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
@@ -17,8 +18,9 @@ namespace GemmaCore.Cli;
 /// <param name="folder">What the demo leaves goes here.</param>
 /// <param name="seed">Seed of the run.</param>
 /// <param name="smoke">One question of each data set and two steps of two rows: shows that everything runs, where the whole demo would take too long.</param>
+/// <param name="format">How the base holds its linear layers' weights.</param>
 /// <param name="open">Opens the device anew for each part.</param>
-internal sealed class DemoStory(string folder, int seed, bool smoke, Func<Device> open)
+internal sealed class DemoStory(string folder, int seed, bool smoke, WeightFormat format, Func<Device> open)
 {
     private const int BatchSize = 32;
 
@@ -49,6 +51,7 @@ internal sealed class DemoStory(string folder, int seed, bool smoke, Func<Device
             Smoke = smoke,
             Device = session.DeviceName,
             Precision = session.PrecisionPath,
+            Weights = session.WeightFormat,
             TotalSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds,
             BeforeSeconds = beforeSeconds,
             TrainSeconds = trainSeconds,
@@ -93,7 +96,7 @@ internal sealed class DemoStory(string folder, int seed, bool smoke, Func<Device
         long start = Stopwatch.GetTimestamp();
         Device device = open();
         Say(what);
-        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), device);
+        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), device, format);
         if (adapter is not null) model.LoadAdapter(adapter);
         var answers = new List<string>();
         foreach (TrainingExample[] chunk in rows.Chunk(BatchSize))
@@ -113,6 +116,8 @@ internal sealed class DemoStory(string folder, int seed, bool smoke, Func<Device
         OutputDir = folder,
         OverwriteOutputDir = true,
         Dataset = new DatasetConfiguration { Path = "demo", Tasks = TrainedSets, Prompts = "question" },
+        LoadIn4Bit = format == WeightFormat.Nf4,
+        LoadIn8Bit = format == WeightFormat.Int8,
         LoraRank = 16,
         LoraAlpha = 32,
         PerDeviceTrainBatchSize = smoke ? 2 : 8,

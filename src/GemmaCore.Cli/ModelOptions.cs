@@ -16,19 +16,19 @@ internal sealed class ModelOptions
 
     public Option<string[]> Adapter { get; } = new("--adapter") { Description = "PEFT adapter folder; may be repeated" };
 
-    public void AddTo(Command command, bool model = true, bool adapter = true)
+    public void AddTo(Command command, bool model = true, bool adapter = true, bool quantize = true)
     {
         if (model) command.Add(Model);
         if (adapter) command.Add(Adapter);
         Device.AddTo(command);
-        command.Add(Quantize);
+        if (quantize) command.Add(Quantize);
     }
 
     /// <summary>Refuses what makes no sense.</summary>
     public void Check(ParseResult parsed)
     {
         Device.Check(parsed);
-        _ = FormatOf(parsed);
+        if (parsed.GetResult(Quantize) is not null) _ = FormatOf(parsed);
     }
 
     /// <summary>Says on stderr how much of an adapter was applied (all of it, or loading had failed) and which of its settings are unknown here.</summary>
@@ -56,15 +56,15 @@ internal sealed class ModelOptions
         }
     }
 
-    private WeightFormat FormatOf(ParseResult parsed)
+    /// <summary>How linear layers are to be held.</summary>
+    public WeightFormat FormatOf(ParseResult parsed) => FormatOf("--quantize", parsed.GetValue(Quantize)!, allowNone: true);
+
+    /// <summary>A format by the name that options give it.</summary>
+    public static WeightFormat FormatOf(string option, string name, bool allowNone) => name switch
     {
-        string quantize = parsed.GetValue(Quantize)!;
-        return quantize switch
-        {
-            "none" => WeightFormat.AsStored,
-            "nf4" => WeightFormat.Nf4,
-            "int8" => WeightFormat.Int8,
-            _ => throw new UsageException($"--quantize {quantize}: expected none, nf4 or int8"),
-        };
-    }
+        "none" when allowNone => WeightFormat.AsStored,
+        "nf4" => WeightFormat.Nf4,
+        "int8" => WeightFormat.Int8,
+        _ => throw new UsageException($"{option} {name}: expected {(allowNone ? "none, " : "")}nf4 or int8"),
+    };
 }

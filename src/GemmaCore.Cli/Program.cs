@@ -14,6 +14,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     TrainCommand.Create(),
     PredictCommand.Create(),
     MergeCommand.Create(),
+    QuantizeCommand.Create(),
 };
 VerbHelp.Install(root);
 return Edge.Run(root, args);

@@ -58,6 +58,9 @@ internal sealed class TrainingSession : IDisposable
 
     public int RowCount { get; }
 
+    /// <summary>How the base holds its linear layers, e.g. <c>bf16</c> or <c>nf4</c>.</summary>
+    public string WeightFormat => _model.Linears[0].Weight.Format;
+
     public string DeviceName => _device.Name;
 
     public string PrecisionPath => _device.PrecisionPath;
@@ -100,12 +103,12 @@ internal sealed class TrainingSession : IDisposable
         _device.Dispose();
     }
 
-    private static WeightFormat FormatOf(TrainingConfiguration configuration) => configuration switch
+    private static Models.WeightFormat FormatOf(TrainingConfiguration configuration) => configuration switch
     {
-        { LoadIn8Bit: true } => WeightFormat.Int8,
-        { LoadIn4Bit: true, Bnb4BitUseDoubleQuant: true } => WeightFormat.Nf4,
-        { LoadIn4Bit: true } => WeightFormat.Nf4Plain,
-        _ => WeightFormat.AsStored,
+        { LoadIn8Bit: true } => Models.WeightFormat.Int8,
+        { LoadIn4Bit: true, Bnb4BitUseDoubleQuant: true } => Models.WeightFormat.Nf4,
+        { LoadIn4Bit: true } => Models.WeightFormat.Nf4Plain,
+        _ => Models.WeightFormat.AsStored,
     };
 
     private static AdapterConfig NewAdapter(TrainingConfiguration configuration) => AdapterConfig.ForTraining(

@@ -291,7 +291,12 @@ public sealed unsafe class CudaDevice : Device
         if (_disposed) ThrowDisposed();
         if (t_context == _context) return;
         int code = _driver.CtxSetCurrent(_context);
-        if (code != 0) throw new CudaException($"cuCtxSetCurrent: {_driver.Describe(code)}, {this}", code);
+        if (code != 0)
+        {
+            EndFailedWork();
+            throw new CudaException($"cuCtxSetCurrent: {_driver.Describe(code)}, {this}", code);
+        }
+
         t_context = _context;
     }
 

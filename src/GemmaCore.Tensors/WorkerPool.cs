@@ -18,6 +18,9 @@ public sealed unsafe class WorkerPool : IDisposable
     // A waiting worker spins this often (about a millisecond: longer than the gap between two operations) before it sleeps.
     private const int SpinLimit = 4000;
 
+    private const long Open = 1 << 16, Inside = Open - 1;
+    private const int GenerationShift = 17;
+
     private readonly Worker[] _workers;
     private readonly int _spinLimit;
     private readonly Lock _runLock = new();
@@ -25,8 +28,7 @@ public sealed unsafe class WorkerPool : IDisposable
     private void* _work;
     private int _partCount;
     private int _nextPart;
-    private int _running;
-    private volatile int _generation;
+    private long _state; // generation << GenerationShift | open | workers inside
     private volatile bool _stop;
     private volatile Exception? _failure;
 
@@ -70,12 +72,13 @@ public sealed unsafe class WorkerPool : IDisposable
             _invoke = &Invoke<TWork>;
             _partCount = partCount;
             _failure = null;
-            Volatile.Write(ref _running, _workers.Length);
             Volatile.Write(ref _nextPart, 0);
-            Announce();
+            Announce(Open);
             TakeParts();
+            // No part is left: whoever has not come by now need not come. On a machine with other work a worker may be long in coming.
+            Interlocked.And(ref _state, ~Open);
             var spin = new SpinWait();
-            while (Volatile.Read(ref _running) > 0) spin.SpinOnce(sleep1Threshold: -1);
+            while ((Volatile.Read(ref _state) & Inside) > 0) spin.SpinOnce(sleep1Threshold: -1);
         }
 
         if (_failure is { } failure) throw new AggregateException(failure.Message, failure);
@@ -86,13 +89,15 @@ public sealed unsafe class WorkerPool : IDisposable
     {
         if (_stop) return;
         _stop = true;
-        Announce();
+        Announce(0);
         foreach (Worker worker in _workers)
         {
             worker.Thread!.Join();
             worker.Dispose();
         }
     }
+
+    private long Generation => Volatile.Read(ref _state) >> GenerationShift;
 
     private static void Invoke<TWork>(void* work, int index) where TWork : struct, IWork => Unsafe.AsRef<TWork>(work).Execute(index);
 
@@ -113,32 +118,49 @@ public sealed unsafe class WorkerPool : IDisposable
     }
 
     // Every worker has a flag and a semaphore of its own: with a shared one, a quick worker could take a slow one's permit.
-    private void Announce()
+    private void Announce(long open)
     {
-        Interlocked.Increment(ref _generation);
+        // Nobody is inside, and nobody can enter what is closed.
+        Interlocked.Exchange(ref _state, (Generation + 1) << GenerationShift | open);
         foreach (Worker worker in _workers)
             if (Interlocked.Exchange(ref worker.Asleep, 0) == 1) worker.Wake.Release();
     }
 
     private void Loop(Worker self)
     {
-        int seen = 0;
+        long seen = 0;
         while (true)
         {
-            for (int spin = 0; _generation == seen && spin < _spinLimit; spin++) Thread.SpinWait(8);
-            if (_generation == seen)
+            for (int spin = 0; Generation == seen && spin < _spinLimit; spin++) Thread.SpinWait(8);
+            if (Generation == seen)
             {
                 Interlocked.Exchange(ref self.Asleep, 1);
                 // Work announced meanwhile: take the flag back, or, if the announcer has it already, take the permit it is about to give.
-                bool withdrawn = _generation != seen && Interlocked.Exchange(ref self.Asleep, 0) == 1;
+                bool withdrawn = Generation != seen && Interlocked.Exchange(ref self.Asleep, 0) == 1;
                 if (!withdrawn) self.Wake.Wait();
             }
 
             if (_stop) return;
-            seen = _generation;
+            long state = Volatile.Read(ref _state);
+            seen = state >> GenerationShift;
+            if (!TryEnter(state)) continue;
             TakeParts();
-            Interlocked.Decrement(ref _running);
+            Interlocked.Decrement(ref _state);
         }
+    }
+
+    // False when the work was closed before we came; the caller of Run waits for those inside only.
+    private bool TryEnter(long state)
+    {
+        long generation = state >> GenerationShift;
+        while ((state & Open) != 0 && state >> GenerationShift == generation)
+        {
+            long found = Interlocked.CompareExchange(ref _state, state + 1, state);
+            if (found == state) return true;
+            state = found;
+        }
+
+        return false;
     }
 
     private sealed class Worker : IDisposable

@@ -48,8 +48,19 @@ public sealed class CudaDeviceTests
         var device = (CudaDevice)lease.Device;
         Arena.Mark before = device.Scratch.Position;
         TensorView x = device.Scratch.Take(new Shape(2, 4));
-        Simulator.FailCall(1, 1);
-        Assert.Throws<CudaException>(() => device.Launch(RmsNorm, new LaunchGrid(2, 128), x, x, x, default(TensorView), 4, 0f, 3f));
+        void Fails()
+        {
+            Simulator.FailCall(1, 1);
+            Assert.Throws<CudaException>(() => device.Launch(RmsNorm, new LaunchGrid(2, 128), x, x, x, default(TensorView), 4, 0f, 3f));
+        }
+
+        Fails();
+        Assert.Equal(before, device.Scratch.Position);
+        // From another thread the first call is the one that makes the context current there.
+        x = device.Scratch.Take(new Shape(2, 4));
+        var other = new Thread(Fails);
+        other.Start();
+        other.Join();
         Assert.Equal(before, device.Scratch.Position);
     }
 }

@@ -18,12 +18,15 @@ public sealed class FailingCalls
     private readonly int _code;
     private readonly Action<CudaDevice> _work;
     private readonly Action<string> _check;
+    private readonly int _othersPinned, _othersHandles; // what the cards of other tests hold
     private CudaDevice _device;
     private int _kept;
 
     private FailingCalls(string card, int code, Action<CudaDevice> work, Action<string> check)
     {
         TestDevices.Discard(card);
+        TestDevices.OpenCard(card).Dispose(); // starts the simulator, if nobody has
+        (_othersPinned, _othersHandles) = (Simulator.PinnedAllocations, Simulator.LiveHandles);
         (_card, _code, _work, _check) = (card, code, work, check);
         _device = TestDevices.OpenCard(card);
     }
@@ -111,8 +114,8 @@ public sealed class FailingCalls
     {
         _device.Dispose();
         if (!Simulator.Revive(_device.Card.Ordinal)) throw new InvalidOperationException($"{where}: the context was not released");
-        if (Simulator.PinnedAllocations != 0 || Simulator.LiveHandles != 0)
-            throw new InvalidOperationException($"{where}: {Simulator.PinnedAllocations} pinned allocations and {Simulator.LiveHandles} handles are left");
+        (int pinned, int handles) = (Simulator.PinnedAllocations - _othersPinned, Simulator.LiveHandles - _othersHandles);
+        if (pinned != 0 || handles != 0) throw new InvalidOperationException($"{where}: {pinned} pinned allocations and {handles} handles are left");
         _device = TestDevices.OpenCard(_card);
     }
 }

@@ -59,7 +59,13 @@ public static class TestDevices
         {
             if (!Open.TryGetValue(name, out CudaDevice? device)) device = OpenCard(name);
             lock (Open) Open[name] = device;
-            return new DeviceLease(device, _ => turn.Release());
+            return new DeviceLease(device, _ =>
+            {
+                turn.Release();
+                bool clean = device.Scratch.Position == default;
+                device.Scratch.Reset();
+                if (!clean) throw new InvalidOperationException($"{name}: an operation has not given its temporaries back");
+            });
         }
         catch
         {

@@ -12,7 +12,7 @@ internal static class DemoCommand
 
             Examples:
               gemmacore demo
-              gemmacore demo --smoke --out demo-smoke
+              gemmacore demo --smoke --out demo-smoke --quantize nf4
             """);
         var model = new ModelOptions();
         var output = new Option<string>("--out") { Description = "folder for adapter, plot and report", DefaultValueFactory = _ => "demo-out" };
@@ -24,7 +24,7 @@ internal static class DemoCommand
         command.SetAction(parsed =>
         {
             model.Check(parsed);
-            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(smoke), () => model.Device.Open(parsed));
+            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(smoke), model.FormatOf(parsed), () => model.Device.Open(parsed));
             DemoReport report = story.Tell(Edge.Interrupted);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else DemoTable.Write(report, parsed.GetValue(output)!);

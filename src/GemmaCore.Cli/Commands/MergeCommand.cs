@@ -19,7 +19,7 @@ internal static class MergeCommand
             """);
         var model = new ModelOptions();
         var output = new Option<string>("--out") { Description = "folder to create", Required = true };
-        model.AddTo(command);
+        model.AddTo(command, quantize: false);
         command.Add(output);
         command.SetAction(parsed =>
         {

@@ -26,10 +26,13 @@ public static class AdapterMerge
     /// <param name="folder">The base's folder.</param>
     /// <param name="destination">Where the merged model goes.</param>
     /// <param name="starting">Called before each tensor; what it throws stops the writing, and the weights written so far are removed.</param>
+    /// <exception cref="CheckpointException">The base is quantised, or a merged weight is not finite.</exception>
     public static void Write(LanguageModel model, LoraAdapter adapter, string folder, string destination, Action<WritableTensor>? starting = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(adapter);
+        if (model.Linears.FirstOrDefault(linear => linear.Weight is not DenseMatrix) is { } quantised)
+            throw new CheckpointException($"{folder}: {quantised.Path} is held in {quantised.Weight.Format}; adapters are merged into the original, dense model");
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder, model.Device);
         Dictionary<string, Linear> linears = model.Linears.ToDictionary(linear => linear.Path + ".weight");
         var tensors = new List<WritableTensor>();

@@ -5,11 +5,9 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class MatmulInt8
 {
-    private const int Threads = 256, ElementsPerThread = 8;
+    private const int ElementsPerThread = 8;
 
-    private static readonly CudaKernel ToFloat = new("matmul_int8.cu", "matmul_int8_dequantize", "-DOUTPUT=float");
-    private static readonly CudaKernel ToHalf = new("matmul_int8.cu", "matmul_int8_dequantize", "-DOUTPUT=half");
-    private static readonly CudaKernel ToBFloat16 = new("matmul_int8.cu", "matmul_int8_dequantize", "-DOUTPUT=bfloat16");
+    private static readonly DequantizeKernels Kernels = new("matmul_int8.cu", "matmul_int8_dequantize");
 
     private static void ForwardCuda(CudaDevice cuda, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
     {
@@ -29,16 +27,10 @@ public static unsafe partial class MatmulInt8
     // The whole matrix in the type that the card multiplies in, rounded once: one pass, which many rows of x share.
     private static TensorView Dequantize(CudaDevice cuda, Int8Matrix w)
     {
-        (DType type, CudaKernel kernel) = cuda.Precision switch
-        {
-            CudaPrecision.Float32 => (DType.F32, ToFloat),
-            CudaPrecision.Float16 => (DType.F16, ToHalf),
-            _ => (DType.BF16, ToBFloat16),
-        };
-        TensorView dense = cuda.Scratch.Take(w.Shape, type);
+        (TensorView dense, CudaKernel kernel) = Kernels.Take(cuda, w.Shape);
         long count = w.Shape.ElementCount;
         cuda.Launch(
-            kernel, LaunchGrid.Over((count + ElementsPerThread - 1) / ElementsPerThread, Threads), w.Codes, w.Absmax, dense, count, w.Shape[1]);
+            kernel, LaunchGrid.Over((count + ElementsPerThread - 1) / ElementsPerThread, DequantizeKernels.Threads), w.Codes, w.Absmax, dense, count, w.Shape[1]);
         return dense;
     }
 }

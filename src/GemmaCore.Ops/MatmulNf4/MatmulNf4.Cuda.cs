@@ -5,11 +5,9 @@ namespace GemmaCore.Ops;
 
 public static partial class MatmulNf4
 {
-    private const int Threads = 256, ElementsPerThread = 16;
+    private const int ElementsPerThread = 16;
 
-    private static readonly CudaKernel ToFloat = new("matmul_nf4.cu", "matmul_nf4_dequantize", "-DOUTPUT=float");
-    private static readonly CudaKernel ToHalf = new("matmul_nf4.cu", "matmul_nf4_dequantize", "-DOUTPUT=half");
-    private static readonly CudaKernel ToBFloat16 = new("matmul_nf4.cu", "matmul_nf4_dequantize", "-DOUTPUT=bfloat16");
+    private static readonly DequantizeKernels Kernels = new("matmul_nf4.cu", "matmul_nf4_dequantize");
 
     private static void ForwardCuda(CudaDevice cuda, TensorView x, Nf4Matrix w, TensorView bias, TensorView y)
     {
@@ -29,17 +27,11 @@ public static partial class MatmulNf4
     // The whole matrix in the type that the card multiplies in, rounded once: one pass, which many rows of x share.
     private static TensorView Dequantize(CudaDevice cuda, Nf4Matrix w)
     {
-        (DType type, CudaKernel kernel) = cuda.Precision switch
-        {
-            CudaPrecision.Float32 => (DType.F32, ToFloat),
-            CudaPrecision.Float16 => (DType.F16, ToHalf),
-            _ => (DType.BF16, ToBFloat16),
-        };
-        TensorView dense = cuda.Scratch.Take(w.Shape, type);
+        (TensorView dense, CudaKernel kernel) = Kernels.Take(cuda, w.Shape);
         long count = w.Shape.ElementCount;
         Nf4Absmax absmax = w.Absmax;
         cuda.Launch(
-            kernel, LaunchGrid.Over((count + ElementsPerThread - 1) / ElementsPerThread, Threads), w.Codes, absmax.IsNested ? default : absmax.Values,
+            kernel, LaunchGrid.Over((count + ElementsPerThread - 1) / ElementsPerThread, DequantizeKernels.Threads), w.Codes, absmax.IsNested ? default : absmax.Values,
             absmax.IsNested ? absmax.Values : default, absmax.Scales, absmax.CodeTable, dense, count, absmax.Offset);
         return dense;
     }

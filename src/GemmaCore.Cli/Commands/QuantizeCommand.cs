@@ -1,0 +1,45 @@
+using System.CommandLine;
+using GemmaCore.Models;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Cli.Commands;
+
+/// <summary><c>gemmacore quantize</c>: a checkpoint with its linear layers in 4 or 8 bits.</summary>
+internal static class QuantizeCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("quantize", """
+            Write a checkpoint with its linear layers in NF4 or int8, as bitsandbytes and transformers read it.
+
+            Examples:
+              gemmacore quantize demo --kind nf4 --out demo-nf4
+              gemmacore quantize demo --kind int8 --out demo-int8
+            """);
+        var model = new Argument<string>("MODEL") { Description = "model folder, hub id in the cache, or demo" };
+        var kind = new Option<string>("--kind") { Description = "nf4 (double quantised) or int8", Required = true };
+        var output = new Option<string>("--out") { Description = "folder to create", Required = true };
+        command.Add(model);
+        command.Add(kind);
+        command.Add(output);
+        command.SetAction(parsed =>
+        {
+            WeightFormat format = ModelOptions.FormatOf("--kind", parsed.GetValue(kind)!, allowNone: false);
+            string source = ModelLocation.Resolve(parsed.GetValue(model)!), folder = parsed.GetValue(output)!;
+            NewFolder.Fill(folder, () => Quantize(source, format, folder));
+            Console.WriteLine(folder);
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Quantize(string source, WeightFormat format, string folder)
+    {
+        using var device = new CpuDevice(EnvironmentVariables.Threads);
+        using LanguageModel loaded = ModelFolder.Load(source, device, format);
+        long dense = loaded.Linears.Sum(layer => layer.Weight.Shape.ElementCount), bytes = loaded.Linears.Sum(layer => layer.Weight.ByteCount);
+        Console.Error.WriteLine(FormattableString.Invariant($"{loaded.Linears.Count} linear layers, {dense:N0} weights in {bytes:N0} bytes"));
+        QuantizedCheckpoint.Write(loaded, source, folder, NewFolder.Continue);
+        ModelFiles.CopyBeside(source, folder);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using GemmaCore.Checkpoints;
+using GemmaCore.Ops;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Models;
+
+/// <summary>Writes a model whose linear layers are quantised as a pre-quantised Hugging Face checkpoint: the tensors and settings that bitsandbytes writes.</summary>
+public static class QuantizedCheckpoint
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2 };
+
+    /// <summary>
+    /// Writes weights and <c>config.json</c>. Names keep the base's spelling, what is not a linear layer keeps its type; other files of the folder are the
+    /// caller's to copy.
+    /// </summary>
+    /// <param name="model">Loaded from <paramref name="folder"/> in NF4 or int8.</param>
+    /// <param name="folder">The base's folder.</param>
+    /// <param name="destination">Where the quantised model goes.</param>
+    /// <param name="starting">Called before each tensor; what it throws stops the writing, and the weights written so far are removed.</param>
+    /// <exception cref="CheckpointException">The base is quantised already.</exception>
+    public static void Write(LanguageModel model, string folder, string destination, Action<WritableTensor>? starting = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder, model.Device);
+        Dictionary<string, Linear> linears = model.Linears.ToDictionary(linear => linear.Path + ".weight");
+        var tensors = new List<WritableTensor>();
+        foreach (SafetensorsFile file in checkpoint.Files)
+        {
+            foreach (StoredTensor stored in file.Header.Tensors.Values)
+            {
+                TensorView view = file.View(stored.Name);
+                Linear? linear = WeightNames.Canonical(stored.Name) is { } name ? linears.GetValueOrDefault(name) : null;
+                if (linear is not null && !view.DType.IsFloat()) throw new CheckpointException($"{file.Path}: tensor '{stored.Name}' is quantised already");
+                if (linear is null) tensors.Add(WritableTensor.Of(stored.Name, view));
+                else if (linear.Weight is Nf4Matrix nf4) AddNf4(tensors, stored.Name, nf4, view.DType);
+                else if (linear.Weight is Int8Matrix int8) AddInt8(tensors, stored.Name, int8);
+                else throw new ArgumentException($"{linear.Path} is {linear.Weight}; the model must be loaded quantised", nameof(model));
+            }
+        }
+
+        SafetensorsWriter.WriteCheckpoint(destination, tensors, starting: starting);
+        JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!;
+        config["quantization_config"] = Settings(model.Linears[0].Weight is Nf4Matrix matrix ? matrix : null);
+        AtomicFile.WriteAllText(Path.Combine(destination, "config.json"), config.ToJsonString(Indented) + "\n");
+    }
+
+    private static void AddNf4(List<WritableTensor> tensors, string name, Nf4Matrix matrix, DType original)
+    {
+        Nf4Absmax absmax = matrix.Absmax;
+        tensors.Add(WritableTensor.Of(name, matrix.Codes.Reshape(new Shape(matrix.Codes.Shape[0], 1))));
+        tensors.Add(WritableTensor.Of(name + ".absmax", absmax.Values));
+        tensors.Add(Floats(name + ".quant_map", Nf4.Values));
+        if (absmax.IsNested)
+        {
+            tensors.Add(WritableTensor.Of(name + ".nested_absmax", absmax.Scales));
+            tensors.Add(WritableTensor.Of(name + ".nested_quant_map", absmax.CodeTable));
+        }
+
+        byte[] state = Encoding.UTF8.GetBytes(State(matrix, original));
+        tensors.Add(new WritableTensor(name + ".quant_state.bitsandbytes__nf4", DType.U8, new Shape(state.Length), stream => stream.Write(state)));
+    }
+
+    private static void AddInt8(List<WritableTensor> tensors, string name, Int8Matrix matrix)
+    {
+        string module = name[..^".weight".Length];
+        tensors.Add(WritableTensor.Of(name, matrix.Codes));
+        tensors.Add(WritableTensor.Of(module + ".SCB", matrix.Absmax));
+        // 0: rows one after the other, the only layout that is still written.
+        tensors.Add(new WritableTensor(module + ".weight_format", DType.U8, new Shape(1), stream => stream.WriteByte(0)));
+    }
+
+    private static WritableTensor Floats(string name, IReadOnlyList<float> values)
+    {
+        float[] copy = [.. values];
+        return new WritableTensor(name, DType.F32, new Shape(copy.Length), stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(copy)));
+    }
+
+    // Key by key as bitsandbytes serialises its state.
+    private static string State(Nf4Matrix matrix, DType original)
+    {
+        string type = original switch
+        {
+            DType.BF16 => "bfloat16",
+            DType.F16 => "float16",
+            _ => "float32",
+        };
+        string nested = matrix.Absmax.IsNested
+            ? string.Create(
+                CultureInfo.InvariantCulture,
+                $", \"nested_blocksize\": {Nf4.NestedBlockSize}, \"nested_dtype\": \"float32\", \"nested_offset\": {(double)matrix.Absmax.Offset:R}")
+            : "";
+        return $"{{\"quant_type\": \"nf4\", \"blocksize\": {Nf4.BlockSize}, \"dtype\": \"{type}\", \"shape\": [{matrix.Shape[0]}, {matrix.Shape[1]}]{nested}}}";
+    }
+
+    private static JsonObject Settings(Nf4Matrix? nf4) => new()
+    {
+        ["quant_method"] = "bitsandbytes",
+        ["load_in_4bit"] = nf4 is not null,
+        ["load_in_8bit"] = nf4 is null,
+        ["bnb_4bit_quant_type"] = "nf4",
+        ["bnb_4bit_use_double_quant"] = nf4?.Absmax.IsNested ?? false,
+        ["bnb_4bit_compute_dtype"] = "float32",
+        ["bnb_4bit_quant_storage"] = "uint8",
+        ["llm_int8_threshold"] = 6.0,
+        ["llm_int8_skip_modules"] = new JsonArray("lm_head", "multi_modal_projector"),
+    };
+}
