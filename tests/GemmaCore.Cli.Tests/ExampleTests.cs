@@ -20,6 +20,7 @@ public sealed class ExampleTests
     [InlineData("train")]
     [InlineData("predict")]
     [InlineData("merge")]
+    [InlineData("quantize")]
     public void The_examples_of_a_verb_run_as_printed(string verb)
     {
         string[] examples = Examples(GemmacoreProcess.Run(verb, "-h").Expect(0).Output);

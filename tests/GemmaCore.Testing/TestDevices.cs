@@ -61,9 +61,9 @@ public static class TestDevices
             lock (Open) Open[name] = device;
             return new DeviceLease(device, _ =>
             {
-                turn.Release();
                 bool clean = device.Scratch.Position == default;
                 device.Scratch.Reset();
+                turn.Release();
                 if (!clean) throw new InvalidOperationException($"{name}: an operation has not given its temporaries back");
             });
         }
