@@ -8,67 +8,16 @@ namespace GemmaCore.Bench;
 
 public static class MatmulInt8Bench
 {
-    // Decoding and prefill of the 1b and 4b shapes.
-    private static readonly (int Rows, int Outputs, int Inputs)[] Cases =
-        [(1, 6912, 1152), (1, 1152, 6912), (1, 10240, 2560), (1, 2560, 10240), (4, 6912, 1152), (8, 6912, 1152), (128, 6912, 1152), (512, 6912, 1152)];
+    public static void Run(Stopclock clock) => QuantizedProduct.Run(clock, "matmul_int8", Make);
 
-    private static readonly (int Rows, int Outputs, int Inputs)[] CardCases =
-        [(16, 256, 256), (1, 10240, 2560), (1, 2560, 10240), (8, 10240, 2560), (512, 10240, 2560), (2048, 10240, 2560)];
-
-    public static void Run(Stopclock clock)
+    private static (WeightMatrix Matrix, Func<double[]> Dense) Make(Device device, int outputs, int inputs, List<DeviceBuffer> owned)
     {
-        clock.Heading("matmul_int8 forward, y[T, O] = x[T, K]·wᵀ");
-        foreach ((int rows, int outputs, int inputs) in clock.Choose(Cases, CardCases, [(3, 40, 64), (20, 40, 64)])) Time(clock, rows, outputs, inputs);
-    }
-
-    private static void Time(Stopclock clock, int rows, int outputs, int inputs)
-    {
-        Device device = clock.Device;
-        string name = $"T {rows}, O {outputs}, K {inputs}";
-        using DeviceBuffer x = DeviceBuffer.Of(device, new Shape(rows, inputs), new Sample(1).Floats(rows * inputs));
-        using DeviceBuffer y = DeviceBuffer.Zeros(device, new Shape(rows, outputs));
-        using var w = new Quantised(device, outputs, inputs);
-        // Decoding meets every weight cold: enough copies to outgrow the caches.
-        int copies = rows <= 8 && !clock.Tiny ? (int)Math.Clamp((256L << 20) / w.Matrix.ByteCount, 2, 256) : 1;
-        Quantised[] weights = [.. Enumerable.Range(0, copies).Select(_ => new Quantised(device, outputs, inputs))];
-        Int8Matrix[] matrices = Array.ConvertAll(weights, weight => weight.Matrix);
-        void Forward(int i) => MatmulInt8.Forward(x.View, matrices[i % copies], default, y.View, null);
-
-        Forward(0);
-        if (device is CpuDevice || Stopclock.Verifies((double)rows * outputs * inputs))
-        {
-            double[] expected = MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x.View.ToFloats()), w.Dense, [], inputs);
-            Stopclock.Verify(name, Tolerance.RelativeError(y.View.ToFloats(), expected), Tolerance.Float32(inputs) + clock.Rounding);
-        }
-
-        clock.Time(name, w.Matrix.ByteCount + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, Forward);
-        foreach (Quantised weight in weights) weight.Dispose();
-    }
-
-    private sealed class Quantised : IDisposable
-    {
-        private readonly DeviceBuffer _codes, _absmax;
-        private readonly sbyte[] _values;
-
-        public Quantised(Device device, int outputs, int inputs)
-        {
-            _codes = new DeviceBuffer(device, new Shape(outputs, inputs), DType.I8);
-            var absmax = new float[outputs];
-            _values = new sbyte[outputs * inputs];
-            Int8.Quantize(Stopclock.Floats(new Sample(2), outputs * inputs), inputs, _values, absmax);
-            device.CopyFromHost(MemoryMarshal.AsBytes(_values.AsSpan()), _codes.View);
-            _absmax = DeviceBuffer.Of(device, new Shape(outputs), absmax);
-            Matrix = new Int8Matrix(_codes.View, _absmax.View);
-        }
-
-        public Int8Matrix Matrix { get; }
-
-        public double[] Dense => MatmulInt8Reference.Matrix(_values, _absmax.View.ToFloats());
-
-        public void Dispose()
-        {
-            _codes.Dispose();
-            _absmax.Dispose();
-        }
+        var values = new sbyte[outputs * inputs];
+        var absmax = new float[outputs];
+        Int8.Quantize(Stopclock.Floats(new Sample(2), values.Length), inputs, values, absmax);
+        var codes = new DeviceBuffer(device, new Shape(outputs, inputs), DType.I8);
+        owned.AddRange([codes, DeviceBuffer.Of(device, new Shape(outputs), absmax)]);
+        device.CopyFromHost(MemoryMarshal.AsBytes(values.AsSpan()), codes.View);
+        return (new Int8Matrix(codes.View, owned[^1].View), () => MatmulInt8Reference.Matrix(values, absmax));
     }
 }

@@ -7,67 +7,16 @@ namespace GemmaCore.Bench;
 
 public static class MatmulNf4Bench
 {
-    // Decoding and prefill of the 1b and 4b shapes.
-    private static readonly (int Rows, int Outputs, int Inputs)[] Cases =
-        [(1, 6912, 1152), (1, 1152, 6912), (1, 10240, 2560), (1, 2560, 10240), (4, 6912, 1152), (8, 6912, 1152), (128, 6912, 1152), (512, 6912, 1152)];
+    public static void Run(Stopclock clock) => QuantizedProduct.Run(clock, "matmul_nf4", Make);
 
-    private static readonly (int Rows, int Outputs, int Inputs)[] CardCases =
-        [(16, 256, 256), (1, 10240, 2560), (1, 2560, 10240), (8, 10240, 2560), (512, 10240, 2560), (2048, 10240, 2560)];
-
-    public static void Run(Stopclock clock)
+    private static (WeightMatrix Matrix, Func<double[]> Dense) Make(Device device, int outputs, int inputs, List<DeviceBuffer> owned)
     {
-        clock.Heading("matmul_nf4 forward, y[T, O] = x[T, K]·wᵀ");
-        foreach ((int rows, int outputs, int inputs) in clock.Choose(Cases, CardCases, [(3, 40, 64), (20, 40, 64)])) Time(clock, rows, outputs, inputs);
-    }
-
-    private static void Time(Stopclock clock, int rows, int outputs, int inputs)
-    {
-        Device device = clock.Device;
-        string name = $"T {rows}, O {outputs}, K {inputs}";
-        using DeviceBuffer x = DeviceBuffer.Of(device, new Shape(rows, inputs), new Sample(1).Floats(rows * inputs));
-        using DeviceBuffer y = DeviceBuffer.Zeros(device, new Shape(rows, outputs));
-        using var w = new Quantised(device, outputs, inputs);
-        // Decoding meets every weight cold: enough copies to outgrow the caches.
-        int copies = rows <= 8 && !clock.Tiny ? (int)Math.Clamp((256L << 20) / w.Matrix.ByteCount, 2, 256) : 1;
-        Quantised[] weights = [.. Enumerable.Range(0, copies).Select(_ => new Quantised(device, outputs, inputs))];
-        Nf4Matrix[] matrices = Array.ConvertAll(weights, weight => weight.Matrix);
-        void Forward(int i) => MatmulNf4.Forward(x.View, matrices[i % copies], default, y.View, null);
-
-        Forward(0);
-        if (device is CpuDevice || Stopclock.Verifies((double)rows * outputs * inputs))
-        {
-            double[] expected = MatmulReference.Forward<double, RealFunctions>(Sample.Widen(x.View.ToFloats()), w.Dense, [], inputs);
-            Stopclock.Verify(name, Tolerance.RelativeError(y.View.ToFloats(), expected), Tolerance.Float32(inputs) + clock.Rounding);
-        }
-
-        clock.Time(name, w.Matrix.ByteCount + 4.0 * rows * (inputs + outputs), 2.0 * rows * outputs * inputs, Forward);
-        foreach (Quantised weight in weights) weight.Dispose();
-    }
-
-    private sealed class Quantised : IDisposable
-    {
-        private readonly DeviceBuffer _codes, _absmax;
-        private readonly byte[] _values;
-
-        public Quantised(Device device, int outputs, int inputs)
-        {
-            float[] values = Stopclock.Floats(new Sample(2), outputs * inputs), absmax = new float[Nf4.BlockCount(values.Length)];
-            _codes = new DeviceBuffer(device, new Shape(values.Length / 2), DType.U8);
-            _values = new byte[values.Length / 2];
-            Nf4.Quantize(values, _values, absmax);
-            device.CopyFromHost(_values, _codes.View);
-            _absmax = DeviceBuffer.Of(device, new Shape(absmax.Length), absmax);
-            Matrix = new Nf4Matrix(new Shape(outputs, inputs), _codes.View, new Nf4Absmax(_absmax.View));
-        }
-
-        public Nf4Matrix Matrix { get; }
-
-        public double[] Dense => MatmulNf4Reference.Matrix(_values, _absmax.View.ToFloats(), (int)Matrix.Shape.ElementCount);
-
-        public void Dispose()
-        {
-            _codes.Dispose();
-            _absmax.Dispose();
-        }
+        float[] values = Stopclock.Floats(new Sample(2), outputs * inputs), absmax = new float[Nf4.BlockCount(values.Length)];
+        byte[] packed = new byte[values.Length / 2];
+        Nf4.Quantize(values, packed, absmax);
+        var codes = new DeviceBuffer(device, new Shape(packed.Length), DType.U8);
+        owned.AddRange([codes, DeviceBuffer.Of(device, new Shape(absmax.Length), absmax)]);
+        device.CopyFromHost(packed, codes.View);
+        return (new Nf4Matrix(new Shape(outputs, inputs), codes.View, new Nf4Absmax(owned[^1].View)), () => MatmulNf4Reference.Matrix(packed, absmax, values.Length));
     }
 }

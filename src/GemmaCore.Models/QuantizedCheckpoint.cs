@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -76,7 +77,7 @@ public static class QuantizedCheckpoint
     private static WritableTensor Floats(string name, IReadOnlyList<float> values)
     {
         float[] copy = [.. values];
-        return new WritableTensor(name, DType.F32, new Shape(copy.Length), stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(copy)));
+        return new WritableTensor(name, DType.F32, new Shape(copy.Length), stream => stream.Write(MemoryMarshal.AsBytes<float>(copy)));
     }
 
     // Key by key as bitsandbytes serialises its state.
