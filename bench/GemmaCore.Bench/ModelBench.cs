@@ -23,7 +23,7 @@ public static class ModelBench
     public static void Run(string presetName, Stopclock clock)
     {
         // In memory where the system has such a folder: 8.6 GB of a 4B model are then written and read in seconds.
-        string root = Directory.Exists("/dev/shm") && clock.Device is CudaDevice && !clock.Tiny ? "/dev/shm" : Path.GetTempPath();
+        string root = clock.Device is CudaDevice && !clock.Tiny && HasRoom("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
         string folder = Path.Combine(root, "gemmacore-bench-" + presetName);
         if (!File.Exists(Path.Combine(folder, "config.json"))) RandomCheckpoint.Write(ModelPreset.Find(presetName)!, folder, 1, DType.BF16);
         using LanguageModel model = ModelFolder.Load(folder, clock.Device);
@@ -31,6 +31,8 @@ public static class ModelBench
         Inference(model, clock);
         foreach (int length in clock.Choose([128, 512], [128, 512, 2048], [16])) TrainStep(model, length, clock);
     }
+
+    private static bool HasRoom(string folder) => Directory.Exists(folder) && new DriveInfo(folder).AvailableFreeSpace > 12L << 30;
 
     private static void Inference(LanguageModel model, Stopclock clock)
     {

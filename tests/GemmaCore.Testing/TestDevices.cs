@@ -7,7 +7,8 @@ namespace GemmaCore.Testing;
 
 /// <summary>
 /// The devices that tests run on: the CPU, and cards of the CUDA simulator (tests/cudasim), each under its own thread schedule. Names are
-/// <c>cpu</c> or <c>profile/schedule</c>, e.g. <c>t4/random</c>; with <c>GEMMACORE_TEST_GPU=1</c> also <c>gpu</c>, the real card.
+/// <c>cpu</c> or <c>profile/schedule</c>, e.g. <c>t4/random</c>. With <c>GEMMACORE_TEST_GPU=1</c> the same names stand for the real card, made to take the path
+/// of that tier (fp32, fp16, bf16) where it can.
 /// </summary>
 public static class TestDevices
 {
@@ -26,9 +27,8 @@ public static class TestDevices
     /// <summary>The real card is there and asked for; the simulator is then not used, since one process has one driver.</summary>
     public static bool UsesRealGpu { get; } = Environment.GetEnvironmentVariable("GEMMACORE_TEST_GPU") == "1";
 
-    /// <summary>The simulated cards, one per tier, under one schedule chosen by <paramref name="seed"/>; or the real card.</summary>
-    public static IEnumerable<string> Cards(int seed = 0) =>
-        UsesRealGpu ? ["gpu"] : Profiles.Select((profile, i) => $"{profile}/{Schedules[(seed + i) % Schedules.Length]}");
+    /// <summary>The simulated cards, one per tier, under one schedule chosen by <paramref name="seed"/>.</summary>
+    public static IEnumerable<string> Cards(int seed = 0) => Profiles.Select((profile, i) => $"{profile}/{Schedules[(seed + i) % Schedules.Length]}");
 
     /// <summary>Every case on the CPU and on a card of every tier; the schedules rotate, so that four cases see all of them on every card.</summary>
     public static IEnumerable<(string Device, T Case)> Spread<T>(IEnumerable<T> cases)
@@ -85,8 +85,12 @@ public static class TestDevices
     public static CudaDevice OpenCard(string name, int architecture = 0, CudaPrecision? precision = null)
     {
         RequireSimulator();
-        string cache = Path.Combine(RepositoryRoot(), "build", "kernel-cache");
-        return CudaDevice.Open(UsesRealGpu ? 0 : Ordinal(name), architecture, precision, new KernelCache(cache));
+        var cache = new KernelCache(Path.Combine(RepositoryRoot(), "build", "kernel-cache"));
+        if (!UsesRealGpu) return CudaDevice.Open(Ordinal(name), architecture, precision, cache);
+        string profile = name.Split('/')[0];
+        int tier = profile switch { "gtx1650" or "t4" => 75, "a100" => 80, _ => 0 };
+        if (tier >= CudaCard.All()[0].Capability) tier = 0;
+        return CudaDevice.Open(0, architecture != 0 ? architecture : tier, precision ?? (profile == "gtx1650" ? CudaPrecision.Float32 : null), cache);
     }
 
     // The message is the one by which xunit v3 knows a test that skips itself; a reference to xunit would bind the tools that use this project.

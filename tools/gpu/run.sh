@@ -32,7 +32,7 @@ pack() {
   perl -0pi -e 's/"(?:[^"\s]*\/)?(?:'"${unused//./\\.}"')": \{[^{}]*\},?//g; s/,(\s*\})/$1/g' "$stage"/dotnet/shared/Microsoft.NETCore.App/*/Microsoft.NETCore.App.deps.json
   # Tests look for the root of the repository, and in it for these.
   cp GemmaCore.sln "$stage/"
-  cp -r demo "$stage/demo"
+  cp -r demo configs "$stage/"
   cp -r tests/goldens "$stage/tests/goldens"
   ln -s ../demo "$stage/app/demo"
   cp bench/peers/torch/peer.py tools/gpu/run.sh "$stage/tools/"
@@ -82,7 +82,7 @@ run() {
   local pids=() filters=()
   for name in ${GPU_TESTS:-}; do filters+=(-class "*.$name"); done
   for name in "${tests[@]}"; do
-    step 240 "tests of $name" app "GemmaCore.$name.Tests" -noColor -noLogo "${filters[@]}" > "$work/tests-$name.txt" 2>&1 &
+    step ${GPU_TEST_SECONDS:-240} "tests of $name" app "GemmaCore.$name.Tests" -noColor -noLogo "${filters[@]}" > "$work/tests-$name.txt" 2>&1 &
     pids+=($!)
   done
   wait "${pids[@]}"
@@ -115,7 +115,7 @@ find_nvrtc() {
   if [ -n "${GEMMACORE_NVRTC_LIBRARY:-}" ]; then return; fi
   local found python
   python=$(command -v python3 || true)
-  found=$(find /usr/local/cuda/lib64 "${python%/bin/*}/lib" "$work/nvrtc" -name 'libnvrtc.so.1[23]' 2>/dev/null | head -n 1)
+  found=$(find -H /usr/local/cuda/lib64 "${python%/bin/*}/lib" "$work/nvrtc" -name 'libnvrtc.so.1[23]' 2>/dev/null | head -n 1)
   if [ -n "$found" ]; then export GEMMACORE_NVRTC_LIBRARY="$found" LD_LIBRARY_PATH="$(dirname "$found"):${LD_LIBRARY_PATH:-}"; fi
 }
 
