@@ -182,6 +182,14 @@ DEVICE float fused_multiply_add(float a, float b, float c) { return fmaf(a, b, c
 // A product that is rounded before anything is added to it: the compiler may not contract it.
 DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float reciprocal_sqrt(float v) { return rsqrtf(v); }
+// Byte i of the result is byte (selector >> 4i) & 7 of b:a, b the upper four.
+DEVICE u32 permute_bytes(u32 a, u32 b, u32 selector) { return __byte_perm(a, b, selector); }
+// Two halves in a register, each rounded.
+DEVICE u32 subtract_halves(u32 a, u32 b) {
+  u32 r;
+  asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+  return r;
+}
 
 }  // namespace ptx
 #endif

@@ -64,8 +64,9 @@ public sealed class AttentionPlanTests
     }
 
     [Theory]
-    [InlineData(1, 4, 132, 64)]
-    [InlineData(1024, 4, 132, 64)]
+    [InlineData(1, 4, 132, 32)]
+    [InlineData(1024, 4, 132, 32)]
+    [InlineData(4096, 4, 132, 64)]
     [InlineData(1024, 4, 14, 160)]
     [InlineData(32768, 4, 132, 512)]
     [InlineData(131072, 1, 14, 512)]
@@ -83,8 +84,8 @@ public sealed class AttentionPlanTests
         Assert.Equal([0, 0, 4, 4, 4], entries.Select(entry => entry.QueryBlock));
         Assert.Equal([0, 0, 2, 2, 2], entries.Select(entry => entry.KeyBlock));
         Assert.Equal([0, 1, 1, 17, 17], entries.Select(entry => entry.DecodeRow));
-        Assert.Equal([64, 0, 64, 0, 0], entries.Select(entry => entry.SplitKeys));
-        Assert.Equal(new AttentionTable(default, 5, QueryBlocks: 5, KeyBlocks: 4, DecodeRows: 17, MostDecodeRows: 16, Splits: 16), table);
+        Assert.Equal([32, 0, 32, 0, 0], entries.Select(entry => entry.SplitKeys));
+        Assert.Equal(new AttentionTable(default, 5, QueryBlocks: 5, KeyBlocks: 4, DecodeRows: 17, MostDecodeRows: 16, Splits: 32), table);
     }
 
     [Fact]

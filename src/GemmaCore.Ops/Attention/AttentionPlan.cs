@@ -36,7 +36,7 @@ internal static class AttentionPlan
     /// <summary>Largest head size of any kernel.</summary>
     public const int MostHeadSize = 256;
 
-    private const int FewestSplitKeys = 64, MostSplitKeys = 512, SplitStep = 32;
+    private const int FewestSplitKeys = 32, MostSplitKeys = 512, SplitStep = 32;
 
     /// <summary>Head sizes that the tensor-core kernels are specialised for.</summary>
     public static ReadOnlySpan<int> TensorHeadSizes => [64, 72, 128, 256];
@@ -79,7 +79,7 @@ internal static class AttentionPlan
     };
 
     /// <summary>
-    /// Slots of a split of the decoding kernel: about two blocks for every multiprocessor, within 64 and 512 slots. Depends on the sequence and not on
+    /// Slots of a split of the decoding kernel: about two blocks for every multiprocessor, within 32 and 512 slots. Depends on the sequence and not on
     /// its neighbours in the batch, so neither does the result.
     /// </summary>
     public static int SplitKeys(int slots, int keyHeads, int multiprocessors)
