@@ -1,26 +1,40 @@
+using System.Collections.Immutable;
 using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
 
-/// <summary>Decoding with matrices of codes: <c>matmul_quantized_rows.cu</c> reads each code once for up to eight rows of x, on tensor cores in fp16.</summary>
-internal static class QuantizedRows
+/// <summary>
+/// Decoding with matrices of codes, each read once for up to eight rows of x: <c>matmul_quantized_rows_mma.cu</c> on tensor cores in fp16,
+/// <c>matmul_quantized_rows.cu</c> in fp32 on cards without.
+/// </summary>
+internal sealed class QuantizedRows
 {
-    private const int Depth = 64, TileOutputs = 16, Warps = 8, Threads = 32 * Warps;
+    private const int Depth = 64, TileOutputs = 16, Warps = 8, PlainWarps = 4, PlainStep = 512;
+
+    private static readonly ImmutableArray<int> Tokens = [1, 4, 8];
+
+    private readonly CudaKernel _tensor;
+    private readonly ImmutableArray<CudaKernel> _plain;
+
+    private QuantizedRows(string format)
+    {
+        _tensor = new CudaKernel("matmul_quantized_rows_mma.cu", "matmul_quantized_rows_mma", $"-DFORMAT={format}");
+        _plain = [.. Tokens.Select(tokens => new CudaKernel("matmul_quantized_rows.cu", "matmul_quantized_rows", $"-DFORMAT={format} -DTOKENS={tokens}"))];
+    }
 
     /// <summary>NF4 codes.</summary>
-    public static CudaKernel Nf4 { get; } = new("matmul_quantized_rows.cu", "matmul_quantized_rows", "-DFORMAT=NF4");
+    public static QuantizedRows Nf4 { get; } = new("NF4");
 
     /// <summary>8-bit codes with a magnitude for each row.</summary>
-    public static CudaKernel Int8 { get; } = new("matmul_quantized_rows.cu", "matmul_quantized_rows", "-DFORMAT=INT8");
+    public static QuantizedRows Int8 { get; } = new("INT8");
 
-    /// <summary>True when the kernel takes these sizes and the card has the cores; otherwise the matrix is written as plain elements first.</summary>
-    public static bool Suits(CudaDevice cuda, TensorView x, Shape w, TensorView codes) =>
-        cuda.Precision != CudaPrecision.Float32 && x.Shape.Rows <= MatmulPlan.MostTokens && w[1] % Depth == 0 && (x.Pointer | codes.Pointer) % 16 == 0;
+    /// <summary>True when the kernels take these sizes; otherwise the matrix is written as plain elements first.</summary>
+    public static bool Suits(TensorView x, Shape w, TensorView codes) =>
+        x.Shape.Rows <= MatmulPlan.MostTokens && w[1] % Depth == 0 && (x.Pointer | codes.Pointer) % 16 == 0;
 
     /// <summary>y = x·wᵀ + bias.</summary>
     /// <param name="cuda">Card.</param>
-    /// <param name="kernel">Of the format.</param>
     /// <param name="x">[T, K] f32, T at most eight.</param>
     /// <param name="w">[O, K].</param>
     /// <param name="codes">In the format's order.</param>
@@ -28,15 +42,29 @@ internal static class QuantizedRows
     /// <param name="bias">[O] f32 or default.</param>
     /// <param name="y">[T, O] f32.</param>
     /// <param name="nested">Nested magnitudes, or null.</param>
-    public static void Forward(
-        CudaDevice cuda, CudaKernel kernel, TensorView x, Shape w, TensorView codes, TensorView absmax, TensorView bias, TensorView y, Nf4Absmax? nested = null)
+    public void Forward(CudaDevice cuda, TensorView x, Shape w, TensorView codes, TensorView absmax, TensorView bias, TensorView y, Nf4Absmax? nested = null)
     {
-        int outputs = w[0], parts = Parts(outputs, cuda.MultiprocessorCount), blockOutputs = Warps / parts * TileOutputs;
+        int rows = x.Shape.Rows, outputs = w[0], depth = w[1];
+        (CudaKernel kernel, LaunchGrid grid, int split) = cuda.Precision == CudaPrecision.Float32
+            ? Plain(rows, outputs, depth, cuda.MultiprocessorCount)
+            : Tensor(outputs, cuda.MultiprocessorCount);
         cuda.Launch(
-            kernel, new LaunchGrid((outputs + blockOutputs - 1) / blockOutputs, Threads), x, codes, absmax,
-            nested?.Values ?? default, nested?.Scales ?? default, nested?.CodeTable ?? default, bias, y, x.Shape.Rows, outputs, w[1], parts, nested?.Offset ?? 0);
+            kernel, grid, x, codes, absmax, nested?.Values ?? default, nested?.Scales ?? default, nested?.CodeTable ?? default, bias, y, rows, outputs, depth,
+            split, nested?.Offset ?? 0);
     }
 
-    // Warps that share a tile's depth: all of a block unless there are tiles enough, as more tiles in a block share its table.
-    private static int Parts(int outputs, int multiprocessors) => outputs >= 4L * TileOutputs * multiprocessors ? 4 : 8;
+    // All warps of a block share a tile's depth unless there are tiles enough: more tiles in a block share its table of codes.
+    private (CudaKernel Kernel, LaunchGrid Grid, int Split) Tensor(int outputs, int multiprocessors)
+    {
+        int split = outputs >= 4L * TileOutputs * multiprocessors ? 4 : 8, columns = Warps / split * TileOutputs;
+        return (_tensor, new LaunchGrid((outputs + columns - 1) / columns, Warps * 32), split);
+    }
+
+    // As MatmulPlan does it for plain weights: few outputs leave a card idle unless more warps share each.
+    private (CudaKernel Kernel, LaunchGrid Grid, int Split) Plain(int rows, int outputs, int depth, int multiprocessors)
+    {
+        int index = rows == 1 ? 0 : rows <= 4 ? 1 : 2, split = outputs < 64L * multiprocessors && depth > PlainStep ? PlainWarps : 1;
+        int columns = PlainWarps / split * (Tokens[index] == 8 ? 2 : 4);
+        return (_plain[index], new LaunchGrid((outputs + columns - 1) / columns, PlainWarps * 32), split);
+    }
 }

@@ -12,9 +12,9 @@ public static unsafe partial class MatmulInt8
     private static void ForwardCuda(CudaDevice cuda, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
     {
         if (x.Shape.Rows == 0) return;
-        if (QuantizedRows.Suits(cuda, x, w.Shape, w.Codes))
+        if (QuantizedRows.Suits(x, w.Shape, w.Codes))
         {
-            QuantizedRows.Forward(cuda, QuantizedRows.Int8, x, w.Shape, w.Codes, w.Absmax, bias, y);
+            QuantizedRows.Int8.Forward(cuda, x, w.Shape, w.Codes, w.Absmax, bias, y);
             return;
         }
 

@@ -12,10 +12,10 @@ public static partial class MatmulNf4
     private static void ForwardCuda(CudaDevice cuda, TensorView x, Nf4Matrix w, TensorView bias, TensorView y)
     {
         if (x.Shape.Rows == 0) return;
-        if (QuantizedRows.Suits(cuda, x, w.Shape, w.Codes))
+        if (QuantizedRows.Suits(x, w.Shape, w.Codes))
         {
             bool isNested = w.Absmax.IsNested;
-            QuantizedRows.Forward(cuda, QuantizedRows.Nf4, x, w.Shape, w.Codes, isNested ? default : w.Absmax.Values, bias, y, isNested ? w.Absmax : null);
+            QuantizedRows.Nf4.Forward(cuda, x, w.Shape, w.Codes, isNested ? default : w.Absmax.Values, bias, y, isNested ? w.Absmax : null);
             return;
         }
 
