@@ -76,28 +76,18 @@ DEVICE void widen(u32 (&pairs)[2], u32 word) {
   pairs[1] = subtract_halves(permute_bytes(biased, 0x64646464u, 0x4342), 0x64806480u);
 }
 
-// A lane's share of a step of its token: sixteen elements.
-DEVICE void load_share(float (&v)[16], const float* x) {
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const uint4 four = load16(x + 4 * i);
-    v[4 * i] = bits_float(four.x), v[4 * i + 1] = bits_float(four.y), v[4 * i + 2] = bits_float(four.z), v[4 * i + 3] = bits_float(four.w);
-  }
-}
-
-// The power of two over which the largest finite magnitude of this lane's token in these steps lies in [2^14, 2^15); the four lanes of a token agree.
-DEVICE int exponent_of(const float* x, int first, int last) {
+// The power of two over which the largest finite magnitude of `count` elements, a multiple of 64, lies in [2^14, 2^15); the same in every lane.
+DEVICE int exponent_of(const float* x, int count) {
   u32 largest = 0;
-  for (int step = first; step < last; ++step) {
-    float v[16];
-    load_share(v, x + step * depth);
+#pragma unroll 4
+  for (int i = 4 * lane_index(); i < count; i += 128) {
+    const uint4 four = load16(x + i);
+    const u32 magnitudes[4] = {four.x & 0x7fffffffu, four.y & 0x7fffffffu, four.z & 0x7fffffffu, four.w & 0x7fffffffu};
 #pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      const u32 magnitude = float_bits(v[i]) & 0x7fffffffu;
-      if (magnitude < 0x7f800000u && magnitude > largest) largest = magnitude;
-    }
+    for (int j = 0; j < 4; ++j)
+      if (magnitudes[j] < 0x7f800000u && magnitudes[j] > largest) largest = magnitudes[j];
   }
-  for (int by = 1; by < 4; by *= 2) {
+  for (int by = 16; by > 0; by >>= 1) {
     const u32 other = shuffle_xor(largest, by);
     largest = other > largest ? other : largest;
   }
@@ -109,14 +99,11 @@ DEVICE float power_of_two(int exponent) { return bits_float(static_cast<u32>(127
 
 // sums += a step's weights times x: four mma of depth 16, whose depths are those of the codes that each lane holds.
 DEVICE void multiply_step(float (&sums)[4], const Codes& codes, const float* x, float factor, const u32* pairs) {
-  float v[16];
-  load_share(v, x);
-  u32 right[8];
-#pragma unroll
-  for (int i = 0; i < 8; ++i) right[i] = pack<half>(v[2 * i] * factor, v[2 * i + 1] * factor);
   float products[4] = {};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
+    const uint4 four = load16(x + 4 * i);
+    const u32 right[2] = {pack<half>(bits_float(four.x) * factor, bits_float(four.y) * factor), pack<half>(bits_float(four.z) * factor, bits_float(four.w) * factor)};
     u32 left[4];
     if constexpr (format == NF4) {
 #pragma unroll
@@ -124,7 +111,7 @@ DEVICE void multiply_step(float (&sums)[4], const Codes& codes, const float* x, 
         const u32 bytes = codes.words[r][i / 2] >> i % 2 * 16;
         left[r] = pairs[(bytes & 255) * 32 + lane_index()], left[2 + r] = pairs[(bytes >> 8 & 255) * 32 + lane_index()];
       }
-      mma_k16<half>(products, left, {right[2 * i], right[2 * i + 1]});
+      mma_k16<half>(products, left, right);
     } else {
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
@@ -132,7 +119,7 @@ DEVICE void multiply_step(float (&sums)[4], const Codes& codes, const float* x, 
         widen(both, codes.words[r][i]);
         left[r] = both[0], left[2 + r] = both[1];
       }
-      mma_k16<half>(sums, left, {right[2 * i], right[2 * i + 1]});
+      mma_k16<half>(sums, left, right);
     }
   }
   if constexpr (format == NF4) {
@@ -141,7 +128,7 @@ DEVICE void multiply_step(float (&sums)[4], const Codes& codes, const float* x, 
   }
 }
 
-KERNEL(threads, 2) matmul_quantized_rows_mma(const float* x, const u8* codes, const float* absmax, const u8* nested_codes,
+KERNEL(threads, 3) matmul_quantized_rows_mma(const float* x, const u8* codes, const float* absmax, const u8* nested_codes,
                                          const float* scales, const float* table, const float* bias, float* y, int rows, int outputs, int k,
                                          int parts, float offset) {
   SHARED_ARRAY(u32, pairs, format == NF4 ? 256 * 32 : 1);
@@ -158,7 +145,6 @@ KERNEL(threads, 2) matmul_quantized_rows_mma(const float* x, const u8* codes, co
     w.rows[r] = codes + w.blocks[r] * row_bytes;
   }
   const int token = group < rows ? group : rows - 1;
-  x += static_cast<u64>(token) * k + lane_index() % 4 * 16;
 
   const int first = steps * part / parts, last = steps * (part + 1) / parts;
   Codes raw[ahead];
@@ -166,12 +152,17 @@ KERNEL(threads, 2) matmul_quantized_rows_mma(const float* x, const u8* codes, co
   for (int i = 0; i < ahead; ++i)
     if (first + i < last) w.fetch(raw[i], first + i);
   if constexpr (format == NF4) fill_table(pairs);
-  const int exponent = exponent_of(x, first, last);
-  if (lane_index() % 4 == 0) factors[warp_index() * tokens + group] = power_of_two(exponent);
+  int own = 0;  // exponent of this lane's token
+  for (int t = 0; t < rows; ++t) {
+    const int exponent = exponent_of(x + static_cast<u64>(t) * k + first * depth, (last - first) * depth);
+    if (t == token) own = exponent;
+    if (lane_index() == 0) factors[warp_index() * tokens + t] = power_of_two(exponent);
+  }
   sync_block();
 
   float sums[4] = {};
-  const float factor = power_of_two(-exponent);
+  const float factor = power_of_two(-own);
+  x += static_cast<u64>(token) * k + lane_index() % 4 * 16;
   for (int step = first; step < last; step += ahead)
 #pragma unroll
     for (int i = 0; i < ahead; ++i) {
