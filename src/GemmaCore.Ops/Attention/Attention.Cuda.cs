@@ -63,13 +63,24 @@ public static partial class Attention
     private static void ForwardTensor(CudaDevice cuda, in AttentionInputs x, in AttentionTable table, TensorView y, TensorView lse)
     {
         AttentionTensorKernels kernels = AttentionTensorKernels.For(cuda.Architecture, x.HeadSize);
-        PackedRows q = PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E);
         (PackedRows k, PackedRows v) = PackSlots(cuda, kernels, x, table);
-        AttentionForwardTile tile = AttentionPlan.ForwardTile(
-            cuda.Architecture, x.HeadSize, (long)table.QueryBlocks * x.KeyHeads, cuda.MultiprocessorCount);
+        long blocks = (long)table.QueryBlocks * x.KeyHeads;
+        if (AttentionPlan.IsWide(cuda.Architecture, x.HeadSize))
+        {
+            AttentionWideTile wide = AttentionPlan.WideTile(cuda.Architecture, blocks, cuda.MultiprocessorCount);
+            cuda.Launch(
+                kernels.Wide(wide), TensorGrid(table.QueryBlocks, wide.Queries, wide.Threads, x.KeyHeads, wide.SharedBytes),
+                x.Q, k.Values, v.Values, table.Entries, table.Count, x.KeyStart, x.KeyEnd, x.Scale * Log2E,
+                AttentionPlan.ArePaired(blocks, cuda.MultiprocessorCount), y, lse, x.Heads, x.KeyHeads, table.KeyBlocks);
+            return;
+        }
+
+        // fp16 needs the powers of two of whole groups of rows; bf16 is rounded where it is read.
+        PackedRows q = cuda.Precision == CudaPrecision.Float16 ? PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E) : new PackedRows(x.Q, default);
+        AttentionForwardTile tile = AttentionPlan.ForwardTile(cuda.Architecture, x.HeadSize, blocks, cuda.MultiprocessorCount);
         cuda.Launch(
             kernels.Forward(tile), TensorGrid(table.QueryBlocks, tile.Queries, tile.Threads, x.KeyHeads, tile.SharedBytes(x.HeadSize)),
-            q.Values, k.Values, v.Values, q.Scales, k.Scales, v.Scales, table.Entries, table.Count, x.KeyStart, x.KeyEnd, y, lse,
+            q.Values, k.Values, v.Values, q.Scales, k.Scales, v.Scales, table.Entries, table.Count, x.KeyStart, x.KeyEnd, x.Scale * Log2E, y, lse,
             x.Heads, x.KeyHeads, table.KeyBlocks);
     }
 
