@@ -255,15 +255,15 @@ KERNEL(threads, 1) attention_forward_wide_mma(const float* q, const element* k, 
   const u64 key_row = (static_cast<u64>(block_y()) * key_blocks + sequence.key_block) * block_rows;
   k += key_row * head_dim, v += key_row * head_dim;
   // Half 2 i is K of tile i, half 2 i + 1 is V; a thread's places repeat after every eight rows.
-  const int copy_row = thread_index() / chunks, copy_chunk = thread_index() % chunks;
+  constexpr int copy_rows = threads / chunks;  // that the block copies at a time
+  const int copy_at[2] = {tile_offset<head_dim>(thread_index() / chunks, thread_index() % chunks),
+                          tile_offset<head_dim>(thread_index() / chunks + copy_rows % 8, thread_index() % chunks)};
   auto fetch = [&](int half) {
     if (half < 2 * tiles.count) {
-      const element* source = (half % 2 == 0 ? k : v) + static_cast<u64>(tiles.slot(half / 2) + copy_row) * head_dim + copy_chunk * 8;
-      u16* const tile = buffers + half % BUFFERS * tile_elements;
-      constexpr int rows = threads / chunks;  // that the block copies at a time
+      const element* source = (half % 2 == 0 ? k : v) + static_cast<u64>(tiles.slot(half / 2) * head_dim) + thread_index() * 8;
+      const shared_place tile = place_of(buffers) + half % BUFFERS * (tile_elements * 2);
 #pragma unroll
-      for (int i = 0; i < keys / rows; ++i)
-        copy_async16(tile + tile_offset<head_dim>(copy_row + i * rows, copy_chunk), source + i * rows * head_dim);
+      for (int i = 0; i < keys; i += copy_rows) copy_async16(tile + 2 * copy_at[i % 8 / copy_rows] + i / 8 * 8 * head_dim * 2, source + i * head_dim);
     }
     copy_async_commit();
   };

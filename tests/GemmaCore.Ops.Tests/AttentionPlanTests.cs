@@ -26,6 +26,13 @@ public sealed class AttentionPlanTests
                     Assert.InRange(AttentionPlan.WideTile(architecture, blocks, 100).SharedBytes, 1, sharedBytes);
             }
 
+            if (AttentionPlan.IsWide(architecture, headSize))
+            {
+                AttentionWideGradientTile wide = AttentionPlan.WideGradientTile(architecture);
+                Assert.InRange(wide.QuerySharedBytes, 1, sharedBytes);
+                Assert.InRange(wide.KeySharedBytes, 1, sharedBytes);
+            }
+
             AttentionGradientTile gradient = AttentionPlan.GradientTile(architecture, headSize);
             Assert.InRange(gradient.SharedBytes(headSize), 1, sharedBytes);
             Assert.Equal(0, AttentionPlan.BlockRows % gradient.Rows);
@@ -42,7 +49,9 @@ public sealed class AttentionPlanTests
                 AttentionTensorKernels kernels = AttentionTensorKernels.For(architecture, headSize);
                 string element = $"-DELEMENT={(architecture < 80 ? "half" : "bfloat16")} -DHEAD_DIM={headSize}";
                 Assert.Equal(element, kernels.PackSlots.Defines);
-                Assert.Equal($"{element} {AttentionPlan.GradientTile(architecture, headSize)}", kernels.KeyGradient.Defines);
+                string gradient = AttentionPlan.IsWide(architecture, headSize)
+                    ? $"{AttentionPlan.WideGradientTile(architecture)}" : $"{element} {AttentionPlan.GradientTile(architecture, headSize)}";
+                Assert.Equal(gradient, kernels.KeyGradient.Defines);
                 foreach (long blocks in (long[])[1, 1000])
                 {
                     AttentionForwardTile tile = AttentionPlan.ForwardTile(architecture, headSize, blocks, 100);

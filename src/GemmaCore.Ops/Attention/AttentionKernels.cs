@@ -53,10 +53,19 @@ internal sealed class AttentionTensorKernels
         PackStatistics = new CudaKernel("attention_pack.cu", "attention_pack_statistics", element);
         _forward = [.. Amounts.Select(blocks => AttentionPlan.ForwardTile(architecture, headSize, blocks, multiprocessors: 1)).Select(ForwardKernel)];
         if (AttentionPlan.IsWide(architecture, headSize))
+        {
+            string wide = $"{AttentionPlan.WideGradientTile(architecture)}";
             _wide = [.. Amounts.Select(blocks => AttentionPlan.WideTile(architecture, blocks, multiprocessors: 1)).Select(WideKernel)];
-        string gradient = $"{element} {AttentionPlan.GradientTile(architecture, headSize)}";
-        QueryGradient = new CudaKernel("attention_gradient_mma.cu", "attention_query_gradient_mma", gradient);
-        KeyGradient = new CudaKernel("attention_gradient_mma.cu", "attention_key_gradient_mma", gradient);
+            QueryGradient = new CudaKernel("attention_gradient_wide_mma.cu", "attention_query_gradient_wide_mma", wide);
+            KeyGradient = new CudaKernel("attention_gradient_wide_mma.cu", "attention_key_gradient_wide_mma", wide);
+        }
+        else
+        {
+            string gradient = $"{element} {AttentionPlan.GradientTile(architecture, headSize)}";
+            QueryGradient = new CudaKernel("attention_gradient_mma.cu", "attention_query_gradient_mma", gradient);
+            KeyGradient = new CudaKernel("attention_gradient_mma.cu", "attention_key_gradient_mma", gradient);
+        }
+
 
         CudaKernel ForwardKernel(AttentionForwardTile tile) => new("attention_mma.cu", "attention_forward_mma", $"{element} {tile}");
         static CudaKernel WideKernel(AttentionWideTile tile) => new("attention_wide_mma.cu", "attention_forward_wide_mma", $"{tile}");

@@ -38,6 +38,27 @@ internal readonly record struct AttentionGradientTile(int Rows, int Columns, int
     public override string ToString() => $"-DROWS={Rows} -DCOLUMNS={Columns} -DSPLIT={Split} -DSTAGES={Stages}";
 }
 
+/// <summary>
+/// Tile of attention_gradient_wide_mma.cu: packed query rows of a block of the query kernel, and tiles under way at a time in the key kernel, whose
+/// blocks take 64 slots.
+/// </summary>
+internal readonly record struct AttentionWideGradientTile(int Queries, int Stages)
+{
+    public const int Side = 64, KeyThreads = 256;
+
+    private const int TileBytes = Side * 256 * sizeof(ushort), WeightBytes = Side * Side * sizeof(ushort);
+
+    private int Groups => Queries / Side;
+
+    public int QueryThreads => 2 * Queries;
+
+    public int QuerySharedBytes => (2 * Groups + 2) * TileBytes + Groups * (WeightBytes + (Side + 1) * 16);
+
+    public int KeySharedBytes => (2 + 2 * Stages) * TileBytes + 4 * WeightBytes + Stages * Side * 16;
+
+    public override string ToString() => $"-DQUERIES={Queries} -DSTAGES={Stages}";
+}
+
 /// <summary>How attention is spread over a card: functions of the shape and the card's facts (kernels.md §1.1 to 1.4).</summary>
 internal static class AttentionPlan
 {
@@ -88,6 +109,9 @@ internal static class AttentionPlan
     /// <summary>The tile of attention_wide_mma.cu; <paramref name="blocks"/> as for <see cref="ForwardTile"/>.</summary>
     public static AttentionWideTile WideTile(int architecture, long blocks, int multiprocessors) =>
         new(2 * blocks <= multiprocessors ? 64 : 128, architecture == 80 ? 2 : 4);
+
+    /// <summary>The tile of attention_gradient_wide_mma.cu.</summary>
+    public static AttentionWideGradientTile WideGradientTile(int architecture) => architecture == 80 ? new(64, 1) : new(128, 2);
 
     /// <summary>
     /// True when a block takes an early and a late tile of a sequence. While every block has a multiprocessor to itself, the longest sets the time; of more
