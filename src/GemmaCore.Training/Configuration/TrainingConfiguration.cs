@@ -104,6 +104,9 @@ public sealed record TrainingConfiguration
     /// <summary>Decoupled weight decay.</summary>
     public double WeightDecay { get; init; }
 
+    /// <summary><c>adamw_torch</c>, or <c>adamw_8bit</c> with moments in 8 bits.</summary>
+    public string Optim { get; init; } = "adamw_torch";
+
     /// <summary>AdamW β1.</summary>
     public double AdamBeta1 { get; init; } = 0.9;
 
