@@ -29,7 +29,7 @@ internal sealed class TrainingSession : IDisposable
     {
         (_configuration, _device, _say) = (configuration, device, say);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
-        _model = ModelFolder.Load(folder, _device, FormatOf(configuration));
+        _model = ModelFolder.Load(folder, _device, FormatOf(configuration), ModelOptions.HeadFormatOf(configuration.QuantizeHead));
         _adapter = configuration.AdapterNameOrPath is { } start
             ? LoraAdapter.LoadTrainable(start, _model, (float)configuration.LoraDropout)
             : LoraAdapter.Create(_model, NewAdapter(configuration), (ulong)configuration.Seed);

@@ -62,6 +62,7 @@ public sealed class ConfigurationReader
             LoadIn4Bit = run.Flag("load_in_4bit", false),
             LoadIn8Bit = run.Flag("load_in_8bit", false),
             Bnb4BitUseDoubleQuant = run.Flag("bnb_4bit_use_double_quant", true),
+            QuantizeHead = run.Choice("quantize_head", "none", "int8"),
             OverwriteOutputDir = run.Flag("overwrite_output_dir", false),
             LoraRank = run.Int("lora_rank", defaults.LoraRank, 1, 4096),
             LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),

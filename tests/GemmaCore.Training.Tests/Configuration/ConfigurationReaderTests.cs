@@ -134,6 +134,7 @@ public class ConfigurationReaderTests
     [InlineData("gradient_checkpointing: maybe", "expected true or false, got 'maybe'")]
     [InlineData("lr_scheduler_type: polynomial", "got 'polynomial'")]
     [InlineData("optim: sgd", "optim: expected adamw_torch or adamw_8bit, got 'sgd'")]
+    [InlineData("quantize_head: nf4", "quantize_head: expected none or int8, got 'nf4'")]
     [InlineData("report_to: wandb", "report_to: expected tensorboard or none, got 'wandb'")]
     [InlineData("dataset: { type: parquet }", "dataset.type: expected flare, messages or sharegpt, got 'parquet'")]
     [InlineData("dataset: alpaca_en", "dataset: expected a block")]
