@@ -18,6 +18,12 @@ public static unsafe partial class MatmulInt8
             return;
         }
 
+        if (NeedsSlabs(w.Shape))
+        {
+            ForwardSlabs(cuda, x, w, bias, y, SlabRows(w.Shape));
+            return;
+        }
+
         Arena.Mark start = cuda.Scratch.Position;
         Matmul.NT(cuda, x, Dequantize(cuda, w), y, bias);
         cuda.Scratch.Rewind(start);
@@ -25,6 +31,12 @@ public static unsafe partial class MatmulInt8
 
     private static void BackwardCuda(CudaDevice cuda, TensorView dY, Int8Matrix w, TensorView dX, bool accumulate)
     {
+        if (NeedsSlabs(w.Shape))
+        {
+            BackwardSlabs(cuda, dY, w, dX, accumulate, SlabRows(w.Shape));
+            return;
+        }
+
         Arena.Mark start = cuda.Scratch.Position;
         Matmul.NN(cuda, dY, Dequantize(cuda, w), dX, accumulate);
         cuda.Scratch.Rewind(start);
