@@ -102,7 +102,7 @@ run() {
   table "$out"
   name=medgemma-4b
   if [ -n "${GPU_TINY:-}" ]; then name=tiny; fi
-  step 120 "bench of $name" app bench --device cuda --json "${tiny[@]}" "$name" 2>> "$out/bench.err" | grep '"shape"' >> "$out/bench.jsonl"
+  step 120 "bench of $name" app bench --device cuda --json "${tiny[@]}" "$name" "$name:nf4" "$name:int8" 2>> "$out/bench.err" | grep '"shape"' >> "$out/bench.jsonl"
   table "$out"
   step 90 "torch models" python3 "$work/tools/peer.py" models "${tiny[@]}" >> "$out/torch.jsonl" 2>> "$out/bench.err"
   table "$out"

@@ -14,12 +14,14 @@ internal sealed class QuantizedRows
 
     private static readonly ImmutableArray<int> Tokens = [1, 4, 8];
 
-    private readonly CudaKernel _tensor;
+    private readonly CudaKernel _tensorFour, _tensorEight;
     private readonly ImmutableArray<CudaKernel> _plain;
 
     private QuantizedRows(string format)
     {
-        _tensor = new CudaKernel("matmul_quantized_rows_mma.cu", "matmul_quantized_rows_mma", $"-DFORMAT={format}");
+        // An NF4 kernel for eight rows has two sets of columns; of int8 one kernel does for all.
+        _tensorEight = new CudaKernel("matmul_quantized_rows_mma.cu", "matmul_quantized_rows_mma", $"-DFORMAT={format} -DTOKENS=8");
+        _tensorFour = format == "NF4" ? new CudaKernel("matmul_quantized_rows_mma.cu", "matmul_quantized_rows_mma", $"-DFORMAT={format} -DTOKENS=4") : _tensorEight;
         _plain = [.. Tokens.Select(tokens => new CudaKernel("matmul_quantized_rows.cu", "matmul_quantized_rows", $"-DFORMAT={format} -DTOKENS={tokens}"))];
     }
 
@@ -47,17 +49,17 @@ internal sealed class QuantizedRows
         int rows = x.Shape.Rows, outputs = w[0], depth = w[1];
         (CudaKernel kernel, LaunchGrid grid, int split) = cuda.Precision == CudaPrecision.Float32
             ? Plain(rows, outputs, depth, cuda.MultiprocessorCount)
-            : Tensor(outputs, cuda.MultiprocessorCount);
+            : Tensor(rows, outputs, cuda.MultiprocessorCount);
         cuda.Launch(
             kernel, grid, x, codes, absmax, nested?.Values ?? default, nested?.Scales ?? default, nested?.CodeTable ?? default, bias, y, rows, outputs, depth,
             split, nested?.Offset ?? 0);
     }
 
     // All warps of a block share a tile's depth unless there are tiles enough: more tiles in a block share its table of codes.
-    private (CudaKernel Kernel, LaunchGrid Grid, int Split) Tensor(int outputs, int multiprocessors)
+    private (CudaKernel Kernel, LaunchGrid Grid, int Split) Tensor(int rows, int outputs, int multiprocessors)
     {
         int split = outputs >= 4L * TileOutputs * multiprocessors ? 4 : 8, columns = Warps / split * TileOutputs;
-        return (_tensor, new LaunchGrid((outputs + columns - 1) / columns, Warps * 32), split);
+        return (rows <= 4 ? _tensorFour : _tensorEight, new LaunchGrid((outputs + columns - 1) / columns, Warps * 32), split);
     }
 
     // As MatmulPlan does it for plain weights: few outputs leave a card idle unless more warps share each.
