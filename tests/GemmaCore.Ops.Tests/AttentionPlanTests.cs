@@ -85,7 +85,7 @@ public sealed class AttentionPlanTests
     [InlineData(512, 128, false)]
     public void Blocks_are_small_while_they_are_few_and_of_equal_work_while_each_has_a_multiprocessor(long blocks, int queries, bool paired)
     {
-        Assert.Equal(new AttentionWideTile(queries, 4), AttentionPlan.WideTile(90, blocks, 132));
+        Assert.Equal(new AttentionWideTile(queries, 128), AttentionPlan.WideTile(90, blocks, 132));
         Assert.Equal(paired, AttentionPlan.ArePaired(blocks, 132));
     }
 

@@ -12,18 +12,17 @@ internal readonly record struct AttentionForwardTile(int Queries, int Keys, int 
     public override string ToString() => $"-DQUERIES={Queries} -DKEYS={Keys} -DPIECES={Pieces} -DSTAGES={Stages}";
 }
 
-/// <summary>Tile of attention_wide_mma.cu: packed query rows of a block, 64 to a group of four warps, and places for tiles of K and V.</summary>
-internal readonly record struct AttentionWideTile(int Queries, int Buffers)
+/// <summary>Tile of attention_wide_mma.cu: packed query rows of a block, 64 to a group of four warps, and slots that pass by at a time.</summary>
+internal readonly record struct AttentionWideTile(int Queries, int Keys)
 {
-    private const int HeadSize = 256, GroupQueries = 64, Keys = 64;
+    private const int HeadSize = 256;
 
     public int Threads => 2 * Queries;
 
-    // Q, the tiles, P, and five words of every row.
-    public int SharedBytes =>
-        ((Queries + Buffers * Keys) * HeadSize + Queries / GroupQueries * GroupQueries * Keys) * sizeof(ushort) + Queries * 5 * sizeof(float);
+    // Q, a tile of K and one of V, P, and six words of every row.
+    public int SharedBytes => ((Queries + 2 * Keys) * HeadSize + Queries * Keys) * sizeof(ushort) + Queries * 6 * sizeof(float);
 
-    public override string ToString() => $"-DQUERIES={Queries} -DBUFFERS={Buffers}";
+    public override string ToString() => $"-DQUERIES={Queries} -DKEYS={Keys}";
 }
 
 /// <summary>Tile of the backward pass: rows that stay, columns that pass by, warps that share sixteen rows, and column tiles under way at a time.</summary>
@@ -108,7 +107,7 @@ internal static class AttentionPlan
 
     /// <summary>The tile of attention_wide_mma.cu; <paramref name="blocks"/> as for <see cref="ForwardTile"/>.</summary>
     public static AttentionWideTile WideTile(int architecture, long blocks, int multiprocessors) =>
-        new(2 * blocks <= multiprocessors ? 64 : 128, architecture == 80 ? 2 : 4);
+        new(2 * blocks <= multiprocessors ? 64 : 128, architecture == 80 ? 64 : 128);
 
     /// <summary>The tile of attention_gradient_wide_mma.cu.</summary>
     public static AttentionWideGradientTile WideGradientTile(int architecture) => architecture == 80 ? new(64, 1) : new(128, 2);
