@@ -33,6 +33,7 @@ pack() {
   # Tests look for the root of the repository, and in it for these.
   cp GemmaCore.sln "$stage/"
   cp -r demo configs "$stage/"
+  mkdir "$stage/kernels" && cp kernels/*.csv "$stage/kernels/"
   cp -r tests/goldens "$stage/tests/goldens"
   ln -s ../demo "$stage/app/demo"
   cp bench/peers/torch/peer.py tools/gpu/run.sh "$stage/tools/"
