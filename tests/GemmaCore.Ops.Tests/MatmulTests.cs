@@ -212,7 +212,7 @@ public sealed class MatmulTests : IDisposable
         MatmulPlan plan = MatmulPlan.For((MatmulLayout)layout, m, n, k, pair ? r : 0, cuda.Precision, cuda.Architecture, multiprocessors);
         if (plan.Path == MatmulPath.Tensor)
         {
-            ReadOnlySpan<MatmulTile> tiles = MatmulTile.Of(cuda.Precision, cuda.Architecture);
+            ReadOnlySpan<MatmulTile> tiles = MatmulTile.Of((MatmulLayout)layout, cuda.Precision, cuda.Architecture);
             plan = MatmulPlan.ForTensor(tiles[tile % tiles.Length], m, n, k + (pair ? r : 0), multiprocessors).Plan;
         }
 

@@ -9,7 +9,8 @@ internal static class MatmulKernels
     // Indexed by element type where there is one: F32 = 0, F16 = 1, BF16 = 2.
     private static readonly string[] Names = ["float", "half", "bfloat16"];
     private static readonly int[] Tokens = [1, 4, 8];
-    private static readonly (int Rows, int Columns)[] Tiles = [(64, 64), (128, 128), (256, 128), (128, 256)];
+    // The last only in NT (MatmulTile.Of).
+    private static readonly (int Rows, int Columns)[] Tiles = [(64, 64), (128, 128), (128, 256), (256, 128)];
 
     private static readonly CudaKernel[,] Rows = Table(3, 3, (type, i) => new("matmul_rows.cu", "matmul_rows", $"-DWEIGHT={Names[type]} -DTOKENS={Tokens[i]}"));
     private static readonly CudaKernel[,] Plain64 = Plain(64), Plain128 = Plain(128);

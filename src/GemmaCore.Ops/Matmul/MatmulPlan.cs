@@ -75,7 +75,7 @@ internal readonly record struct MatmulPlan
         if (precision == CudaPrecision.Float32) return ForPlain(m, n, k + r, multiprocessors);
         MatmulPlan best = default;
         long least = long.MaxValue;
-        foreach (MatmulTile tile in MatmulTile.Of(precision, architecture))
+        foreach (MatmulTile tile in MatmulTile.Of(layout, precision, architecture))
         {
             (MatmulPlan plan, long time) = ForTensor(tile, m, n, k + r, multiprocessors);
             if (time < least) (best, least) = (plan, time);
@@ -111,7 +111,7 @@ internal readonly record struct MatmulPlan
     }
 
     /// <summary>
-    /// The plan that has one kind of tile, and the time that it takes in the measure of <see cref="MatmulTile.Time"/>. Full rounds of tiles are
+    /// The plan that has one kind of tile, and the nanoseconds that it should take. Full rounds of tiles are
     /// computed whole. What is left would keep only a part of the card busy: its depth is cut as far as that saves time.
     /// </summary>
     internal static (MatmulPlan Plan, long Time) ForTensor(in MatmulTile tile, int m, int n, int depth, int multiprocessors)

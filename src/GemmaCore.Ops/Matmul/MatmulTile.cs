@@ -8,39 +8,53 @@ namespace GemmaCore.Ops;
 /// <param name="Threads">Of a block.</param>
 /// <param name="Together">Blocks that a multiprocessor runs at once, by registers and shared memory.</param>
 /// <param name="Steps">Of 32 along the depth that are in shared memory at once.</param>
-/// <param name="Weight">Time that an element of C takes for a step, relative to the other tiles of the card.</param>
-internal readonly record struct MatmulTile(int Rows, int Columns, int Threads, int Together, int Steps, int Weight)
+/// <param name="Alone">Nanoseconds of a step where the multiprocessor runs no other block.</param>
+/// <param name="Beside">Nanoseconds that a step takes longer for every block beside it.</param>
+/// <param name="Start">Nanoseconds in which a block fills its stages and stores C.</param>
+internal readonly record struct MatmulTile(int Rows, int Columns, int Threads, int Together, int Steps, int Alone, int Beside, int Start)
 {
     /// <summary>Depth in which times are counted.</summary>
     public const int Step = 32;
 
-    // Filling the stages and storing C, in steps of a block; a launch more, in elements of C times steps times weights, of each multiprocessor.
-    private const int Overhead = 4, Launch = 700_000;
+    // Launching the reduction, in nanoseconds; elements of cut tiles that a multiprocessor writes and reads again in one.
+    private const int Launch = 1500, PartialsPerNanosecond = 5;
 
-    // The weights follow the bytes that a multiplication reads from shared memory and, on cards with many multiprocessors, from L2: small tiles
-    // read more. Steps are those of matmul_mma.cu; 7.5, 8.6 and 8.9 have no room for the stages of the wide tiles.
+    // Hopper's times are fitted to products measured on an H200 in NT and NN: what takes least by them took least there, or within 5 % of it.
+    // The other cards' follow by what their multiprocessors multiply and are not measured. Steps are those of matmul_mma.cu; 7.5, 8.6 and 8.9
+    // have no room for the stages of wide tiles. Tall ones are worth it in NT alone: otherwise registers are too few for stages 64 deep.
     private static readonly MatmulTile[]
-        Turing = [new(64, 64, 128, 4, 2, 8), new(128, 128, 256, 2, 2, 6)],
-        Ampere = [new(64, 64, 128, 4, 5, 10), new(128, 128, 128, 2, 5, 6), new(256, 128, 256, 1, 6, 5), new(128, 256, 256, 1, 6, 5)],
-        Ada = [new(64, 64, 128, 4, 3, 10), new(128, 128, 128, 2, 3, 6)],
-        Hopper = [new(64, 64, 128, 4, 6, 12), new(128, 128, 128, 2, 6, 7), new(256, 128, 256, 1, 8, 5), new(128, 256, 256, 1, 8, 5)];
+        Turing = [new(64, 64, 128, 4, 2, 500, 250, 5000), new(128, 128, 256, 2, 2, 1150, 800, 8000)],
+        Ampere = [new(64, 64, 128, 4, 5, 280, 150, 4000), new(128, 128, 128, 2, 5, 560, 430, 7000), new(128, 256, 256, 1, 6, 880, 0, 9000)],
+        Ada = [new(64, 64, 128, 4, 3, 600, 400, 7000), new(128, 128, 128, 2, 3, 1500, 1300, 15000)],
+        Hopper = [new(64, 64, 128, 4, 6, 190, 105, 2500), new(128, 128, 128, 2, 6, 360, 275, 5500), new(128, 256, 256, 1, 6, 575, 0, 6500)],
+        TallAmpere = [.. Ampere, new(256, 128, 256, 1, 6, 880, 0, 9000)],
+        TallHopper =
+        [
+            new(64, 64, 128, 4, 6, 190, 105, 2500), new(128, 128, 128, 2, 6, 375, 285, 4500), new(128, 256, 256, 1, 8, 600, 0, 4500),
+            new(256, 128, 256, 1, 8, 555, 0, 7000),
+        ];
 
     /// <summary>Dynamic shared memory of a block.</summary>
     public int SharedBytes => Steps * (Rows + Columns) * Step * sizeof(ushort);
 
     /// <summary>The tiles that a card has room for, smallest first.</summary>
-    public static ReadOnlySpan<MatmulTile> Of(CudaPrecision precision, int architecture) =>
-        precision == CudaPrecision.Float16 ? Turing : architecture switch { 80 => Ampere, 90 => Hopper, _ => Ada };
+    public static ReadOnlySpan<MatmulTile> Of(MatmulLayout layout, CudaPrecision precision, int architecture) =>
+        precision == CudaPrecision.Float16 ? Turing : architecture switch
+        {
+            80 => layout == MatmulLayout.NT ? TallAmpere : Ampere,
+            90 => layout == MatmulLayout.NT ? TallHopper : Hopper,
+            _ => Ada,
+        };
 
-    /// <summary>What blocks of so many steps take: elements of C times steps times weights of the busiest multiprocessor.</summary>
+    /// <summary>Nanoseconds that blocks of so many steps take, which is what the busiest multiprocessor does.</summary>
     public long Time(long blocks, int steps, int multiprocessors)
     {
         long busiest = (blocks + multiprocessors - 1) / multiprocessors, full = busiest / Together, left = busiest % Together;
-        // Blocks beside one another hide each other's waits: one alone takes more than its share.
-        long together = full * Together * (Together + 1) + (left == 0 ? 0 : Together * (left + 1));
-        return together * Rows * Columns * (steps + Overhead) * Weight / (Together + 1);
+        return full * Round(Together, steps) + (left == 0 ? 0 : Round(left, steps));
     }
 
-    /// <summary>What it takes to write the sums of cut tiles and to read them again, in the same measure.</summary>
-    public long ReduceTime(long blocks, int multiprocessors) => Launch + blocks * Rows * Columns * 80 / multiprocessors;
+    /// <summary>Nanoseconds that it takes to write the sums of cut tiles and to add them up.</summary>
+    public long ReduceTime(long blocks, int multiprocessors) => Launch + blocks * Rows * Columns / (PartialsPerNanosecond * multiprocessors);
+
+    private long Round(long together, int steps) => (Alone + (together - 1) * Beside) * steps + Start;
 }
