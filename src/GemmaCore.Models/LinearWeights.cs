@@ -57,8 +57,21 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
         return new Int8Matrix(OnDevice(codes.Reshape(shape)), OnDevice(absmax));
     }
 
+    // For a rehearsal, which is about the room that the parts take.
+    private Nf4Matrix RoomForNf4(Shape shape, bool nested)
+    {
+        long count = shape.ElementCount;
+        int blocks = (int)Nf4.BlockCount(count);
+        TensorView packed = Room(new Shape((int)((count + 1) / 2)), DType.U8);
+        if (!nested) return new Nf4Matrix(shape, packed, new Nf4Absmax(Room(new Shape(blocks), DType.F32)));
+        return new Nf4Matrix(shape, packed, new Nf4Absmax(
+            Room(new Shape(blocks), DType.U8), Room(new Shape((blocks + Nf4.NestedBlockSize - 1) / Nf4.NestedBlockSize), DType.F32),
+            Room(new Shape(Nf4.NestedValues.Length), DType.F32)));
+    }
+
     private Nf4Matrix QuantizeNf4(TensorView stored, bool nested)
     {
+        if (device.IsRehearsal) return RoomForNf4(stored.Shape, nested);
         float[] values = stored.ToFloats();
         int blocks = (int)Nf4.BlockCount(values.Length);
         byte[] codes = new byte[(values.Length + 1) / 2], absmaxCodes = new byte[blocks];
@@ -77,6 +90,7 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private Int8Matrix QuantizeInt8(TensorView stored)
     {
+        if (device.IsRehearsal) return new Int8Matrix(Room(stored.Shape, DType.I8), Room(new Shape(stored.Shape[0]), DType.F32));
         float[] values = stored.ToFloats(), absmax = new float[stored.Shape[0]];
         var codes = new sbyte[values.Length];
         int columns = stored.Shape[1];
@@ -118,9 +132,15 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private TensorView Own(ReadOnlySpan<byte> bytes, Shape shape, DType type)
     {
+        TensorView view = Room(shape, type);
+        device.CopyFromHost(bytes, view);
+        return view;
+    }
+
+    private TensorView Room(Shape shape, DType type)
+    {
         var buffer = new DeviceBuffer(device, shape, type);
         owned.Add(buffer);
-        device.CopyFromHost(bytes, buffer.View);
         return buffer.View;
     }
 

@@ -17,17 +17,73 @@ public static class ModelFolder
     /// <param name="device">Where to compute.</param>
     /// <param name="format">How to hold linear layers that the checkpoint has dense.</param>
     /// <exception cref="CheckpointException">The folder holds no model, or one that GemmaCore does not run.</exception>
-    public static LanguageModel Load(string folder, Device device, WeightFormat format = WeightFormat.AsStored)
+    public static LanguageModel Load(string folder, Device device, WeightFormat format = WeightFormat.AsStored) => Load(folder, device, new ModelVariant(format));
+
+    /// <summary>As the other one.</summary>
+    public static LanguageModel Load(string folder, Device device, ModelVariant variant)
     {
+        ArgumentNullException.ThrowIfNull(variant);
         ConfigJson config = ConfigJson.Open(folder);
         if (config.Object("quantization_config") is { } quantised) Check(quantised);
+        return Load(config, _ => Fitting(folder, device, variant.Format), device, variant);
+    }
+
+    /// <summary>
+    /// The model in <paramref name="folder"/> on a device that computes nothing (<see cref="Device.IsRehearsal"/>). Weights are not read: what a folder with
+    /// weights says of them in its headers counts, of one without them the configuration.
+    /// </summary>
+    /// <exception cref="CheckpointException">As for <see cref="Load(string, Device, ModelVariant)"/>.</exception>
+    public static LanguageModel Rehearse(string folder, Device device, ModelVariant variant)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        return Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.safetensors").Any()
+            ? Load(folder, device, variant)
+            : Rehearse(ConfigJson.Open(folder), folder, device, variant);
+    }
+
+    /// <summary>As the other one, of a preset.</summary>
+    public static LanguageModel Rehearse(ModelPreset preset, Device device, ModelVariant variant)
+    {
+        ArgumentNullException.ThrowIfNull(preset);
+        return Rehearse(ConfigJson.Of(preset.Config, preset.Name), preset.Name, device, variant);
+    }
+
+    private static LanguageModel Rehearse(ConfigJson config, string name, Device device, ModelVariant variant)
+    {
+        ArgumentNullException.ThrowIfNull(variant);
+        if (!device.IsRehearsal) throw new ArgumentException("a model without weights can only be rehearsed", nameof(device));
+        if (config.Object("quantization_config") is { } quantised)
+        {
+            Check(quantised);
+            bool nested = quantised.Bool("bnb_4bit_use_double_quant", false);
+            variant = variant with { Format = quantised.Bool("load_in_8bit", false) ? WeightFormat.Int8 : nested ? WeightFormat.Nf4 : WeightFormat.Nf4Plain };
+        }
+
+        string type = config.Text("dtype", config.Text("torch_dtype", config.Object("text_config") is { } text ? text.Text("torch_dtype", "bfloat16") : "bfloat16"));
+        DType dtype = type switch
+        {
+            "float32" => DType.F32,
+            "float16" => DType.F16,
+            "bfloat16" => DType.BF16,
+            _ => throw config.Refuse("torch_dtype", $"'{type}' is not supported; expected float32, float16 or bfloat16"),
+        };
+        return Load(config, optional => CheckpointFolder.Hollow(name, dtype, optional), device, variant);
+    }
+
+    // What opens the checkpoint is told of tensors that the configuration speaks of and that other models of the family do without.
+    private static LanguageModel Load(ConfigJson config, Func<IReadOnlyDictionary<string, Shape>, CheckpointFolder> open, Device device, ModelVariant variant)
+    {
         string type = config.Text("model_type", "");
         switch (type)
         {
             case "gemma3" or "gemma3_text":
-                return Gemma3Model.Load(Gemma3Config.Read(config), Fitting(folder, device, format), device, format);
+                Gemma3Config gemma = Gemma3Config.Read(config);
+                if (variant.ImageTokens > 0) gemma = gemma with { MmTokensPerImage = variant.ImageTokens };
+                var head = new Shape(gemma.VocabSize, gemma.HiddenSize);
+                return Gemma3Model.Load(
+                    gemma, open(gemma.TieWordEmbeddings ? new Dictionary<string, Shape>() : new() { [LanguageModel.HeadName] = head }), device, variant.Format);
             case "llama":
-                return LlamaModel.Load(LlamaConfig.Read(config), Fitting(folder, device, format), device, format);
+                return LlamaModel.Load(LlamaConfig.Read(config), open(new Dictionary<string, Shape>()), device, variant.Format);
             default:
                 throw config.Refuse("model_type", $"'{type}' is not supported; GemmaCore runs gemma3, gemma3_text and llama");
         }
