@@ -119,13 +119,15 @@ public class ConfigurationReaderTests
     [InlineData("lora_dropout: 1", "lora_dropout: expected a number from 0 to 0.99, got '1'")]
     [InlineData("gradient_checkpointing: maybe", "expected true or false, got 'maybe'")]
     [InlineData("lr_scheduler_type: polynomial", "got 'polynomial'")]
-    [InlineData("optim: adamw_8bit", "optim: expected adamw_torch, got 'adamw_8bit'")]
+    [InlineData("optim: sgd", "optim: expected adamw_torch or adamw_8bit, got 'sgd'")]
+    [InlineData("memory: 4", "memory: expected an amount such as 4GB or 3.4GiB, got '4'")]
+    [InlineData("{ bf16: true, fp16: true }", "fp16: bf16 is set as well; leave one of the two out")]
     [InlineData("report_to: wandb", "report_to: expected tensorboard or none, got 'wandb'")]
     [InlineData("dataset: { type: parquet }", "dataset.type: expected flare, messages or sharegpt, got 'parquet'")]
     [InlineData("dataset: alpaca_en", "dataset: expected a block")]
     [InlineData("eval_steps: 1.5", "a whole number of steps, or a share of all steps below 1")]
     [InlineData("max_steps: 0", "max_steps")]
-    [InlineData("precision: bf16", "precision: expected auto or fp32 or float32, got 'bf16'")]
+    [InlineData("precision: int4", "precision: expected auto or fp32 or float32, got 'int4'")]
     [InlineData("adapter: qlora", "got 'qlora'")]
     [InlineData("metric_for_best_model: accuracy", "got 'accuracy'")]
     public void A_bad_value_is_an_error_with_key_value_and_expectation(string yaml, string message) => Assert.Contains(message, Refused(yaml), StringComparison.Ordinal);
@@ -133,7 +135,6 @@ public class ConfigurationReaderTests
     [Theory]
     [InlineData("packing")]
     [InlineData("use_dora")]
-    [InlineData("bf16")]
     [InlineData("freeze_vision_tower")]
     public void What_cannot_be_honoured_is_refused_when_asked_for_and_ignored_when_not(string key)
     {
