@@ -18,9 +18,8 @@ internal static class PlanCommand
             own), settings are changed until the run fits, and the changes are named.
 
             Examples:
-              gemmacore plan demo max_length=128
               gemmacore plan --preset medgemma-4b --card t4 load_in_8bit=true lora_rank=64 max_length=2048 per_device_train_batch_size=4
-              gemmacore plan --preset gemma-3-1b --device cpu --memory 2GB load_in_4bit=true --json
+              gemmacore plan demo --device cpu --memory 100MB max_length=128 --json
             """);
         var subject = new Argument<string[]>("MODEL|CONFIG") { Description = "model (folder, hub id, demo) or training configuration (.yaml); then key=value", Arity = ArgumentArity.ZeroOrMore };
         var preset = new Option<string?>("--preset") { Description = $"shape of the model instead of one that is here: {string.Join(", ", ModelPreset.Names)}" };

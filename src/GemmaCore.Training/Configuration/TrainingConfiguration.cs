@@ -105,6 +105,9 @@ public sealed record TrainingConfiguration
     /// <summary>Decoupled weight decay.</summary>
     public double WeightDecay { get; init; }
 
+    /// <summary><c>adamw_torch</c>, or <c>adamw_8bit</c> with moments in 8 bits.</summary>
+    public string Optim { get; init; } = "adamw_torch";
+
     /// <summary>AdamW β1.</summary>
     public double AdamBeta1 { get; init; } = 0.9;
 
@@ -113,9 +116,6 @@ public sealed record TrainingConfiguration
 
     /// <summary>AdamW ε.</summary>
     public double AdamEpsilon { get; init; } = 1e-8;
-
-    /// <summary><c>adamw_torch</c>, or <c>adamw_8bit</c> with moments of 8 bits (arXiv:2110.02861).</summary>
-    public string Optim { get; init; } = "adamw_torch";
 
     /// <summary>
     /// Samples of a micro-batch that go through the model together, which changes memory and not results; 0 for the whole micro-batch. Ours.

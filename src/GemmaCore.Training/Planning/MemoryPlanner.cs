@@ -14,10 +14,8 @@ public static class MemoryPlanner
     /// <param name="configuration">What is asked for.</param>
     /// <param name="sample">The largest sample.</param>
     /// <param name="limit">Bytes for the peak; null for no limit.</param>
-    /// <param name="mayUse8BitMoments">Whether the optimiser may be given up for one of 8 bits.</param>
     /// <exception cref="ConfigurationException">Nothing fits; the message says what the smallest plan takes.</exception>
-    public static MemoryPlan Fit(
-        Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit, bool mayUse8BitMoments = true)
+    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit)
     {
         ArgumentNullException.ThrowIfNull(rehearsal);
         ArgumentNullException.ThrowIfNull(configuration);
@@ -26,7 +24,7 @@ public static class MemoryPlanner
 
         var made = new List<Concession>();
         TrainingConfiguration present = configuration;
-        foreach (Concession concession in Concessions(configuration, sample, mayUse8BitMoments))
+        foreach (Concession concession in Concessions(configuration, sample))
         {
             TrainingConfiguration smaller = concession.Apply(present);
             if (smaller == present) continue;
@@ -50,7 +48,7 @@ public static class MemoryPlanner
     }
 
     // Cheapest first.
-    private static IEnumerable<Concession> Concessions(TrainingConfiguration asked, SampleShape sample, bool mayUse8BitMoments)
+    private static IEnumerable<Concession> Concessions(TrainingConfiguration asked, SampleShape sample)
     {
         yield return new(settings => settings with { CacheImageFeatures = true });
         int samples = Math.Max(asked.PerDeviceTrainBatchSize, asked.Evaluates ? asked.PerDeviceEvalBatchSize : 1);
@@ -64,7 +62,7 @@ public static class MemoryPlanner
             yield return new(settings => settings.LossChunkRows == 0 || settings.LossChunkRows > rowsOfChunk ? settings with { LossChunkRows = rowsOfChunk } : settings);
         }
 
-        if (mayUse8BitMoments) yield return new(settings => settings with { Optim = "adamw_8bit" });
+        yield return new(settings => settings with { Optim = "adamw_8bit" });
 
         static Concession InPartsOf(int samples) => new(settings => settings with { SamplesAtOnce = samples });
     }

@@ -21,7 +21,6 @@ public sealed class TrainingStage : IDisposable
     private LoraAdapter? _adapter;
     private ImageFeatureCache? _features;
     private LoraTrainer? _trainer;
-    private DeviceBuffer? _moments;
 
     /// <summary>Begins; an adapter to go on from is put on the model.</summary>
     /// <exception cref="CheckpointException">The adapter does not fit the model, or its targets match none of the model's layers.</exception>
@@ -92,24 +91,10 @@ public sealed class TrainingStage : IDisposable
     {
         if (_trainer is null) _features?.Dispose();
         _trainer?.Dispose();
-        _moments?.Dispose();
         _adapter?.Dispose();
     }
 
-    private AdamW NewOptimizer()
-    {
-        IReadOnlyList<LoraParameter> parameters = Adapter.Parameters;
-        if (_configuration.Optim == "adamw_8bit")
-        {
-            if (!_model.Device.IsRehearsal) throw new ConfigurationException("optim: adamw_8bit can be planned, but not run yet; use adamw_torch");
-            _moments = new DeviceBuffer(_model.Device, Shape.From([parameters.Sum(parameter => EightBitBytes(parameter.Value.Shape.ElementCount))]), DType.U8);
-            parameters = [];
-        }
-
-        return new AdamW(
-            parameters, (float)_configuration.AdamBeta1, (float)_configuration.AdamBeta2, (float)_configuration.AdamEpsilon, (float)_configuration.WeightDecay);
-    }
-
-    // Two moments of a byte each, and a magnitude for every block of 256 (arXiv:2110.02861).
-    private static long EightBitBytes(long elements) => 2 * (elements + (elements + 255) / 256 * sizeof(float));
+    private AdamW NewOptimizer() => new(
+        Adapter.Parameters, (float)_configuration.AdamBeta1, (float)_configuration.AdamBeta2, (float)_configuration.AdamEpsilon, (float)_configuration.WeightDecay,
+        _configuration.Optim == "adamw_8bit");
 }

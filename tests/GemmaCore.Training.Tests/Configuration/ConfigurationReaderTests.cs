@@ -97,6 +97,20 @@ public class ConfigurationReaderTests
         Assert.Equal(["q_proj", "v_proj"], configuration.TargetModules);
     }
 
+    [Theory]
+    [InlineData("adamw", "adamw_torch")]
+    [InlineData("adamw_torch_fused", "adamw_torch")]
+    [InlineData("paged_adamw_32bit", "adamw_torch")]
+    [InlineData("adamw_8bit", "adamw_8bit")]
+    [InlineData("adamw_bnb_8bit", "adamw_8bit")]
+    [InlineData("paged_adamw_8bit", "adamw_8bit")]
+    public void The_names_of_optimisers_of_transformers_are_known(string name, string standard)
+    {
+        ConfigurationReading reading = ConfigurationReader.Read($"optim: {name}", []);
+        Assert.Equal(standard, reading.Configuration.Optim);
+        Assert.Equal(name.StartsWith("paged_", StringComparison.Ordinal) ? 1 : 0, reading.Notes.Count);
+    }
+
     [Fact]
     public void A_list_of_one_data_set_is_that_data_set() => Assert.Equal("x", Read("datasets: [{ path: x, type: messages }]").Dataset.Path);
 

@@ -94,7 +94,8 @@ public sealed class RehearsalTests
 
     private static TrainingConfiguration Configuration(string format, string targets) => new()
     {
-        LoadIn4Bit = format == "nf4", LoadIn8Bit = format == "int8", TargetModules = [targets], LoraRank = 4, LoraDropout = 0.1,
+        LoadIn4Bit = format == "nf4", LoadIn8Bit = format == "int8", Optim = format == "nf4" ? "adamw_8bit" : "adamw_torch", TargetModules = [targets], LoraRank = 16,
+        LoraDropout = 0.1,
     };
 
     private static void HoldsItsPlan(string folder, string name, TrainingConfiguration configuration, SampleShape sample)
