@@ -108,7 +108,12 @@ public sealed unsafe class CudaDevice : Device
     public override long PeakTemporaryBytes => Scratch.PeakBytes;
 
     /// <inheritdoc/>
-    public override void ReserveTemporaries(long bytes) => Scratch.Reserve(bytes);
+    public override void ReserveTemporaries(long bytes)
+    {
+        Scratch.Reserve(bytes);
+        // What is given back in stream order is free when the stream has come there.
+        if (bytes == 0) Synchronize();
+    }
 
     /// <summary>What <c>--arch</c> may be.</summary>
     public static IReadOnlyList<int> Architectures => CudaTarget.Architectures;
