@@ -13,7 +13,7 @@ public static class ModelFolder
     private static readonly string[] LinearEndings = ["_proj.weight", ".fc1.weight", ".fc2.weight"], TableEndings = ["embed_tokens.weight", "lm_head.weight"];
 
     /// <summary>Loads the language model in <paramref name="folder"/>; weights stay in the mapped files, unless they are quantised or go to a card.</summary>
-    /// <param name="folder">Hugging Face folder; linear layers may be pre-quantised by bitsandbytes.</param>
+    /// <param name="folder">Hugging Face folder; linear layers may be pre-quantised by bitsandbytes, or by <see cref="QuantizedCheckpoint"/>.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="format">How to hold linear layers that the checkpoint has dense.</param>
     /// <param name="tables">How to hold embeddings and head that the checkpoint has dense: as stored, or in rows of 8 bits.</param>
@@ -39,6 +39,13 @@ public static class ModelFolder
     private static void Check(ConfigJson quantised)
     {
         string method = quantised.Text("quant_method", "?");
+        if (method == "compressed-tensors")
+        {
+            string format = quantised.Text("format", "?");
+            if (format != "int-quantized") throw quantised.Refuse("format", $"'{format}' of compressed-tensors is not supported, only 'int-quantized' in groups of {Int8Group.Size}");
+            return;
+        }
+
         if (method != "bitsandbytes")
             throw quantised.Refuse("quant_method", $"'{method}' checkpoints are not supported; use the original model with --quantize nf4 or int8");
         string type = quantised.Text("bnb_4bit_quant_type", "nf4");
@@ -78,6 +85,7 @@ public static class ModelFolder
             {
                 WeightFormat.AsStored => view.ByteCount,
                 WeightFormat.Int8 => count,
+                WeightFormat.Int8Group => count + sizeof(short) * count / Int8Group.Size,
                 _ => count / 2 + count / Nf4.BlockSize * (held == WeightFormat.Nf4 ? 1 : sizeof(float)),
             };
         }
