@@ -7,12 +7,17 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Models;
 
 /// <summary>
-/// The weight matrices of linear layers: dense, pre-quantised by bitsandbytes (recognised tensor by tensor by the state that stands beside them, never by
+/// The weight matrices of linear layers, or of embeddings and head: dense, pre-quantised by bitsandbytes or here (recognised tensor by tensor by the state that stands beside them, never by
 /// name), or quantised here while they are loaded, one at a time.
 /// </summary>
 internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, WeightFormat format, List<DeviceBuffer> owned)
 {
     private const string StateKey = ".quant_state.bitsandbytes__";
+
+    /// <summary>What follows the name of an 8-bit tensor in that of its scales, as in files of compressed-tensors.</summary>
+    public const string ScaleSuffix = "_scale";
+
+    private const int SlabElements = 1 << 24;
 
     /// <summary>The matrix <paramref name="path"/><c>.weight</c>.</summary>
     /// <param name="path">Module path.</param>
@@ -25,11 +30,13 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
         if (checkpoint.TryGet($"{name}{StateKey}nf4", out TensorView state)) return ReadNf4(name, shape, state);
         if (checkpoint.TryGet($"{name}{StateKey}fp4", out _)) throw Refuse(name, "is FP4, which is not supported; quantise the original model to NF4");
         if (checkpoint.TryGet(path + ".SCB", out TensorView absmax)) return ReadInt8(name, shape, absmax);
+        if (checkpoint.TryGet(name + ScaleSuffix, out TensorView scales)) return ReadInt8Group(name, shape, scales);
         return format switch
         {
             WeightFormat.Nf4 => QuantizeNf4(checkpoint.Require(name, shape), nested: true),
             WeightFormat.Nf4Plain => QuantizeNf4(checkpoint.Require(name, shape), nested: false),
             WeightFormat.Int8 => QuantizeInt8(checkpoint.Require(name, shape)),
+            WeightFormat.Int8Group => QuantizeInt8Group(name, checkpoint.Require(name, shape)),
             _ => new DenseMatrix(dense()),
         };
     }
@@ -69,6 +76,14 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
             Room(new Shape(Nf4.NestedValues.Length), DType.F32)));
     }
 
+    private Int8GroupMatrix ReadInt8Group(string name, Shape shape, TensorView scales)
+    {
+        TensorView codes = Part(name, "", DType.I8, shape.ElementCount);
+        var expected = new Shape(shape[0], Int8Group.Count(shape[1]));
+        if (scales.DType != DType.F16 || scales.Shape != expected) throw Refuse(name, $"has '{name}{ScaleSuffix}' {scales}, expected f16{expected}: one for every {Int8Group.Size} inputs");
+        return new Int8GroupMatrix(OnDevice(codes.Reshape(shape)), OnDevice(scales));
+    }
+
     private Nf4Matrix QuantizeNf4(TensorView stored, bool nested)
     {
         if (device.IsRehearsal) return RoomForNf4(stored.Shape, nested);
@@ -91,14 +106,39 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     private Int8Matrix QuantizeInt8(TensorView stored)
     {
         if (device.IsRehearsal) return new Int8Matrix(Room(stored.Shape, DType.I8), Room(new Shape(stored.Shape[0]), DType.F32));
-        float[] values = stored.ToFloats(), absmax = new float[stored.Shape[0]];
-        var codes = new sbyte[values.Length];
         int columns = stored.Shape[1];
-        InParts(absmax.Length, (first, count) => Int8.Quantize(
-            values.AsSpan(first * columns, count * columns), columns, codes.AsSpan(first * columns, count * columns), absmax.AsSpan(first, count)));
-        return new Int8Matrix(
-            Own(MemoryMarshal.AsBytes<sbyte>(codes), stored.Shape, DType.I8), Own(absmax));
+        float[] absmax = new float[stored.Shape[0]];
+        TensorView codes = Room(stored.Shape, DType.I8);
+        InSlabs(stored, codes, (values, target, row) => Int8.Quantize(values, columns, target, absmax.AsSpan(row, values.Length / columns)));
+        return new Int8Matrix(codes, Own(absmax));
     }
+
+    private Int8GroupMatrix QuantizeInt8Group(string name, TensorView stored)
+    {
+        int columns = stored.Shape[1], groups = Int8Group.Count(columns);
+        var scales = new Half[stored.Shape[0] * groups];
+        TensorView codes = Room(stored.Shape, DType.I8);
+        InSlabs(stored, codes, (values, target, row) => Int8Group.Quantize(values, columns, target, scales.AsSpan(row * groups, values.Length / columns * groups)));
+        if (Array.Exists(scales, Half.IsInfinity)) throw Refuse(name, "has elements too large for fp16 scales; use --quantize int8 or nf4");
+        return new Int8GroupMatrix(codes, Own(MemoryMarshal.AsBytes<Half>(scales), new Shape(stored.Shape[0], groups), DType.F16));
+    }
+
+    // A slab of rows after the other, so that the f32 values of a large table never exist together.
+    private void InSlabs(TensorView stored, TensorView codes, QuantizeRows quantize)
+    {
+        int rows = stored.Shape[0], columns = stored.Shape[1], step = Math.Max(1, SlabElements / Math.Max(1, columns));
+        for (int slab = 0; slab < rows; slab += step)
+        {
+            int first = slab, slabRows = Math.Min(step, rows - slab);
+            float[] values = stored.Slice(first, slabRows).ToFloats();
+            var target = new sbyte[values.Length];
+            InParts(slabRows, (row, count) => quantize(values.AsSpan(row * columns, count * columns), target.AsSpan(row * columns, count * columns), first + row));
+            device.CopyFromHost(MemoryMarshal.AsBytes<sbyte>(target), codes.Slice(first, slabRows));
+        }
+    }
+
+    /// <summary>Rounds the rows of a matrix from <paramref name="row"/> on.</summary>
+    private delegate void QuantizeRows(ReadOnlySpan<float> values, Span<sbyte> codes, int row);
 
     // Rounding a large model takes minutes on one core. Parts are whole blocks or rows, so they do not touch each other's.
     private static void InParts(int count, Action<int, int> work)

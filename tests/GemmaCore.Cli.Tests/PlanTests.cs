@@ -25,6 +25,7 @@ public sealed class PlanTests : IDisposable
     }
 
     [Theory]
+    [InlineData("medgemma_4gb.yaml", "gtx1650", 3.4, "")]
     [InlineData("medgemma_t4.yaml", "t4", 11.0, "samples_at_once")]
     [InlineData("medgemma_ampere.yaml", "a100", 80.0, "")]
     [InlineData("medgemma_ampere.yaml", "rtx3090", 24.0, "samples_at_once")]

@@ -48,6 +48,18 @@ public sealed class MatmulNf4Tests
         QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
     }
 
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void The_product_with_the_matrix_as_it_lies_matches_the_reference(string device, int rows, int outputs, int inputs, bool nested)
+    {
+        using var fixture = new OpFixture(device);
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 8);
+        float[] x = new Sample(9).Floats(rows * outputs);
+        TensorView y = fixture.Empty(new Shape(rows, inputs));
+        (nested ? quantised.Nf4Nested : quantised.Nf4).MultiplyInOut(fixture.Of(new Shape(rows, outputs), x), y);
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
+    }
+
     [Fact]
     public void Parts_that_do_not_fit_are_refused_by_name()
     {

@@ -66,6 +66,7 @@ public sealed class ConfigurationReader
             MmTokensPerImage = run.Int("mm_tokens_per_image", 0, 0, 1 << 16),
             Bf16 = run.Flag("bf16", false),
             Fp16 = run.Flag("fp16", false),
+            QuantizeHead = run.Choice("quantize_head", "none", "int8"),
             OverwriteOutputDir = run.Flag("overwrite_output_dir", false),
             LoraRank = run.Int("lora_rank", defaults.LoraRank, 1, 4096),
             LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),

@@ -39,6 +39,9 @@ public sealed record TrainingConfiguration
     [JsonPropertyName("bnb_4bit_use_double_quant")]
     public bool Bnb4BitUseDoubleQuant { get; init; } = true;
 
+    /// <summary><c>none</c>, or <c>int8</c>: hold embeddings and head in 8-bit rows, as the presets for small cards do.</summary>
+    public string QuantizeHead { get; init; } = "none";
+
     /// <summary>Whether a run that starts anew may remove the checkpoints of an unfinished one from <see cref="OutputDir"/>.</summary>
     public bool OverwriteOutputDir { get; init; }
 
@@ -137,7 +140,7 @@ public sealed record TrainingConfiguration
             { LoadIn4Bit: true, Bnb4BitUseDoubleQuant: true } => WeightFormat.Nf4,
             { LoadIn4Bit: true } => WeightFormat.Nf4Plain,
             _ => WeightFormat.AsStored,
-        }, MmTokensPerImage);
+        }, QuantizeHead == "int8" ? WeightFormat.Int8 : WeightFormat.AsStored, MmTokensPerImage);
 
     /// <summary>Tokens a picture becomes; 0 for as many as the model's configuration says.</summary>
     public int MmTokensPerImage { get; init; }

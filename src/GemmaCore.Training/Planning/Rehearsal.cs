@@ -65,7 +65,7 @@ public sealed class Rehearsal(Func<Device> openDevice, Func<Device, ModelVariant
             Add($"{(LoraAdapter.IsVision(layer) ? "vision" : "text")} weights ({layer.Weight.Format})", layer.Weight.ByteCount, layer.Weight is DenseMatrix);
         }
 
-        foreach (TensorView table in model.Tables) Add($"embeddings and head ({table.DType.ToString().ToLowerInvariant()})", table.ByteCount, isView: true);
+        foreach (WeightMatrix table in model.Tables) Add($"embeddings and head ({table.Format})", table.ByteCount, table is DenseMatrix);
         mapped = views;
         return [.. bytes.Select(part => new PlanPart(part.Key, part.Value))];
 

@@ -95,7 +95,7 @@ public sealed class RehearsalTests
 
     private static TrainingConfiguration Configuration(string format, string targets) => new()
     {
-        LoadIn4Bit = format == "nf4", LoadIn8Bit = format == "int8", Optim = format == "nf4" ? "adamw_8bit" : "adamw_torch", TargetModules = [targets], LoraRank = 16,
+        LoadIn4Bit = format == "nf4", LoadIn8Bit = format == "int8", QuantizeHead = format == "nf4" ? "int8" : "none", Optim = format == "nf4" ? "adamw_8bit" : "adamw_torch", TargetModules = [targets], LoraRank = 16,
         LoraDropout = 0.1,
     };
 
