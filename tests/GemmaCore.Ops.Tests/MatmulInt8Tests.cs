@@ -12,7 +12,7 @@ public sealed class MatmulInt8Tests
 
     public static IEnumerable<(string, int, int, int)> Shapes =>
         from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>(
-            [(1, 3, 5), (1, 40, 264), (3, 17, 33), (8, 9, 131), (9, 33, 16), (20, 70, 264), (70, 72, 64), (13, 300, 67)])
+            [(1, 3, 5), (1, 40, 264), (1, 40, 640), (3, 17, 33), (8, 9, 131), (8, 17, 320), (3, 2600, 128), (9, 33, 16), (20, 70, 264), (70, 72, 64), (13, 300, 67)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs);
 
     [Fact]

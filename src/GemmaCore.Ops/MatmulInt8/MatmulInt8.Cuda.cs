@@ -12,6 +12,12 @@ public static unsafe partial class MatmulInt8
     private static void ForwardCuda(CudaDevice cuda, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
     {
         if (x.Shape.Rows == 0) return;
+        if (QuantizedRows.Suits(x, w.Shape, w.Codes))
+        {
+            QuantizedRows.Int8.Forward(cuda, x, w.Shape, w.Codes, w.Absmax, bias, y);
+            return;
+        }
+
         if (NeedsSlabs(w.Shape))
         {
             ForwardSlabs(cuda, x, w, bias, y, SlabRows(w.Shape));
