@@ -10,6 +10,7 @@ var all = new Dictionary<string, Action<Stopclock>>
     ["matmul"] = MatmulBench.Run,
     ["matmul_nf4"] = MatmulNf4Bench.Run,
     ["matmul_int8"] = MatmulInt8Bench.Run,
+    ["matmul_int8_group"] = MatmulInt8GroupBench.Run,
     ["lora"] = LoraBench.Run,
     ["matmul_lora"] = MatmulLoraBench.Run,
     ["attention"] = AttentionBench.Run,

@@ -14,6 +14,8 @@ public sealed class CheckpointFolder : IDisposable
     private readonly List<SafetensorsFile> _files = [];
     private readonly Dictionary<string, (SafetensorsFile File, string StoredName)> _tensors = new(StringComparer.Ordinal);
 
+    private HollowTensors? _hollow;
+
     private CheckpointFolder(string folder) => Folder = folder;
 
     /// <summary>The folder.</summary>
@@ -51,9 +53,17 @@ public sealed class CheckpointFolder : IDisposable
         }
     }
 
+    /// <summary>A checkpoint without weights, for plans: any tensor that is required is there, full of zeros, and takes no memory.</summary>
+    /// <param name="folder">Name for messages.</param>
+    /// <param name="dtype">Element type of every tensor.</param>
+    /// <param name="optional">Names of tensors to be found where a model can do without.</param>
+    public static CheckpointFolder Hollow(string folder, DType dtype, IReadOnlyDictionary<string, Shape> optional) =>
+        new(folder) { _hollow = new HollowTensors(dtype, optional) };
+
     /// <summary>The tensor, if the checkpoint holds it.</summary>
     public bool TryGet(string canonicalName, out TensorView view)
     {
+        if (_hollow is not null) return _hollow.TryGet(canonicalName, out view);
         bool found = _tensors.TryGetValue(canonicalName, out (SafetensorsFile File, string StoredName) entry);
         view = found ? entry.File.View(entry.StoredName) : default;
         return found;
@@ -63,6 +73,7 @@ public sealed class CheckpointFolder : IDisposable
     /// <exception cref="CheckpointException">It is missing (the nearest names are listed), of another shape, or not floating point.</exception>
     public TensorView Require(string canonicalName, Shape expected)
     {
+        if (_hollow is not null) return _hollow.Take(expected);
         if (!TryGet(canonicalName, out TensorView view)) throw new CheckpointException($"{Folder}: tensor '{canonicalName}' is missing{Nearest(canonicalName)}");
         string file = _tensors[canonicalName].File.Path;
         if (view.Shape != expected) throw new CheckpointException($"{file}: tensor '{canonicalName}' is {view.Shape}, expected {expected}");
@@ -103,6 +114,7 @@ public sealed class CheckpointFolder : IDisposable
         foreach (SafetensorsFile file in _files) file.Dispose();
         _files.Clear();
         _tensors.Clear();
+        _hollow?.Dispose();
     }
 
     private void AddShards(string index, Device device)

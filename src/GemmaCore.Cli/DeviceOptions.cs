@@ -42,15 +42,17 @@ internal sealed class DeviceOptions
         Check(parsed);
         (string kind, int ordinal) = Kind(parsed);
         if (kind == "cpu" || (kind == "auto" && CudaDevice.WhyUnusable is not null)) return OpenCpu(parsed);
-        CudaPrecision? precision = parsed.GetValue(Dtype) switch
-        {
-            "fp32" => CudaPrecision.Float32,
-            "bf16" => CudaPrecision.BFloat16,
-            "fp16" => CudaPrecision.Float16,
-            _ => null,
-        };
-        return CudaDevice.Open(ordinal, parsed.GetValue(Arch), precision, KernelCache.Default(Console.Error.WriteLine));
+        return CudaDevice.Open(ordinal, parsed.GetValue(Arch), PrecisionOf(parsed), KernelCache.Default(Console.Error.WriteLine));
     }
+
+    /// <summary>Arithmetic that was asked of a card; null for its own.</summary>
+    public CudaPrecision? PrecisionOf(ParseResult parsed) => parsed.GetValue(Dtype) switch
+    {
+        "fp32" => CudaPrecision.Float32,
+        "bf16" => CudaPrecision.BFloat16,
+        "fp16" => CudaPrecision.Float16,
+        _ => null,
+    };
 
     private CpuDevice OpenCpu(ParseResult parsed)
     {

@@ -11,6 +11,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     InfoCommand.Create(),
     GenerateCommand.Create(),
     ChatCommand.Create(),
+    PlanCommand.Create(),
     TrainCommand.Create(),
     PredictCommand.Create(),
     MergeCommand.Create(),

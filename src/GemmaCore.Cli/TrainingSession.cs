@@ -3,11 +3,11 @@ using System.Reflection;
 using GemmaCore.Checkpoints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
-using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
 using GemmaCore.Training;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
+using GemmaCore.Training.Planning;
 using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Cli;
@@ -18,40 +18,47 @@ internal sealed class TrainingSession : IDisposable
     private readonly TrainingConfiguration _configuration;
     private readonly Device _device;
     private readonly LanguageModel _model;
-    private readonly LoraAdapter _adapter;
-    private readonly LoraTrainer _trainer;
+    private readonly TrainingStage _stage;
     private readonly TrainingRun _run;
     private readonly RowReport _report;
+    private readonly MemoryPlan _plan;
     private readonly string _dataHash;
     private readonly Action<string> _say;
 
     private TrainingSession(TrainingConfiguration configuration, Device device, Action<string> say)
     {
-        (_configuration, _device, _say) = (configuration, device, say);
+        (_device, _say) = (device, say);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
-        _model = ModelFolder.Load(folder, _device, FormatOf(configuration), ModelOptions.HeadFormatOf(configuration.QuantizeHead));
-        _adapter = configuration.AdapterNameOrPath is { } start
-            ? LoraAdapter.LoadTrainable(start, _model, (float)configuration.LoraDropout)
-            : LoraAdapter.Create(_model, NewAdapter(configuration), (ulong)configuration.Seed);
-        long parameters = _adapter.Parameters.Sum(parameter => parameter.Value.Shape.ElementCount);
-        say($"adapter on {_adapter.LayerCount} layers, {parameters:N0} parameters");
-        var optimizer = new AdamW(
-            _adapter.Parameters, (float)configuration.AdamBeta1, (float)configuration.AdamBeta2, (float)configuration.AdamEpsilon, (float)configuration.WeightDecay,
-            configuration.Optim == "adamw_8bit");
-        _trainer = new LoraTrainer(_model, _adapter, optimizer, (ulong)configuration.Seed, configuration.CacheImageFeatures ? 1L << 30 : 0)
-        {
-            GradientCheckpointing = configuration.GradientCheckpointing,
-            MaxGradientNorm = (float)configuration.MaxGradNorm,
-            Reduction = configuration.LossReduction,
-        };
+        configuration = Here(folder, configuration);
         _report = new RowReport(configuration.SkipBadRows);
-        var encoder = new ExampleEncoder(PromptEncoder.Load(folder), configuration.MaxLength, configuration.AnswersOnly);
+        PromptEncoder prompts = PromptEncoder.Load(folder, configuration.MmTokensPerImage);
+        var encoder = new ExampleEncoder(prompts, configuration.MaxLength, configuration.AnswersOnly);
         (IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample> evaluationRows) = Dataset.Open(
             configuration with { Dataset = Located(configuration.Dataset), EvalDataset = configuration.EvalDataset is { } other ? Located(other) : null }, _report);
         var data = new EncodedDataset(rows, encoder, _report);
         EncodedDataset? evaluation = configuration.Evaluates ? new EncodedDataset(evaluationRows, encoder, _report) : null;
         (RowCount, _dataHash) = (data.Count, RunPassport.HashOf(rows));
-        _run = new TrainingRun(configuration, _trainer, _adapter, data, evaluation);
+        var content = new RunContent(configuration, data, evaluation);
+        _plan = Plan(folder, configuration, content.LargestSample(prompts, [.. rows, .. evaluationRows]));
+        _configuration = configuration = _plan.Configuration;
+        _model = ModelFolder.Load(folder, _device, configuration.Variant);
+        try
+        {
+            _stage = new TrainingStage(configuration, _model);
+            int pictures = _stage.EncodePictures(content.ShowPictures);
+            if (pictures > 0) say($"{pictures} pictures encoded; the vision tower has left memory");
+            long parameters = _stage.Adapter.Parameters.Sum(parameter => parameter.Value.Shape.ElementCount);
+            say($"adapter on {_stage.Adapter.LayerCount} layers, {parameters:N0} parameters");
+            LoraTrainer trainer = _stage.Start(_plan.Step, part => say($"out of memory: going on with parts of {part} samples; the steps stay the same"));
+            _run = new TrainingRun(configuration, trainer, _stage.Adapter, data, evaluation);
+        }
+        catch
+        {
+            _stage?.Dispose();
+            _model.Dispose();
+            throw;
+        }
+
         say($"{data.Count} rows, {_run.State.MaxSteps} steps of {configuration.PerDeviceTrainBatchSize} x {configuration.GradientAccumulationSteps}");
     }
 
@@ -98,22 +105,29 @@ internal sealed class TrainingSession : IDisposable
     public void Dispose()
     {
         _run.Dispose();
-        _trainer.Dispose();
-        _adapter.Dispose();
+        _stage.Dispose();
         _model.Dispose();
         _device.Dispose();
     }
 
-    private static Models.WeightFormat FormatOf(TrainingConfiguration configuration) => configuration switch
+    private TrainingConfiguration Here(string folder, TrainingConfiguration configuration)
     {
-        { LoadIn8Bit: true } => Models.WeightFormat.Int8,
-        { LoadIn4Bit: true, Bnb4BitUseDoubleQuant: true } => Models.WeightFormat.Nf4,
-        { LoadIn4Bit: true } => Models.WeightFormat.Nf4Plain,
-        _ => Models.WeightFormat.AsStored,
-    };
+        using CpuDevice rehearsal = CpuDevice.Rehearsal();
+        using LanguageModel shape = ModelFolder.Rehearse(folder, rehearsal, new ModelVariant());
+        (TrainingConfiguration settings, IReadOnlyList<string> notes) = SettingsHere.For(configuration, shape, _device);
+        foreach (string note in notes) _say(note);
+        return settings;
+    }
 
-    private static AdapterConfig NewAdapter(TrainingConfiguration configuration) => AdapterConfig.ForTraining(
-        configuration.ModelNameOrPath, configuration.LoraRank, configuration.LoraAlpha, configuration.LoraDropout, configuration.UseRslora, configuration.TargetModules);
+    private MemoryPlan Plan(string folder, TrainingConfiguration configuration, SampleShape sample)
+    {
+        PlanTarget place = PlanTarget.Of(_device);
+        MemoryPlan plan = MemoryPlanner.Fit(
+            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, place.Limit(configuration.Memory));
+        foreach (string line in plan.GivenUp) _say($"to fit into memory: {line}");
+        _say($"planned peak memory {MemorySize.Format(plan.PeakBytes)} on {_device.Name}");
+        return plan;
+    }
 
     private static DatasetConfiguration Located(DatasetConfiguration dataset) => dataset with { Path = ModelLocation.ResolveData(dataset.Path) };
 
@@ -142,6 +156,7 @@ internal sealed class TrainingSession : IDisposable
             SkippedRows = _report.Skipped.Count,
             Tokens = _run.State.TokenCount,
             Seconds = seconds,
+            PeakMemoryPlannedBytes = _plan.PeakBytes,
             PeakMemoryMeasuredBytes = _device.PeakAllocatedBytes,
         };
         passport.Write(_configuration.OutputDir);

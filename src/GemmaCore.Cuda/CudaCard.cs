@@ -45,6 +45,26 @@ public sealed unsafe record CudaCard
         HasMemoryPools = Attribute(driver, MemoryPools) != 0;
     }
 
+    private CudaCard(string name, int capability, int multiprocessors, int sharedBytesPerBlock, long memoryBytes)
+    {
+        (Name, Uuid, Capability, MultiprocessorCount, SharedBytesPerBlock) = (name, "", capability, multiprocessors, sharedBytesPerBlock);
+        (MemoryBytes, SharedBytesPerMultiprocessor, HasMemoryPools) = (memoryBytes, sharedBytesPerBlock, true);
+    }
+
+    /// <summary>
+    /// Cards that plans can be made for without having one: name → its data. Limits: kernels.md §0.2 and §2.1; memory and multiprocessors: the vendor's published tables.
+    /// </summary>
+    public static IReadOnlyDictionary<string, CudaCard> Known { get; } = new Dictionary<string, CudaCard>
+    {
+        ["gtx1650"] = new("NVIDIA GeForce GTX 1650", 75, 14, 65536, 4L << 30),
+        ["t4"] = new("Tesla T4", 75, 40, 65536, 15L << 30), // 16 GB, of which error correction takes its share
+        ["rtx3090"] = new("NVIDIA GeForce RTX 3090", 86, 82, 101376, 24L << 30),
+        ["rtx4090"] = new("NVIDIA GeForce RTX 4090", 89, 128, 101376, 24L << 30),
+        ["a100"] = new("NVIDIA A100-SXM4-80GB", 80, 108, 166912, 80L << 30),
+        ["h100"] = new("NVIDIA H100 80GB HBM3", 90, 132, 232448, 80L << 30),
+        ["h200"] = new("NVIDIA H200", 90, 132, 232448, 141L << 30),
+    };
+
     /// <summary>N of <c>cuda:N</c>.</summary>
     public int Ordinal { get; }
 

@@ -14,10 +14,10 @@ public sealed unsafe class CudaDevice : Device
     [ThreadStatic]
     private static nint t_context;
 
-    private readonly CudaDriver _driver;
-    private readonly CudaQueue _queue;
+    private readonly CudaDriver _driver = null!;
+    private readonly CudaQueue? _queue; // null in a rehearsal
     private readonly nint _context;
-    private long _allocated, _peak;
+    private long _allocated, _peak, _next = 1L << 40;
     private bool _disposed;
 
     private CudaDevice(CudaDriver driver, CudaCard card, int architecture, CudaPrecision precision, KernelCache cache)
@@ -43,8 +43,31 @@ public sealed unsafe class CudaDevice : Device
         }
     }
 
+    private CudaDevice(CudaCard card, int architecture, CudaPrecision precision)
+    {
+        (Card, Architecture, Precision) = (card, architecture, precision);
+        Scratch = new Arena(this, 1 << 20);
+    }
+
+    /// <summary>A card that computes nothing (<see cref="Device.IsRehearsal"/>): its addresses lead nowhere, and no driver is asked.</summary>
+    /// <param name="card">What it is like; one of this machine or of <see cref="CudaCard.Known"/>.</param>
+    /// <param name="architecture">As for <see cref="Open"/>.</param>
+    /// <param name="precision">Arithmetic; null for what the architecture is best at.</param>
+    /// <exception cref="CudaException">The card cannot do what is asked.</exception>
+    public static CudaDevice Rehearsal(CudaCard card, int architecture = 0, CudaPrecision? precision = null)
+    {
+        ArgumentNullException.ThrowIfNull(card);
+        int target = CudaTarget.Architecture(card.Capability, architecture, card.Name);
+        CudaPrecision natural = CudaCard.PrecisionFor(target, TensorCores.ByName(card.Capability, card.Name) ?? true);
+        if (precision is { } asked && asked != CudaPrecision.Float32) Require(asked, natural, card.Name, target);
+        return new CudaDevice(card, target, precision ?? natural);
+    }
+
     /// <summary>What the driver says of the card.</summary>
     public CudaCard Card { get; }
+
+    /// <inheritdoc/>
+    public override bool IsRehearsal => _queue is null;
 
     /// <summary>Compute capability that kernels are compiled for, times ten: the card's own, or a lower one that was forced.</summary>
     public int Architecture { get; }
@@ -73,13 +96,24 @@ public sealed unsafe class CudaDevice : Device
     };
 
     /// <inheritdoc/>
-    public override long AvailableBytes => MemoryInfo().Free;
+    public override long AvailableBytes => IsRehearsal ? long.MaxValue : MemoryInfo().Free;
 
     /// <inheritdoc/>
     public override long AllocatedBytes => Interlocked.Read(ref _allocated);
 
     /// <inheritdoc/>
     public override long PeakAllocatedBytes => Interlocked.Read(ref _peak);
+
+    /// <inheritdoc/>
+    public override long PeakTemporaryBytes => Scratch.PeakBytes;
+
+    /// <inheritdoc/>
+    public override void ReserveTemporaries(long bytes)
+    {
+        Scratch.Reserve(bytes);
+        // What is given back in stream order is free when the stream has come there.
+        if (bytes == 0) Synchronize();
+    }
 
     /// <summary>What <c>--arch</c> may be.</summary>
     public static IReadOnlyList<int> Architectures => CudaTarget.Architectures;
@@ -130,8 +164,7 @@ public sealed unsafe class CudaDevice : Device
         cache ??= KernelCache.Default();
         if (precision == CudaPrecision.Float32) return new CudaDevice(driver, card, target, CudaPrecision.Float32, cache);
         CudaPrecision natural = CudaCard.PrecisionFor(target, card.HasTensorCores(cache) ?? MeasureTensorCores(driver, card, target, cache));
-        if (precision is { } asked && asked != natural)
-            throw new CudaException($"{name} computes in {natural} for sm_{target}, not in {asked}; use auto or fp32");
+        if (precision is { } asked) Require(asked, natural, name, target);
         return new CudaDevice(driver, card, target, natural, cache);
     }
 
@@ -140,6 +173,7 @@ public sealed unsafe class CudaDevice : Device
     public void Launch(CudaKernel kernel, LaunchGrid grid, params ReadOnlySpan<KernelArgument> arguments)
     {
         ArgumentNullException.ThrowIfNull(kernel);
+        if (_queue is null) return;
         MakeCurrent();
         _queue.Launch(kernel, grid, arguments);
     }
@@ -148,6 +182,7 @@ public sealed unsafe class CudaDevice : Device
     public void Prepare(CudaKernel kernel, int sharedBytes = 0)
     {
         ArgumentNullException.ThrowIfNull(kernel);
+        if (_queue is null) return;
         MakeCurrent();
         _queue.Prepare(kernel, sharedBytes);
     }
@@ -155,6 +190,7 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>Waits until everything queued so far has finished, and reports what went wrong in it.</summary>
     public void Synchronize()
     {
+        if (_queue is null) return;
         MakeCurrent();
         _queue.Synchronize();
     }
@@ -162,6 +198,7 @@ public sealed unsafe class CudaDevice : Device
     /// <inheritdoc/>
     public override void BeginRepeatable(int key)
     {
+        if (_queue is null) return;
         MakeCurrent();
         _queue.BeginRepeatable(key);
     }
@@ -169,6 +206,7 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>Free and total memory of the card, of all processes.</summary>
     public (long Free, long Total) MemoryInfo()
     {
+        if (_queue is null) return (Card.MemoryBytes - AllocatedBytes, Card.MemoryBytes);
         MakeCurrent();
         nuint free = 0, total = 0;
         _queue.Check(_driver.MemGetInfo(&free, &total), "cuMemGetInfo");
@@ -179,6 +217,7 @@ public sealed unsafe class CudaDevice : Device
     public override void CopyFromHost(ReadOnlySpan<byte> source, TensorView destination)
     {
         if (source.Length != destination.ByteCount) throw new ShapeException($"CopyFromHost: {source.Length} bytes do not fill {destination}");
+        if (_queue is null) return;
         MakeCurrent();
         _queue.Upload(source, destination.Pointer);
     }
@@ -187,6 +226,12 @@ public sealed unsafe class CudaDevice : Device
     public override void CopyToHost(TensorView source, Span<byte> destination)
     {
         if (destination.Length != source.ByteCount) throw new ShapeException($"CopyToHost: {destination.Length} bytes do not take {source}");
+        if (_queue is null)
+        {
+            destination.Clear();
+            return;
+        }
+
         MakeCurrent();
         _queue.Download(source.Pointer, destination);
     }
@@ -194,6 +239,7 @@ public sealed unsafe class CudaDevice : Device
     /// <inheritdoc/>
     public override void Clear(TensorView view)
     {
+        if (_queue is null) return;
         MakeCurrent();
         _queue.Fill(view.Pointer, 0, view.ByteCount);
     }
@@ -202,6 +248,7 @@ public sealed unsafe class CudaDevice : Device
     public override void Copy(TensorView source, TensorView destination)
     {
         if (source.ByteCount != destination.ByteCount) throw new ShapeException($"Copy: {source} does not fit {destination}");
+        if (_queue is null) return;
         MakeCurrent();
         _queue.Copy(source.Pointer, destination.Pointer, source.ByteCount);
     }
@@ -210,6 +257,13 @@ public sealed unsafe class CudaDevice : Device
     public override void Dispose()
     {
         if (_disposed) return;
+        if (_queue is null)
+        {
+            Scratch.Dispose();
+            _disposed = true;
+            return;
+        }
+
         MakeCurrent();
         Scratch.Dispose();
         _queue.Dispose();
@@ -224,6 +278,13 @@ public sealed unsafe class CudaDevice : Device
 
     internal override nint Allocate(long bytes)
     {
+        if (_queue is null)
+        {
+            Count(bytes);
+            long room = (bytes + 256) / 256 * 256; // never zero: every allocation has an address of its own
+            return (nint)(Interlocked.Add(ref _next, room) - room);
+        }
+
         MakeCurrent();
         nint pointer = 0;
         nuint size = (nuint)Math.Max(bytes, 1);
@@ -235,16 +296,27 @@ public sealed unsafe class CudaDevice : Device
         }
 
         _queue.Check(code, Card.HasMemoryPools ? "cuMemAllocAsync" : "cuMemAlloc");
+        Count(bytes);
+        return pointer;
+    }
+
+    private void Count(long bytes)
+    {
         long now = Interlocked.Add(ref _allocated, bytes);
         for (long peak = _peak; now > peak; peak = _peak)
             if (Interlocked.CompareExchange(ref _peak, now, peak) == peak) break;
-        return pointer;
     }
 
     // Also called by finalizers of forgotten buffers, after which the device may be gone. Freeing what a lost context held cannot succeed and is not reported.
     internal override void Free(nint pointer, long bytes)
     {
         if (_disposed) return;
+        if (_queue is null)
+        {
+            Interlocked.Add(ref _allocated, -bytes);
+            return;
+        }
+
         MakeCurrent();
         _queue.EndRepeatable(); // what was held back may use the memory
         if (Card.HasMemoryPools) _driver.MemFreeAsync(pointer, _queue.Stream);
@@ -274,7 +346,7 @@ public sealed unsafe class CudaDevice : Device
     internal float Time(CudaKernel kernel, LaunchGrid grid, params ReadOnlySpan<KernelArgument> arguments)
     {
         MakeCurrent();
-        return _queue.Time(kernel, grid, arguments);
+        return _queue!.Time(kernel, grid, arguments);
     }
 
     private static bool MeasureTensorCores(CudaDriver driver, CudaCard card, int architecture, KernelCache cache)
@@ -284,6 +356,11 @@ public sealed unsafe class CudaDevice : Device
         bool verdict = TensorCores.FromTimes(mma, fma);
         TensorCores.Remember(card, cache, verdict);
         return verdict;
+    }
+
+    private static void Require(CudaPrecision asked, CudaPrecision natural, string card, int architecture)
+    {
+        if (asked != natural) throw new CudaException($"{card} computes in {natural} for sm_{architecture}, not in {asked}; use auto or fp32");
     }
 
     private void MakeCurrent()
@@ -308,7 +385,7 @@ public sealed unsafe class CudaDevice : Device
     {
         nint pool = 0;
         ulong all = ulong.MaxValue;
-        _queue.Check(_driver.DeviceGetDefaultMemPool(&pool, Card.Handle), "cuDeviceGetDefaultMemPool");
+        _queue!.Check(_driver.DeviceGetDefaultMemPool(&pool, Card.Handle), "cuDeviceGetDefaultMemPool");
         _queue.Check(_driver.MemPoolSetAttribute(pool, ReleaseThreshold, &all), "cuMemPoolSetAttribute");
     }
 }

@@ -41,14 +41,16 @@ public sealed record PromptEncoder
     public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaxPixels;
 
     /// <summary>Reads tokenizer, template and image settings of a Hugging Face folder.</summary>
+    /// <param name="modelFolder">The folder.</param>
+    /// <param name="imageTokens">Tokens per picture instead of those that the model's configuration says; 0 for those.</param>
     /// <exception cref="InputException">A file is missing, damaged, or contradicts another.</exception>
-    public static PromptEncoder Load(string modelFolder)
+    public static PromptEncoder Load(string modelFolder, int imageTokens = 0)
     {
         JsonInput config = JsonInput.FromFile(Path.Combine(modelFolder, "config.json"));
         Tokenizer tokenizer = Tokenizer.Load(modelFolder);
-        VisionTokens? vision = VisionTokens.Read(config, tokenizer);
+        VisionTokens? vision = VisionTokens.Read(config, tokenizer, imageTokens);
         ImagePreprocessor? preprocessor = vision is null ? null : ImagePreprocessor.Load(modelFolder);
-        if (vision is not null && preprocessor is not null) RequireAgreement(modelFolder, vision, preprocessor);
+        if (vision is not null && preprocessor is not null && imageTokens == 0) RequireAgreement(modelFolder, vision, preprocessor);
 
         string modelType = config.Optional("model_type").TextOr("");
         try

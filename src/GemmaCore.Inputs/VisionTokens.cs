@@ -10,7 +10,10 @@ namespace GemmaCore.Inputs;
 internal sealed record VisionTokens(int ImageTokenId, string StartOfImage, string EndOfImage, string ImageToken, int TokensPerImage, int ImageSize)
 {
     /// <summary>Reads and checks the image settings; null for a text-only model.</summary>
-    public static VisionTokens? Read(JsonInput config, Tokenizer tokenizer)
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="askedTokens">Tokens per picture instead of the configuration's; 0 for those.</param>
+    public static VisionTokens? Read(JsonInput config, Tokenizer tokenizer, int askedTokens)
     {
         JsonInput vision = config.Optional("vision_config");
         if (vision.IsNull) return null;
@@ -18,7 +21,7 @@ internal sealed record VisionTokens(int ImageTokenId, string StartOfImage, strin
         int imageSize = vision.Optional("image_size").IntegerOr(224), patchSize = vision.Optional("patch_size").IntegerOr(16);
         if (patchSize < 1 || imageSize < patchSize || imageSize % patchSize != 0)
             throw vision.Optional("image_size").Wrong($"a positive multiple of the patch size, which is {patchSize}");
-        int tokensPerImage = tokens.IntegerOr(256);
+        int tokensPerImage = askedTokens > 0 ? askedTokens : tokens.IntegerOr(256);
         int patchesPerSide = imageSize / patchSize, side = (int)Math.Sqrt(Math.Max(0, tokensPerImage));
         if (side < 1 || side * side != tokensPerImage || patchesPerSide % side != 0)
             throw new InputException($"{tokensPerImage} tokens per image (mm_tokens_per_image) cannot be pooled from {patchesPerSide} x {patchesPerSide} patches; " +

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 
 namespace GemmaCore.Models;
@@ -21,6 +22,13 @@ internal readonly struct ConfigJson(JsonElement element, string file, string pre
         {
             throw new CheckpointException($"{file}: not valid JSON: {error.Message}");
         }
+    }
+
+    /// <summary>A configuration that is in no file.</summary>
+    public static ConfigJson Of(JsonObject config, string name)
+    {
+        using JsonDocument document = JsonDocument.Parse(config.ToJsonString());
+        return new ConfigJson(document.RootElement.Clone(), name, "");
     }
 
     public bool Has(string key) => element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;

@@ -42,6 +42,9 @@ public abstract class LanguageModel : IDisposable
     /// <summary>[V, D]: the table of embeddings; the same object as <see cref="Head"/> when tied.</summary>
     public WeightMatrix Embeddings => _embeddings;
 
+    /// <summary>The embedding table, and the head where it is another one.</summary>
+    public IReadOnlyList<WeightMatrix> Tables => ReferenceEquals(Head, _embeddings) ? [_embeddings] : [_embeddings, Head];
+
     /// <summary>Id at which image features go; −1 when the model has no vision tower.</summary>
     public virtual int ImageTokenId => -1;
 
@@ -99,6 +102,15 @@ public abstract class LanguageModel : IDisposable
     /// <returns>[images · tokens per image, D].</returns>
     public virtual TensorView EncodeImages(TensorView pixels, Arena arena, Tape? tape, bool recompute = false) =>
         throw new NotSupportedException($"{GetType().Name} has no vision tower: it cannot take images");
+
+    /// <summary>
+    /// Gives back the memory of the vision tower and its projector: when every picture has been encoded, they are not needed any more. Its layers leave
+    /// <see cref="Linears"/>, and pictures cannot be encoded from then on.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">An adapter is on one of the tower's layers.</exception>
+    public virtual void ReleaseVision()
+    {
+    }
 
     /// <summary>
     /// Replaces the embedding table or the head by a trained copy (an adapter's modules_to_save). The two are independent from then on, even if

@@ -7,12 +7,15 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Models;
 
 /// <summary>
-/// The weight matrices of linear layers, or of embeddings and head: dense, pre-quantised by bitsandbytes (recognised tensor by tensor by the state that stands beside them, never by
+/// The weight matrices of linear layers, or of embeddings and head: dense, pre-quantised by bitsandbytes or here (recognised tensor by tensor by the state that stands beside them, never by
 /// name), or quantised here while they are loaded, one at a time.
 /// </summary>
 internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, WeightFormat format, List<DeviceBuffer> owned)
 {
     private const string StateKey = ".quant_state.bitsandbytes__";
+
+    /// <summary>What follows the name of an 8-bit tensor in that of its scales, as in files of compressed-tensors.</summary>
+    public const string ScaleSuffix = "_scale";
 
     private const int SlabElements = 1 << 24;
 
@@ -27,11 +30,13 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
         if (checkpoint.TryGet($"{name}{StateKey}nf4", out TensorView state)) return ReadNf4(name, shape, state);
         if (checkpoint.TryGet($"{name}{StateKey}fp4", out _)) throw Refuse(name, "is FP4, which is not supported; quantise the original model to NF4");
         if (checkpoint.TryGet(path + ".SCB", out TensorView absmax)) return ReadInt8(name, shape, absmax);
+        if (checkpoint.TryGet(name + ScaleSuffix, out TensorView scales)) return ReadInt8Group(name, shape, scales);
         return format switch
         {
             WeightFormat.Nf4 => QuantizeNf4(checkpoint.Require(name, shape), nested: true),
             WeightFormat.Nf4Plain => QuantizeNf4(checkpoint.Require(name, shape), nested: false),
             WeightFormat.Int8 => QuantizeInt8(checkpoint.Require(name, shape)),
+            WeightFormat.Int8Group => QuantizeInt8Group(name, checkpoint.Require(name, shape)),
             _ => new DenseMatrix(dense()),
         };
     }
@@ -59,8 +64,29 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
         return new Int8Matrix(OnDevice(codes.Reshape(shape)), OnDevice(absmax));
     }
 
+    // For a rehearsal, which is about the room that the parts take.
+    private Nf4Matrix RoomForNf4(Shape shape, bool nested)
+    {
+        long count = shape.ElementCount;
+        int blocks = (int)Nf4.BlockCount(count);
+        TensorView packed = Room(new Shape((int)((count + 1) / 2)), DType.U8);
+        if (!nested) return new Nf4Matrix(shape, packed, new Nf4Absmax(Room(new Shape(blocks), DType.F32)));
+        return new Nf4Matrix(shape, packed, new Nf4Absmax(
+            Room(new Shape(blocks), DType.U8), Room(new Shape((blocks + Nf4.NestedBlockSize - 1) / Nf4.NestedBlockSize), DType.F32),
+            Room(new Shape(Nf4.NestedValues.Length), DType.F32)));
+    }
+
+    private Int8GroupMatrix ReadInt8Group(string name, Shape shape, TensorView scales)
+    {
+        TensorView codes = Part(name, "", DType.I8, shape.ElementCount);
+        var expected = new Shape(shape[0], Int8Group.Count(shape[1]));
+        if (scales.DType != DType.F16 || scales.Shape != expected) throw Refuse(name, $"has '{name}{ScaleSuffix}' {scales}, expected f16{expected}: one for every {Int8Group.Size} inputs");
+        return new Int8GroupMatrix(OnDevice(codes.Reshape(shape)), OnDevice(scales));
+    }
+
     private Nf4Matrix QuantizeNf4(TensorView stored, bool nested)
     {
+        if (device.IsRehearsal) return RoomForNf4(stored.Shape, nested);
         float[] values = stored.ToFloats();
         int blocks = (int)Nf4.BlockCount(values.Length);
         byte[] codes = new byte[(values.Length + 1) / 2], absmaxCodes = new byte[blocks];
@@ -79,11 +105,22 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private Int8Matrix QuantizeInt8(TensorView stored)
     {
+        if (device.IsRehearsal) return new Int8Matrix(Room(stored.Shape, DType.I8), Room(new Shape(stored.Shape[0]), DType.F32));
         int columns = stored.Shape[1];
         float[] absmax = new float[stored.Shape[0]];
         TensorView codes = Room(stored.Shape, DType.I8);
         InSlabs(stored, codes, (values, target, row) => Int8.Quantize(values, columns, target, absmax.AsSpan(row, values.Length / columns)));
         return new Int8Matrix(codes, Own(absmax));
+    }
+
+    private Int8GroupMatrix QuantizeInt8Group(string name, TensorView stored)
+    {
+        int columns = stored.Shape[1], groups = Int8Group.Count(columns);
+        var scales = new Half[stored.Shape[0] * groups];
+        TensorView codes = Room(stored.Shape, DType.I8);
+        InSlabs(stored, codes, (values, target, row) => Int8Group.Quantize(values, columns, target, scales.AsSpan(row * groups, values.Length / columns * groups)));
+        if (Array.Exists(scales, Half.IsInfinity)) throw Refuse(name, "has elements too large for fp16 scales; use --quantize int8 or nf4");
+        return new Int8GroupMatrix(codes, Own(MemoryMarshal.AsBytes<Half>(scales), new Shape(stored.Shape[0], groups), DType.F16));
     }
 
     // A slab of rows after the other, so that the f32 values of a large table never exist together.

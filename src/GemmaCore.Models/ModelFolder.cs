@@ -13,23 +13,81 @@ public static class ModelFolder
     private static readonly string[] LinearEndings = ["_proj.weight", ".fc1.weight", ".fc2.weight"], TableEndings = ["embed_tokens.weight", "lm_head.weight"];
 
     /// <summary>Loads the language model in <paramref name="folder"/>; weights stay in the mapped files, unless they are quantised or go to a card.</summary>
-    /// <param name="folder">Hugging Face folder; linear layers may be pre-quantised by bitsandbytes.</param>
+    /// <param name="folder">Hugging Face folder; linear layers may be pre-quantised by bitsandbytes, or by <see cref="QuantizedCheckpoint"/>.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="format">How to hold linear layers that the checkpoint has dense.</param>
     /// <param name="tables">How to hold embeddings and head that the checkpoint has dense: as stored, or in rows of 8 bits.</param>
     /// <exception cref="CheckpointException">The folder holds no model, or one that GemmaCore does not run.</exception>
-    public static LanguageModel Load(string folder, Device device, WeightFormat format = WeightFormat.AsStored, WeightFormat tables = WeightFormat.AsStored)
+    public static LanguageModel Load(string folder, Device device, WeightFormat format = WeightFormat.AsStored, WeightFormat tables = WeightFormat.AsStored) =>
+        Load(folder, device, new ModelVariant(format, tables));
+
+    /// <summary>As the other one.</summary>
+    public static LanguageModel Load(string folder, Device device, ModelVariant variant)
     {
-        if (tables is not (WeightFormat.AsStored or WeightFormat.Int8)) throw new ArgumentException($"embeddings and head are held as stored or in int8, not {tables}", nameof(tables));
+        ArgumentNullException.ThrowIfNull(variant);
+        WeightFormat tables = variant.Tables;
+        if (tables is not (WeightFormat.AsStored or WeightFormat.Int8)) throw new ArgumentException($"embeddings and head are held as stored or in int8, not {tables}", nameof(variant));
         ConfigJson config = ConfigJson.Open(folder);
         if (config.Object("quantization_config") is { } quantised) Check(quantised);
+        return Load(config, _ => Fitting(folder, device, variant.Format, variant.Tables), device, variant);
+    }
+
+    /// <summary>
+    /// The model in <paramref name="folder"/> on a device that computes nothing (<see cref="Device.IsRehearsal"/>). Weights are not read: what a folder with
+    /// weights says of them in its headers counts, of one without them the configuration.
+    /// </summary>
+    /// <exception cref="CheckpointException">As for <see cref="Load(string, Device, ModelVariant)"/>.</exception>
+    public static LanguageModel Rehearse(string folder, Device device, ModelVariant variant)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        return Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.safetensors").Any()
+            ? Load(folder, device, variant)
+            : Rehearse(ConfigJson.Open(folder), folder, device, variant);
+    }
+
+    /// <summary>As the other one, of a preset.</summary>
+    public static LanguageModel Rehearse(ModelPreset preset, Device device, ModelVariant variant)
+    {
+        ArgumentNullException.ThrowIfNull(preset);
+        return Rehearse(ConfigJson.Of(preset.Config, preset.Name), preset.Name, device, variant);
+    }
+
+    private static LanguageModel Rehearse(ConfigJson config, string name, Device device, ModelVariant variant)
+    {
+        ArgumentNullException.ThrowIfNull(variant);
+        if (!device.IsRehearsal) throw new ArgumentException("a model without weights can only be rehearsed", nameof(device));
+        if (config.Object("quantization_config") is { } quantised)
+        {
+            Check(quantised);
+            bool nested = quantised.Bool("bnb_4bit_use_double_quant", false);
+            variant = variant with { Format = quantised.Bool("load_in_8bit", false) ? WeightFormat.Int8 : nested ? WeightFormat.Nf4 : WeightFormat.Nf4Plain };
+        }
+
+        string type = config.Text("dtype", config.Text("torch_dtype", config.Object("text_config") is { } text ? text.Text("torch_dtype", "bfloat16") : "bfloat16"));
+        DType dtype = type switch
+        {
+            "float32" => DType.F32,
+            "float16" => DType.F16,
+            "bfloat16" => DType.BF16,
+            _ => throw config.Refuse("torch_dtype", $"'{type}' is not supported; expected float32, float16 or bfloat16"),
+        };
+        return Load(config, optional => CheckpointFolder.Hollow(name, dtype, optional), device, variant);
+    }
+
+    // What opens the checkpoint is told of tensors that the configuration speaks of and that other models of the family do without.
+    private static LanguageModel Load(ConfigJson config, Func<IReadOnlyDictionary<string, Shape>, CheckpointFolder> open, Device device, ModelVariant variant)
+    {
         string type = config.Text("model_type", "");
         switch (type)
         {
             case "gemma3" or "gemma3_text":
-                return Gemma3Model.Load(Gemma3Config.Read(config), Fitting(folder, device, format, tables), device, format, tables);
+                Gemma3Config gemma = Gemma3Config.Read(config);
+                if (variant.ImageTokens > 0) gemma = gemma with { MmTokensPerImage = variant.ImageTokens };
+                var head = new Shape(gemma.VocabSize, gemma.HiddenSize);
+                return Gemma3Model.Load(
+                    gemma, open(gemma.TieWordEmbeddings ? new Dictionary<string, Shape>() : new() { [LanguageModel.HeadName] = head }), device, variant.Format, variant.Tables);
             case "llama":
-                return LlamaModel.Load(LlamaConfig.Read(config), Fitting(folder, device, format, tables), device, format, tables);
+                return LlamaModel.Load(LlamaConfig.Read(config), open(new Dictionary<string, Shape>()), device, variant.Format, variant.Tables);
             default:
                 throw config.Refuse("model_type", $"'{type}' is not supported; GemmaCore runs gemma3, gemma3_text and llama");
         }
@@ -39,6 +97,13 @@ public static class ModelFolder
     private static void Check(ConfigJson quantised)
     {
         string method = quantised.Text("quant_method", "?");
+        if (method == "compressed-tensors")
+        {
+            string format = quantised.Text("format", "?");
+            if (format != "int-quantized") throw quantised.Refuse("format", $"'{format}' of compressed-tensors is not supported, only 'int-quantized' in groups of {Int8Group.Size}");
+            return;
+        }
+
         if (method != "bitsandbytes")
             throw quantised.Refuse("quant_method", $"'{method}' checkpoints are not supported; use the original model with --quantize nf4 or int8");
         string type = quantised.Text("bnb_4bit_quant_type", "nf4");
@@ -78,6 +143,7 @@ public static class ModelFolder
             {
                 WeightFormat.AsStored => view.ByteCount,
                 WeightFormat.Int8 => count,
+                WeightFormat.Int8Group => count + sizeof(short) * count / Int8Group.Size,
                 _ => count / 2 + count / Nf4.BlockSize * (held == WeightFormat.Nf4 ? 1 : sizeof(float)),
             };
         }

@@ -9,7 +9,10 @@ using GemmaCore.Tensors;
 
 namespace GemmaCore.Models;
 
-/// <summary>Writes a model whose linear layers are quantised as a pre-quantised Hugging Face checkpoint: the tensors and settings that bitsandbytes writes.</summary>
+/// <summary>
+/// Writes a model whose linear layers are quantised as a pre-quantised Hugging Face checkpoint. NF4 and int8: the tensors and settings that bitsandbytes writes. int8
+/// in groups of 128: <c>X.weight</c> i8 [out, in] and <c>X.weight_scale</c> f16 [out, ⌈in/128⌉], named and set as by compressed-tensors.
+/// </summary>
 public static class QuantizedCheckpoint
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2 };
@@ -43,13 +46,15 @@ public static class QuantizedCheckpoint
                 if (matrix is null) tensors.Add(WritableTensor.Of(stored.Name, view));
                 else if (matrix is Nf4Matrix nf4) AddNf4(tensors, stored.Name, nf4, view.DType);
                 else if (matrix is Int8Matrix int8) AddInt8(tensors, stored.Name, int8);
+                else if (matrix is Int8GroupMatrix groups)
+                    tensors.AddRange([WritableTensor.Of(stored.Name, groups.Codes), WritableTensor.Of(stored.Name + LinearWeights.ScaleSuffix, groups.Scales)]);
                 else throw new ArgumentException($"'{stored.Name}' is {matrix}; the model must be loaded quantised", nameof(model));
             }
         }
 
         SafetensorsWriter.WriteCheckpoint(destination, tensors, starting: starting);
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!;
-        config["quantization_config"] = Settings(model.Linears[0].Weight as Nf4Matrix);
+        config["quantization_config"] = model.Linears[0].Weight is Int8GroupMatrix ? GroupSettings() : Settings(model.Linears[0].Weight as Nf4Matrix);
         AtomicFile.WriteAllText(Path.Combine(destination, "config.json"), config.ToJsonString(Indented) + "\n");
     }
 
@@ -100,6 +105,26 @@ public static class QuantizedCheckpoint
             : "";
         return $"{{\"quant_type\": \"nf4\", \"blocksize\": {Nf4.BlockSize}, \"dtype\": \"{type}\", \"shape\": [{matrix.Shape[0]}, {matrix.Shape[1]}]{nested}}}";
     }
+
+    // In the words of compressed-tensors, whose "int-quantized" files name these tensors so.
+    private static JsonObject GroupSettings() => new()
+    {
+        ["quant_method"] = "compressed-tensors",
+        ["format"] = "int-quantized",
+        ["quantization_status"] = "compressed",
+        ["config_groups"] = new JsonObject
+        {
+            ["group_0"] = new JsonObject
+            {
+                ["targets"] = new JsonArray("Linear"),
+                ["weights"] = new JsonObject
+                {
+                    ["num_bits"] = 8, ["type"] = "int", ["symmetric"] = true, ["dynamic"] = false, ["strategy"] = "group", ["group_size"] = Int8Group.Size,
+                },
+            },
+        },
+        ["ignore"] = new JsonArray("lm_head"),
+    };
 
     private static JsonObject Settings(Nf4Matrix? nf4) => new()
     {

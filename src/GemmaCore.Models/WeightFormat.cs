@@ -14,4 +14,7 @@ public enum WeightFormat
 
     /// <summary>Signed 8-bit rows.</summary>
     Int8,
+
+    /// <summary>Signed 8-bit codes with an fp16 scale for every 128 inputs.</summary>
+    Int8Group,
 }

@@ -30,6 +30,19 @@ internal sealed class Weights : IDisposable
     /// <summary>Layers made so far, in order.</summary>
     public List<Linear> Linears { get; } = [];
 
+    /// <summary>
+    /// Where the weights taken from here on begin, for <see cref="Release"/>. Parts that may leave before the model does are taken last.
+    /// </summary>
+    public (int Buffers, int Linears) Position => (_owned.Count, Linears.Count);
+
+    /// <summary>Gives back the memory of all weights taken since <paramref name="position"/>, and forgets their layers.</summary>
+    public void Release((int Buffers, int Linears) position)
+    {
+        for (int i = position.Buffers; i < _owned.Count; i++) _owned[i].Dispose();
+        _owned.RemoveRange(position.Buffers, _owned.Count - position.Buffers);
+        Linears.RemoveRange(position.Linears, Linears.Count - position.Linears);
+    }
+
     /// <summary>A matrix in its storage type.</summary>
     public TensorView Matrix(string name, params ReadOnlySpan<int> sizes)
     {

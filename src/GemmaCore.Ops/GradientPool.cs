@@ -5,26 +5,40 @@ namespace GemmaCore.Ops;
 
 /// <summary>
 /// Memory for activation gradients. A gradient lives from its first writer to the replay of the operation that made the activation, so
-/// a backward pass needs a few of them at a time; buffers are reused by size class across blocks and steps.
+/// a backward pass needs a few of them at a time; buffers are reused across blocks and steps.
 /// </summary>
 public sealed class GradientPool : IDisposable
 {
     private readonly Device _device;
     private readonly Dictionary<nint, DeviceBuffer> _live = [];
     private readonly Dictionary<nint, TensorView> _views = [];
-    private readonly Dictionary<long, Stack<DeviceBuffer>> _free = [];
+    private readonly SortedDictionary<long, Stack<DeviceBuffer>> _free = [];
 
     /// <summary>An empty pool on <paramref name="device"/>.</summary>
     public GradientPool(Device device) => _device = device;
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Sizes of the buffers that the pool holds and nobody uses, smallest first: what a pass needed, after it.</summary>
+    public IReadOnlyList<long> FreeSizes => [.. _free.SelectMany(stack => Enumerable.Repeat(stack.Key, stack.Value.Count))];
+
+    /// <summary>Takes buffers of these sizes in advance, so that no pass with gradients at most as large allocates.</summary>
+    public void Reserve(IReadOnlyList<long> sizes)
+    {
+        ArgumentNullException.ThrowIfNull(sizes);
+        Release();
+        foreach (long bytes in sizes) Keep(bytes, NewBuffer(bytes));
+    }
+
+    /// <summary>Takes back every gradient, and gives the memory to the device.</summary>
+    public void Release()
     {
         ReturnAll();
         foreach (Stack<DeviceBuffer> stack in _free.Values)
             foreach (DeviceBuffer buffer in stack) buffer.Dispose();
         _free.Clear();
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => Release();
 
     /// <summary>Takes back every gradient, also those that a failed pass has left behind.</summary>
     public void ReturnAll()
@@ -46,9 +60,7 @@ public sealed class GradientPool : IDisposable
 
         accumulate = false;
         long bytes = SizeClass(activation.ByteCount);
-        DeviceBuffer buffer = _free.TryGetValue(bytes, out Stack<DeviceBuffer>? stack) && stack.Count > 0
-            ? stack.Pop()
-            : new DeviceBuffer(_device, new Shape(checked((int)(bytes / 64)), 64), DType.U8);
+        DeviceBuffer buffer = TakeFree(bytes) ?? NewBuffer(bytes);
         var view = new TensorView(buffer.View.Pointer, activation.Shape, DType.F32, _device);
         _live.Add(activation.Pointer, buffer);
         _views.Add(activation.Pointer, view);
@@ -70,9 +82,20 @@ public sealed class GradientPool : IDisposable
         if (_live.Remove(activation.Pointer, out DeviceBuffer? buffer)) GiveBack(buffer);
     }
 
-    private void GiveBack(DeviceBuffer buffer)
+    // The smallest that is large enough: where a large batch went first, smaller ones need nothing more.
+    private DeviceBuffer? TakeFree(long bytes)
     {
-        long bytes = buffer.View.ByteCount;
+        foreach ((long size, Stack<DeviceBuffer> stack) in _free)
+            if (size >= bytes && stack.TryPop(out DeviceBuffer? buffer)) return buffer;
+        return null;
+    }
+
+    private DeviceBuffer NewBuffer(long bytes) => new(_device, new Shape(checked((int)(bytes / 64)), 64), DType.U8);
+
+    private void GiveBack(DeviceBuffer buffer) => Keep(buffer.View.ByteCount, buffer);
+
+    private void Keep(long bytes, DeviceBuffer buffer)
+    {
         if (!_free.TryGetValue(bytes, out Stack<DeviceBuffer>? stack)) _free.Add(bytes, stack = new Stack<DeviceBuffer>());
         stack.Push(buffer);
     }

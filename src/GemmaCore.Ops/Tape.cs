@@ -34,13 +34,16 @@ public sealed class Tape
     }
 
     // A tape that only carries the seed: dropout draws its masks, nothing is recorded.
-    private Tape(Tape outer, bool records) : this(outer.Arena, outer._gradients, outer.Seed) => _records = records;
+    private Tape(Tape outer, int firstRow, bool records) : this(outer.Arena, outer._gradients, outer.Seed) => (FirstRow, _records) = (firstRow, records);
 
     /// <summary>Where operations put what they save for the backward pass.</summary>
     public Arena Arena { get; }
 
     /// <summary>Seed of this micro-batch's dropout masks.</summary>
     public ulong Seed { get; }
+
+    /// <summary>Row of the micro-batch that is row 0 of what comes next: parts of a micro-batch draw the masks that it would draw as a whole.</summary>
+    public int FirstRow { get; set; }
 
     /// <summary>True when a gradient will flow to this view, so that operations reading it must be recorded.</summary>
     public bool Tracks(TensorView view) => _tracked.Contains(view.Pointer);
@@ -81,12 +84,13 @@ public sealed class Tape
     {
         ArgumentNullException.ThrowIfNull(block);
         Arena.Mark mark = Arena.Position;
-        block(new Tape(this, records: false));
+        int firstRow = FirstRow;
+        block(new Tape(this, firstRow, records: false));
         Arena.Rewind(mark);
         Record(name, y, () =>
         {
             Arena.Mark start = Arena.Position;
-            var inner = new Tape(this, records: true);
+            var inner = new Tape(this, firstRow, records: true);
             if (Tracks(x)) inner.Track(x);
             block(inner);
             inner.Replay(y.Pointer);

@@ -9,7 +9,7 @@ namespace GemmaCore.Tensors;
 /// </summary>
 public sealed class Arena : IDisposable
 {
-    private const long Alignment = 64;
+    private const long Alignment = 64, Unit = 64 << 10;
     private readonly Device _device;
     private readonly long _blockBytes;
     private readonly List<DeviceBuffer> _blocks = [];
@@ -29,8 +29,27 @@ public sealed class Arena : IDisposable
     /// <summary>Device of every view handed out.</summary>
     public Device Device => _device;
 
-    /// <summary>Most bytes ever in use at once.</summary>
+    /// <summary>Most bytes in use at once since the arena was made or last <see cref="Release">released</see>.</summary>
     public long PeakBytes { get; private set; }
+
+    /// <summary>Bytes of a single block that holds <paramref name="peakBytes"/> of views.</summary>
+    public static long BlockBytes(long peakBytes) => (peakBytes + Unit - 1) / Unit * Unit;
+
+    /// <summary>Takes one block for views of <paramref name="peakBytes"/> in all, instead of growing; the arena must be empty.</summary>
+    public void Reserve(long peakBytes)
+    {
+        Release();
+        if (peakBytes > 0) _blocks.Add(NewBlock(peakBytes));
+    }
+
+    /// <summary>Gives back every view, and the memory to the device.</summary>
+    public void Release()
+    {
+        foreach (DeviceBuffer block in _blocks) block.Dispose();
+        _blocks.Clear();
+        Reset();
+        PeakBytes = 0;
+    }
 
     /// <summary>An uninitialised F32 view, valid until the arena is rewound past it.</summary>
     public TensorView Take(Shape shape) => Take(shape, DType.F32);
@@ -46,7 +65,7 @@ public sealed class Arena : IDisposable
             _offset = 0;
         }
 
-        if (_block == _blocks.Count) _blocks.Add(NewBlock(bytes));
+        if (_block == _blocks.Count) _blocks.Add(NewBlock(Math.Max(bytes, _blockBytes)));
         nint pointer = _blocks[_block].View.Pointer + (nint)_offset;
         _offset += bytes;
         PeakBytes = Math.Max(PeakBytes, _usedBefore + _offset);
@@ -71,19 +90,12 @@ public sealed class Arena : IDisposable
     public void Reset() => Rewind(default);
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach (DeviceBuffer block in _blocks) block.Dispose();
-        _blocks.Clear();
-        Reset();
-    }
+    public void Dispose() => Release();
 
     private DeviceBuffer NewBlock(long bytes)
     {
         // Whole blocks of 64 KiB and no more than int.MaxValue rows of them, so that the shape stays representable.
-        const long unit = 64 << 10;
-        long units = (Math.Max(bytes, _blockBytes) + unit - 1) / unit;
-        return new DeviceBuffer(_device, new Shape(checked((int)units), (int)unit), DType.U8);
+        return new DeviceBuffer(_device, new Shape(checked((int)(BlockBytes(bytes) / Unit)), (int)Unit), DType.U8);
     }
 
     /// <summary>A fill level of an arena.</summary>

@@ -19,8 +19,18 @@ public sealed unsafe class CpuDevice : Device
         Workers = new WorkerPool(threadCount == 0 ? Environment.ProcessorCount : threadCount);
     }
 
+    private CpuDevice(WorkerPool workers) => Workers = workers;
+
+    /// <summary>
+    /// A device that computes nothing (<see cref="Device.IsRehearsal"/>). Its memory reads as zeros, and takes room on the machine only where something is written.
+    /// </summary>
+    public static CpuDevice Rehearsal() => new(WorkerPool.Idle());
+
     /// <summary>The threads operations run on.</summary>
     public WorkerPool Workers { get; }
+
+    /// <inheritdoc/>
+    public override bool IsRehearsal => Workers.IsIdle;
 
     /// <inheritdoc/>
     public override string Name => "cpu";
@@ -29,7 +39,7 @@ public sealed unsafe class CpuDevice : Device
     public override string PrecisionPath => "fp32";
 
     /// <inheritdoc/>
-    public override long AvailableBytes => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+    public override long AvailableBytes => IsRehearsal ? long.MaxValue : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     /// <summary>Owner of host memory that belongs to no computing device: files mapped for a model on a card, staging copies. Never disposed.</summary>
     public static CpuDevice Host => OneThread.Value;
@@ -42,7 +52,7 @@ public sealed unsafe class CpuDevice : Device
 
     internal override nint Allocate(long bytes)
     {
-        nint pointer = (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
+        nint pointer = IsRehearsal ? AllocateZeros(bytes) : (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
         long now = Interlocked.Add(ref _allocated, bytes);
         for (long peak = _peak; now > peak; peak = _peak)
             if (Interlocked.CompareExchange(ref _peak, now, peak) == peak) break;
@@ -51,7 +61,8 @@ public sealed unsafe class CpuDevice : Device
 
     internal override void Free(nint pointer, long bytes)
     {
-        NativeMemory.AlignedFree((void*)pointer);
+        if (IsRehearsal) NativeMemory.Free(((void**)pointer)[-1]);
+        else NativeMemory.AlignedFree((void*)pointer);
         Interlocked.Add(ref _allocated, -bytes);
     }
 
@@ -72,15 +83,28 @@ public sealed unsafe class CpuDevice : Device
     }
 
     /// <inheritdoc/>
-    public override void Clear(TensorView view) => NativeMemory.Clear((void*)view.Pointer, (nuint)view.ByteCount);
+    public override void Clear(TensorView view)
+    {
+        if (!IsRehearsal) NativeMemory.Clear((void*)view.Pointer, (nuint)view.ByteCount);
+    }
 
     /// <inheritdoc/>
     public override void Copy(TensorView source, TensorView destination)
     {
         if (source.ByteCount != destination.ByteCount) throw new ShapeException($"Copy: {source} does not fit {destination}");
+        if (IsRehearsal) return;
         System.Buffer.MemoryCopy((void*)source.Pointer, (void*)destination.Pointer, destination.ByteCount, source.ByteCount);
     }
 
     /// <inheritdoc/>
     public override void Dispose() => Workers.Dispose();
+
+    // Zeroed memory comes from the system page by page, on the first touch; aligned memory would be touched to be zeroed. What was allocated stands before it.
+    private static nint AllocateZeros(long bytes)
+    {
+        nint block = (nint)NativeMemory.AllocZeroed((nuint)bytes + 2 * Alignment);
+        nint pointer = (block + 2 * (nint)Alignment - 1) & ~((nint)Alignment - 1);
+        ((nint*)pointer)[-1] = block;
+        return pointer;
+    }
 }

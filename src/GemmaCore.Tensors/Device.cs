@@ -11,6 +11,11 @@ public abstract class Device : IDisposable
     /// <summary>Arithmetic of matrix products in a few words, for reports, e.g. <c>fp32</c>.</summary>
     public abstract string PrecisionPath { get; }
 
+    /// <summary>
+    /// True for a device that keeps account of memory and computes nothing: what runs on it allocates as it would for real, which makes a memory plan.
+    /// </summary>
+    public virtual bool IsRehearsal => false;
+
     /// <summary>Memory that a program may hope to get here.</summary>
     public abstract long AvailableBytes { get; }
 
@@ -44,6 +49,14 @@ public abstract class Device : IDisposable
     /// with other contents. A hint: a card can then queue them at once (a CUDA graph); results do not depend on it.
     /// </summary>
     public virtual void BeginRepeatable(int key)
+    {
+    }
+
+    /// <summary>Most bytes that temporaries of operations have taken since they were last released; 0 where operations keep none on the device.</summary>
+    public virtual long PeakTemporaryBytes => 0;
+
+    /// <summary>Takes memory for temporaries of operations in one piece, of what <see cref="PeakTemporaryBytes"/> was in a rehearsal; 0 gives it all back.</summary>
+    public virtual void ReserveTemporaries(long bytes)
     {
     }
 

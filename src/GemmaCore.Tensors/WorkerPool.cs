@@ -51,6 +51,17 @@ public sealed unsafe class WorkerPool : IDisposable
         }
     }
 
+    private WorkerPool()
+    {
+        (ThreadCount, _workers, IsIdle) = (1, [], true);
+    }
+
+    /// <summary>A pool that takes work and does none of it.</summary>
+    internal static WorkerPool Idle() => new();
+
+    /// <summary>True when work is left undone.</summary>
+    internal bool IsIdle { get; }
+
     /// <summary>Threads that work, the caller's included.</summary>
     public int ThreadCount { get; }
 
@@ -58,7 +69,7 @@ public sealed unsafe class WorkerPool : IDisposable
     /// <remarks>Allocates nothing. Concurrent callers take turns. An exception in a part is rethrown here after all parts have ended.</remarks>
     public void Run<TWork>(ref TWork work, int partCount) where TWork : struct, IWork
     {
-        if (partCount <= 0) return;
+        if (partCount <= 0 || IsIdle) return;
         if (partCount == 1 || _workers.Length == 0)
         {
             for (int i = 0; i < partCount; i++) work.Execute(i);

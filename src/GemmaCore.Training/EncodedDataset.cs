@@ -32,6 +32,19 @@ public sealed class EncodedDataset
         return [.. rows.Select(Get).OfType<EncodedExample>()];
     }
 
+    /// <summary>Shows each of these rows once with its pixels, and then keeps it without them.</summary>
+    public void EncodePictures(IEnumerable<int> rows, Action<EncodedExample> use)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(use);
+        foreach (int row in rows)
+        {
+            if (Get(row) is not { } example) continue;
+            use(example);
+            _encoded[row] = example with { Images = [] };
+        }
+    }
+
     private EncodedExample? Get(int row)
     {
         if (_encoded.TryGetValue(row, out EncodedExample? known)) return known;

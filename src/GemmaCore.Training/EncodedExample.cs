@@ -5,7 +5,7 @@ namespace GemmaCore.Training;
 /// <summary>One sample as the model sees it.</summary>
 /// <param name="Ids">Prompt and answer tokens.</param>
 /// <param name="IsTarget">Per token: true where the model is taught to produce it.</param>
-/// <param name="Images">Prepared pictures in the order of their tokens.</param>
+/// <param name="Images">Prepared pictures in the order of their tokens; empty where only their features are needed any more.</param>
 /// <param name="ImageKeys">What identifies each picture, for the feature cache; file path or content hash.</param>
 public sealed record EncodedExample(int[] Ids, bool[] IsTarget, IReadOnlyList<ImagePixels> Images, IReadOnlyList<string> ImageKeys)
 {

@@ -25,7 +25,8 @@ public sealed class TrainingRun : IDisposable
     private readonly EncodedDataset? _evaluation;
     private readonly RunFolder _folder;
     private readonly LearningRateSchedule _schedule;
-    private readonly int _batchRows, _stepsPerEpoch, _totalSteps;
+    private readonly RunOrder _order;
+    private readonly int _stepsPerEpoch, _totalSteps;
     private readonly List<LogEntry> _log = [];
 
     /// <summary>Prepares a run.</summary>
@@ -35,9 +36,8 @@ public sealed class TrainingRun : IDisposable
         ArgumentNullException.ThrowIfNull(data);
         (_trainer, _adapter, _data, _evaluation) = (trainer, adapter, data, evaluation);
         _folder = new RunFolder(configuration.OutputDir);
-        _batchRows = configuration.PerDeviceTrainBatchSize * configuration.GradientAccumulationSteps;
-        _stepsPerEpoch = (data.Count + _batchRows - 1) / _batchRows;
-        _totalSteps = configuration.MaxSteps > 0 ? configuration.MaxSteps : Math.Max(1, (int)Math.Ceiling(configuration.NumTrainEpochs * _stepsPerEpoch));
+        _order = new RunOrder(configuration, data.Count);
+        (_stepsPerEpoch, _totalSteps) = (_order.StepsPerEpoch, _order.TotalSteps);
         _configuration = configuration.InSteps(_totalSteps, _stepsPerEpoch);
         _schedule = new LearningRateSchedule(
             configuration.LrSchedulerType, configuration.LearningRate, (int)_configuration.WarmupSteps, _totalSteps, configuration.MinLrRate);
@@ -124,18 +124,8 @@ public sealed class TrainingRun : IDisposable
         _folder.WriteLog([]);
     }
 
-    private IReadOnlyList<IReadOnlyList<EncodedExample>> BatchesOf(int step)
-    {
-        int epoch = step / _stepsPerEpoch, first = step % _stepsPerEpoch * _batchRows;
-        int[] order = EpochOrder.Of(_data.Count, _configuration.DataSeed ?? _configuration.Seed, epoch);
-        return
-        [
-            .. order.AsSpan(first, Math.Min(_batchRows, order.Length - first)).ToArray()
-                .Chunk(_configuration.PerDeviceTrainBatchSize)
-                .Select(rows => _data.Take(rows))
-                .Where(batch => batch.Count > 0),
-        ];
-    }
+    private IReadOnlyList<IReadOnlyList<EncodedExample>> BatchesOf(int step) =>
+        [.. _order.MicroBatches(step).Select(rows => _data.Take(rows)).Where(batch => batch.Count > 0)];
 
     private void LogStep(StepResult result, double rate) => Log(new LogEntry(
         State.Step, State.Epoch, State.WindowLoss / State.WindowSteps, result.GradientNorm, rate, null), closesWindow: true);

@@ -17,6 +17,7 @@ public sealed class ExampleTests
     [InlineData("info")]
     [InlineData("generate")]
     [InlineData("chat")]
+    [InlineData("plan")]
     [InlineData("train")]
     [InlineData("predict")]
     [InlineData("merge")]

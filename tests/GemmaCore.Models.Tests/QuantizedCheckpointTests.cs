@@ -35,6 +35,7 @@ public sealed class QuantizedCheckpointTests : IDisposable
     [InlineData(WeightFormat.Nf4)]
     [InlineData(WeightFormat.Nf4Plain)]
     [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int8Group)]
     public void What_is_written_answers_as_what_was_loaded(WeightFormat format)
     {
         using var device = new CpuDevice(2);
@@ -67,6 +68,68 @@ public sealed class QuantizedCheckpointTests : IDisposable
         }
 
         Assert.Equal(direct, again);
+    }
+
+    [Fact]
+    public void Groups_of_128_are_written_as_compressed_tensors_names_them()
+    {
+        using var device = new CpuDevice(2);
+        Write(device, WeightFormat.Int8Group);
+        JsonNode settings = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder, "config.json")))!["quantization_config"]!;
+        Assert.Equal(("compressed-tensors", "int-quantized"), ((string?)settings["quant_method"], (string?)settings["format"]));
+        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(_folder, "model.safetensors"), device);
+        using LanguageModel model = ModelFolder.Load(_folder, device);
+        foreach (Linear layer in model.Linears)
+        {
+            var matrix = Assert.IsType<Ops.Int8GroupMatrix>(layer.Weight);
+            string name = file.Header.Tensors.Keys.Single(stored => WeightNames.Canonical(stored) == layer.Path + ".weight");
+            Assert.Equal(("I8", "F16"), (file.Header.Tensors[name].StoredType, file.Header.Tensors[name + "_scale"].StoredType));
+            Assert.Equal(matrix.Scales.Shape, new Shape(layer.OutputSize, (layer.InputSize + 127) / 128));
+        }
+    }
+
+    [Theory]
+    [InlineData("\"dtype\":\"F16\"", "\"dtype\":\"I16\"", "which GemmaCore does not read")]
+    [InlineData("\"dtype\":\"F16\"", "\"dtype\":\"U16\"", "which GemmaCore does not read")]
+    public void Scales_of_another_type_are_refused(string text, string damage, string complaint)
+    {
+        using var device = new CpuDevice(2);
+        Write(device, WeightFormat.Int8Group);
+        string file = Path.Combine(_folder, "model.safetensors");
+        byte[] bytes = File.ReadAllBytes(file);
+        System.Text.Encoding.UTF8.GetBytes(damage).CopyTo(bytes, bytes.AsSpan().IndexOf(System.Text.Encoding.UTF8.GetBytes(text)));
+        File.WriteAllBytes(file, bytes);
+        Assert.Contains(complaint, Assert.Throws<CheckpointException>(() => ModelFolder.Load(_folder, device)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Scales_of_another_group_size_are_refused_with_what_was_expected()
+    {
+        using var device = new CpuDevice(2);
+        Write(device, WeightFormat.Int8Group);
+        // The same elements as [2·out, ⌈in/128⌉ / 2]: what a file of groups of 256 would hold for a layer twice as high.
+        string path = Path.Combine(_folder, "model.safetensors");
+        string rewritten = Path.Combine(_folder, "rewritten.safetensors");
+        using (SafetensorsFile file = SafetensorsFile.Open(path, device))
+        {
+            string scales = file.Header.Tensors.Keys.First(name => name.EndsWith("down_proj.weight_scale", StringComparison.Ordinal));
+            SafetensorsWriter.Write(rewritten, [.. file.Header.Tensors.Keys.Select(name => WritableTensor.Of(
+                name, name == scales ? file.View(name).Reshape(new Shape((int)file.View(name).Shape.ElementCount)) : file.View(name)))]);
+        }
+
+        File.Move(rewritten, path, overwrite: true);
+        string message = Assert.Throws<CheckpointException>(() => ModelFolder.Load(_folder, device)).Message;
+        Assert.Contains("expected f16[128, 3]: one for every 128 inputs", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Other_formats_of_compressed_tensors_are_refused_by_name()
+    {
+        using var device = new CpuDevice(2);
+        Write(device, WeightFormat.Int8Group);
+        string file = Path.Combine(_folder, "config.json");
+        File.WriteAllText(file, File.ReadAllText(file).Replace("int-quantized", "pack-quantized", StringComparison.Ordinal));
+        Assert.Contains("'pack-quantized' of compressed-tensors is not supported", Assert.Throws<CheckpointException>(() => ModelFolder.Load(_folder, device)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

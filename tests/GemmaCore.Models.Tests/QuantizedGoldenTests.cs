@@ -1,4 +1,5 @@
 using GemmaCore.Ops;
+using GemmaCore.Tensors;
 using GemmaCore.Testing;
 
 namespace GemmaCore.Models.Tests;
@@ -50,6 +51,36 @@ public sealed class QuantizedGoldenTests
         var floor = PrecisionFloor.Of(embedded.Device, "one_image_phantom_brain");
         Assert.InRange(Distance.Largest(logits, expected["logits"].Floats), 0, Math.Sqrt(2) * floor.Largest);
         Assert.InRange(Distance.RootMeanSquare(logits, expected["logits"].Floats), 0, Math.Sqrt(2) * floor.RootMeanSquare);
+    }
+
+    // No golden has this format: its weights must be the dense ones within half a step of their group, and its logits those of these weights.
+    [Fact]
+    public void Groups_of_128_are_the_model_of_their_dequantised_weights()
+    {
+        int[] ids = Ids(GoldenTensors.Load(Goldens.Path("int8/logits.safetensors")));
+        using EmbeddedModel dense = new(), embedded = new(format: WeightFormat.Int8Group);
+        float[] groups = embedded.Run([ids], [Image]).Logits;
+        var owned = new List<DeviceBuffer>();
+        foreach ((Linear layer, Linear original) in embedded.Model.Linears.Zip(dense.Model.Linears))
+        {
+            float[] values = layer.Weight.ToFloats(), exact = original.Weight.ToFloats();
+            for (int row = 0; row < layer.OutputSize; row++)
+            {
+                for (int first = 0; first < layer.InputSize; first += 128)
+                {
+                    int at = row * layer.InputSize + first, count = Math.Min(128, layer.InputSize - first);
+                    // A scale is rounded up to fp16: by less than a thousandth, or by the smallest fp16 number.
+                    double step = exact.AsSpan(at, count).ToArray().Max(Math.Abs) / 127.0, allowed = Math.Max(step * (1 + 1e-3), step + 6e-8) / 2;
+                    for (int i = at; i < at + count; i++) Assert.True(Math.Abs(values[i] - exact[i]) <= allowed, $"{layer.Path}: {values[i]} for {exact[i]}, step {step}");
+                }
+            }
+
+            owned.Add(DeviceBuffer.Of(embedded.Device, layer.Weight.Shape, values));
+            layer.ReplaceWeight(new DenseMatrix(owned[^1].View));
+        }
+
+        Assert.InRange(Tolerance.RelativeError(groups, embedded.Run([ids], [Image]).Logits), 0, Allowed);
+        owned.ForEach(buffer => buffer.Dispose());
     }
 
     [Fact]

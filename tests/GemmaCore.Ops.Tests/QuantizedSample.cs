@@ -26,6 +26,13 @@ internal sealed class QuantizedSample : IDisposable
         DenseNf4 = MatmulNf4Reference.Matrix(codes, absmax, count);
         DenseNf4Nested = MatmulNf4Reference.Matrix(codes, MatmulNf4Reference.Absmax(absmaxCodes, scales, Ops.Nf4.NestedValues, offset), count);
         DenseInt8 = MatmulInt8Reference.Matrix(rows, rowAbsmax);
+        var groupRows = new sbyte[count];
+        var groupScales = new Half[shape[0] * Int8Group.Count(shape[1])];
+        Int8Group.Quantize(values, shape[1], groupRows, groupScales);
+        Int8Groups = new Int8GroupMatrix(
+            Bytes(MemoryMarshal.AsBytes<sbyte>(groupRows).ToArray(), shape, DType.I8),
+            Bytes(MemoryMarshal.AsBytes<Half>(groupScales).ToArray(), new Shape(shape[0], Int8Group.Count(shape[1])), DType.F16));
+        DenseInt8Groups = MatmulInt8GroupReference.Matrix(groupRows, groupScales, shape[1]);
         Int8 = new Int8Matrix(Bytes(MemoryMarshal.AsBytes<sbyte>(rows).ToArray(), shape, DType.I8), Floats(rowAbsmax));
     }
 
@@ -35,12 +42,16 @@ internal sealed class QuantizedSample : IDisposable
 
     public Int8Matrix Int8 { get; }
 
-    /// <summary>What the three stand for, by the references.</summary>
+    public Int8GroupMatrix Int8Groups { get; }
+
+    /// <summary>What they stand for, by the references.</summary>
     public double[] DenseNf4 { get; }
 
     public double[] DenseNf4Nested { get; }
 
     public double[] DenseInt8 { get; }
+
+    public double[] DenseInt8Groups { get; }
 
     /// <summary>y must be x·wᵀ + bias of the dequantised matrix, within what the device's arithmetic rounds.</summary>
     public static void AssertProduct(Device device, float[] y, float[] x, double[] w, float[] bias, int inputs)

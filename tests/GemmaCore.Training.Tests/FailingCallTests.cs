@@ -44,7 +44,7 @@ public sealed class FailingCallTests : IDisposable
             using LoraAdapter adapter = Adapter(model);
             using var trainer = new LoraTrainer(model, adapter, new AdamW(adapter.Parameters, 0.9f, 0.999f, 1e-8f, 0.1f), seed: 1);
             var row = new EncodedExample([2, 17, 9, 61, 5, 40], [false, false, true, true, true, true], [], []);
-            trainer.Step([[row], [row, row]], 0.01f);
+            trainer.Step([[row], [row]], 0.01f); // of one sample each: larger ones would be halved when memory is short, and nobody would notice
             trainer.Evaluate([[row]]);
             adapter.Save(_output);
         },

@@ -47,7 +47,7 @@ internal static class InfoCommand
         {
             ["folder"] = folder,
             ["architecture"] = model.GetType().Name,
-            ["parameters"] = tensors.Sum(tensor => tensor.ElementCount),
+            ["parameters"] = ParameterCount.Of(model, tensors),
             ["dtypes"] = string.Join(' ', tensors.Select(tensor => tensor.StoredType).Distinct()),
             ["bytes"] = checkpoint.TotalBytes,
             ["bytes_by_part"] = new JsonObject(tensors.GroupBy(Part).Select(part =>
@@ -61,6 +61,8 @@ internal static class InfoCommand
             ["positions"] = model.Layout.MaxPositions,
             ["image"] = model.ImageSize > 0 ? $"{model.ImageSize} px, {model.TokensPerImage} tokens" : "none",
             ["linear_layers"] = model.Linears.Count,
+            ["linear_weights"] = string.Join(' ', model.Linears.Select(layer => layer.Weight.Format).Distinct()),
+            ["head_weights"] = model.Head.Format,
         };
     }
 

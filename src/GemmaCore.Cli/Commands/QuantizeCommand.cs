@@ -11,14 +11,14 @@ internal static class QuantizeCommand
     public static Command Create()
     {
         var command = new Command("quantize", """
-            Write a checkpoint with its linear layers in NF4 or int8, as bitsandbytes and transformers read it.
+            Write a checkpoint with its linear layers in NF4 or int8, as bitsandbytes and transformers read it, or in int8 with a scale for every 128 inputs.
 
             Examples:
-              gemmacore quantize demo --kind nf4 --out demo-nf4
-              gemmacore quantize demo --kind int8 --quantize-head int8 --out demo-int8
+              gemmacore quantize demo --kind nf4 --quantize-head int8 --out demo-nf4
+              gemmacore quantize demo --kind int8-128 --out demo-int8-128
             """);
         var model = new Argument<string>("MODEL") { Description = "model folder, hub id in the cache, or demo" };
-        var kind = new Option<string>("--kind") { Description = "nf4 (double quantised) or int8", Required = true };
+        var kind = new Option<string>("--kind") { Description = "nf4 (double quantised), int8 (rows) or int8-128 (groups of 128 inputs)", Required = true };
         var head = new Option<string>("--quantize-head")
         {
             Description = "none or int8: how to hold embeddings and output head; only GemmaCore reads them in int8", DefaultValueFactory = _ => "none",

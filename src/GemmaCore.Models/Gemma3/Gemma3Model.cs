@@ -14,8 +14,9 @@ public sealed class Gemma3Model : LanguageModel
     private readonly Weights _weights;
     private readonly TensorView _norm;
     private readonly Gemma3Block[] _blocks;
-    private readonly SiglipEncoder? _vision;
-    private readonly MultimodalProjector? _projector;
+    private readonly (int Buffers, int Linears) _visionWeights;
+    private SiglipEncoder? _vision;
+    private MultimodalProjector? _projector;
     private readonly Action<int, TensorView, TensorView, Tape?> _forwardBlock;
     private DecoderStep? _current;
 
@@ -29,6 +30,7 @@ public sealed class Gemma3Model : LanguageModel
         for (int i = 0; i < _blocks.Length; i++) _blocks[i] = LoadBlock(config, weights, i);
         _norm = weights.Floats($"{Path}.norm.weight", config.HiddenSize);
         _forwardBlock = (i, x, y, tape) => _blocks[i].Forward(x, _current!, y, tape);
+        _visionWeights = weights.Position;
         if (config.VisionConfig is null) return;
         _vision = new SiglipEncoder(config.VisionConfig, weights);
         _projector = new MultimodalProjector(config, weights);
@@ -74,8 +76,19 @@ public sealed class Gemma3Model : LanguageModel
     /// <inheritdoc/>
     public override TensorView EncodeImages(TensorView pixels, Arena arena, Tape? tape, bool recompute = false)
     {
+        if (_vision is null && Config.VisionConfig is not null) throw new InvalidOperationException("the vision tower has left memory; load the model again");
         if (_vision is null) return base.EncodeImages(pixels, arena, tape, recompute);
         return _projector!.Forward(_vision.Forward(pixels, arena, tape, recompute), arena, tape);
+    }
+
+    /// <inheritdoc/>
+    public override void ReleaseVision()
+    {
+        if (_vision is null) return;
+        if (Linears.Skip(_visionWeights.Linears).FirstOrDefault(layer => layer.Adapters.Count > 0) is { } adapted)
+            throw new InvalidOperationException($"{adapted.Path} has an adapter: the vision tower is still needed");
+        (_vision, _projector) = (null, null);
+        _weights.Release(_visionWeights);
     }
 
     private protected override TensorView ForwardBlocks(TensorView x, DecoderStep step, Tape? tape, bool recompute)

@@ -34,7 +34,14 @@ public sealed class LoraAdapter : IDisposable
     public int LayerCount => _attached.Count;
 
     /// <summary>True when an adapted layer belongs to the vision tower, so that image features depend on the adapter.</summary>
-    public bool AdaptsVision => _attached.Exists(pair => pair.Layer.Path.StartsWith("model.vision_tower.", StringComparison.Ordinal));
+    public bool AdaptsVision => _attached.Exists(pair => IsVision(pair.Layer));
+
+    /// <summary>Whether a layer belongs to the vision tower.</summary>
+    public static bool IsVision(Linear layer)
+    {
+        ArgumentNullException.ThrowIfNull(layer);
+        return layer.Path.StartsWith("model.vision_tower.", StringComparison.Ordinal);
+    }
 
     /// <summary>Loads a PEFT folder and attaches it for inference.</summary>
     /// <exception cref="CheckpointException">The folder is unsound, or some of its tensors fit no layer of the model.</exception>
@@ -95,7 +102,7 @@ public sealed class LoraAdapter : IDisposable
             {
                 int rank = config.RankFor(layer.Path);
                 var a = new float[rank * layer.InputSize];
-                ReproducibleWeights.Fill(layer.Path + ".lora_A.weight", seed, 1 / Math.Sqrt(layer.InputSize), 0, 0, a);
+                if (!model.Device.IsRehearsal) ReproducibleWeights.Fill(layer.Path + ".lora_A.weight", seed, 1 / Math.Sqrt(layer.InputSize), 0, 0, a);
                 adapter.AttachTrainable(layer, a, new float[layer.OutputSize * rank], rank, (float)config.ScaleFor(layer.Path), (float)config.LoraDropout);
             }
 
@@ -200,7 +207,7 @@ public sealed class LoraAdapter : IDisposable
     private void AttachTrainable(Linear layer, float[] a, float[] b, int rank, float scale, float dropout)
     {
         TensorView viewA = Own(new Shape(rank, layer.InputSize), a), viewB = Own(new Shape(layer.OutputSize, rank), b);
-        TensorView gradientA = Own(viewA.Shape, new float[a.Length]), gradientB = Own(viewB.Shape, new float[b.Length]);
+        TensorView gradientA = Zeros(viewA.Shape), gradientB = Zeros(viewB.Shape);
         var weights = new LoraWeights
         {
             A = viewA, B = viewB, GradientA = gradientA, GradientB = gradientB, Scale = scale, Dropout = dropout, Id = _attached.Count,
@@ -228,6 +235,13 @@ public sealed class LoraAdapter : IDisposable
     {
         if (_device is CpuDevice) return stored;
         DeviceBuffer buffer = DeviceBuffer.CopyOf(_device, stored);
+        _owned.Add(buffer);
+        return buffer.View;
+    }
+
+    private TensorView Zeros(Shape shape)
+    {
+        DeviceBuffer buffer = DeviceBuffer.Zeros(_device, shape);
         _owned.Add(buffer);
         return buffer.View;
     }

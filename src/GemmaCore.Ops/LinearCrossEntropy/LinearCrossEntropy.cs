@@ -18,12 +18,15 @@ public static partial class LinearCrossEntropy
     /// <param name="gradientScale">dLoss, for example one over the number of supervised tokens in the step.</param>
     /// <param name="arena">Scratch; what the backward pass needs stays in it.</param>
     /// <param name="tape">Null for evaluation.</param>
+    /// <param name="rowsPerChunk">Rows whose logits exist together; 0, or more than is sensible on the device: see <see cref="RowsPerChunk"/>.</param>
     /// <exception cref="ShapeException">Views do not fit together, or a row or target is out of range.</exception>
     public static double Forward(
-        TensorView hidden, WeightMatrix head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, Tape? tape)
+        TensorView hidden, WeightMatrix head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, Tape? tape,
+        int rowsPerChunk = 0)
     {
         ArgumentNullException.ThrowIfNull(head);
         ArgumentNullException.ThrowIfNull(arena);
+        ArgumentOutOfRangeException.ThrowIfNegative(rowsPerChunk);
         RequireOperands(hidden, head, rows, targets);
         if (rows.Length == 0) return 0;
         bool recorded = tape is not null && tape.Tracks(hidden);
@@ -32,17 +35,21 @@ public static partial class LinearCrossEntropy
         TensorView gradient = recorded ? arena.Take(new Shape(rows.Length, head.Shape[1])) : default; // [R, D]: dHidden of the supervised rows
         TensorView loss = recorded ? arena.Take(new Shape(1)) : default;
         if (recorded) mark = arena.Position;
-        double total = Chunks(hidden, head, rowList, targets, gradientScale, arena, gradient);
+        int most = RowsPerChunk(hidden.Device);
+        double total = Chunks(hidden, head, rowList, targets, gradientScale, arena, gradient, rowsPerChunk == 0 ? most : Math.Min(rowsPerChunk, most));
         arena.Rewind(mark);
         if (recorded) Record(hidden, gradient, loss, rowList, total, tape!);
         return total;
     }
 
+    /// <summary>Rows whose logits exist together where nothing else is asked for.</summary>
+    public static int RowsPerChunk(Device device) => device is CudaDevice cuda ? RowsPerChunkCuda(cuda.MultiprocessorCount) : RowsPerChunkCpu;
+
     private static double Chunks(
-        TensorView hidden, WeightMatrix head, TensorView rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, TensorView gradient)
+        TensorView hidden, WeightMatrix head, TensorView rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, TensorView gradient,
+        int rowsPerChunk)
     {
         var cuda = hidden.Device as CudaDevice;
-        int rowsPerChunk = cuda is null ? RowsPerChunkCpu : RowsPerChunkCuda(cuda.MultiprocessorCount);
         TensorView targetIds = cuda is null ? default : arena.TakeInts(targets), losses = cuda is null ? default : arena.Take(new Shape(targets.Length)); // [R]
         double total = 0;
         for (int first = 0; first < targets.Length; first += rowsPerChunk)

@@ -15,10 +15,15 @@ internal readonly struct Dropout
 
     private readonly uint _key0, _key1, _threshold;
 
-    public Dropout(float probability, ulong seed, int id)
+    /// <param name="probability">p.</param>
+    /// <param name="seed">Seed of the micro-batch.</param>
+    /// <param name="id">Whose mask it is.</param>
+    /// <param name="first">Index of the element that is 0 here, in the mask of the whole micro-batch.</param>
+    public Dropout(float probability, ulong seed, int id, long first = 0)
     {
         ulong key = Mix(Mix(seed) + (0x9E3779B97F4A7C15 * ((uint)id + 1UL)));
-        (_key0, _key1) = ((uint)key, (uint)(key >> 32));
+        // The hash begins with index · Odd + key0, so a shift of the index is one of the key.
+        (_key0, _key1) = (unchecked((uint)key + (uint)first * Odd), (uint)(key >> 32));
         _threshold = (uint)(probability * 4294967296.0);
         KeptScale = 1 / (1 - probability);
     }

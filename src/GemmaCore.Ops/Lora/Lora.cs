@@ -30,7 +30,7 @@ public static partial class Lora
         Arena.Mark start = memory.Position;
         TensorView u = memory.Take(new Shape(rows, rank));
         Arena.Mark saved = memory.Position;
-        Dropout dropout = tape is null ? default : new Dropout(lora.Dropout, tape.Seed, lora.Id);
+        Dropout dropout = tape is null ? default : new Dropout(lora.Dropout, tape.Seed, lora.Id, (long)tape.FirstRow * x.Shape.Columns);
         if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, lora, y, u, memory, dropout);
         else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, lora, y, u, memory, dropout);
         else throw Require.NoSuchDevice("Lora.Forward", x.Device);

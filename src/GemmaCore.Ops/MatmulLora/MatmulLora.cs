@@ -39,7 +39,7 @@ public static partial class MatmulLora
         Arena.Mark start = memory.Position;
         TensorView u = memory.Take(new Shape(x.Shape.Rows, lora.A.Shape.Rows));
         Arena.Mark saved = memory.Position;
-        Dropout dropout = tape is null ? default : new Dropout(lora.Dropout, tape.Seed, lora.Id);
+        Dropout dropout = tape is null ? default : new Dropout(lora.Dropout, tape.Seed, lora.Id, (long)tape.FirstRow * x.Shape.Columns);
         ForwardCuda(cuda, x, w, bias, lora, y, u, memory, dropout);
         memory.Rewind(record ? saved : start);
         if (record) Record(cuda, x, w, lora, y, u, dropout, tape!);

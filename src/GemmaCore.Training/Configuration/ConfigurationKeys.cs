@@ -18,6 +18,9 @@ internal static class ConfigurationKeys
         ["cutoff_len"] = "max_length",
         ["sequence_len"] = "max_length",
         ["max_seq_length"] = "max_length",
+        ["image_tokens"] = "mm_tokens_per_image",
+        ["num_image_tokens"] = "mm_tokens_per_image",
+        ["image_seq_length"] = "mm_tokens_per_image",
         ["micro_batch_size"] = "per_device_train_batch_size",
         ["eval_batch_size"] = "per_device_eval_batch_size",
         ["num_epochs"] = "num_train_epochs",
@@ -43,6 +46,10 @@ internal static class ConfigurationKeys
             [("assistant_only_loss", "true")] = ("loss_on", "assistant_only"),
             [("completion_only_loss", "true")] = ("loss_on", "assistant_only"),
             [("completion_only_loss", "false")] = ("loss_on", "all_text"),
+            [("precision", "bf16")] = ("bf16", "true"),
+            [("precision", "bfloat16")] = ("bf16", "true"),
+            [("precision", "fp16")] = ("fp16", "true"),
+            [("precision", "float16")] = ("fp16", "true"),
             [("quantization_bit", "4")] = ("load_in_4bit", "true"),
             [("quantization_bit", "8")] = ("load_in_8bit", "true"),
             [("lora_target_linear", "true")] = ("target_modules", "all-linear"),
@@ -87,8 +94,6 @@ internal static class ConfigurationKeys
         ["ddp_timeout"] = [],
     };
 
-    private const string Fp32 = "the CPU computes in fp32; leave it out";
-
     /// <summary>Keys that are refused when they ask for something, with the reason.</summary>
     public static readonly IReadOnlyDictionary<string, string> Unsupported = new Dictionary<string, string>
     {
@@ -99,8 +104,6 @@ internal static class ConfigurationKeys
         ["sample_packing"] = "batches are packed without padding already; rows are never joined into one sample",
         ["neftune_noise_alpha"] = "noise on embeddings is not supported",
         ["label_smoothing_factor"] = "label smoothing is not supported",
-        ["bf16"] = Fp32,
-        ["fp16"] = Fp32,
         ["push_to_hub"] = "nothing is uploaded; use the hub's own tool",
         ["modules_to_save"] = "training full copies of modules is not supported; adapters that hold them can be loaded for inference",
         ["freeze_vision_tower"] = "give target_modules a regular expression that leaves the vision tower out, e.g. '.*language_model.*_proj'",

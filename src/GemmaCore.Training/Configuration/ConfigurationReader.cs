@@ -1,3 +1,4 @@
+using GemmaCore.Training.Planning;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
@@ -62,6 +63,9 @@ public sealed class ConfigurationReader
             LoadIn4Bit = run.Flag("load_in_4bit", false),
             LoadIn8Bit = run.Flag("load_in_8bit", false),
             Bnb4BitUseDoubleQuant = run.Flag("bnb_4bit_use_double_quant", true),
+            MmTokensPerImage = run.Int("mm_tokens_per_image", 0, 0, 1 << 16),
+            Bf16 = run.Flag("bf16", false),
+            Fp16 = run.Flag("fp16", false),
             QuantizeHead = run.Choice("quantize_head", "none", "int8"),
             OverwriteOutputDir = run.Flag("overwrite_output_dir", false),
             LoraRank = run.Int("lora_rank", defaults.LoraRank, 1, 4096),
@@ -91,6 +95,9 @@ public sealed class ConfigurationReader
             AdamBeta1 = run.Number("adam_beta1", 0.9, 0, 0.999999),
             AdamBeta2 = run.Number("adam_beta2", 0.999, 0, 0.99999999),
             AdamEpsilon = run.Number("adam_epsilon", 1e-8, 0, 1),
+            SamplesAtOnce = run.Int("samples_at_once", 0, 0, 1 << 16),
+            LossChunkRows = run.Int("loss_chunk_rows", 0, 0, 1 << 16),
+            Memory = run.Text("memory", "") is { Length: > 0 } memory ? MemorySize.Parse(memory, "memory") : 0,
             GradientCheckpointing = run.Flag("gradient_checkpointing", false),
             CacheImageFeatures = run.Text("cache_image_features", "auto") == "auto" || run.Flag("cache_image_features", true),
             LoggingSteps = run.Steps("logging_steps", defaults.LoggingSteps, 1e-9),
@@ -171,6 +178,7 @@ public sealed class ConfigurationReader
             throw new ConfigurationException("early_stopping_patience: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
         if (configuration is { LoadIn4Bit: true, LoadIn8Bit: true })
             throw new ConfigurationException("load_in_8bit: load_in_4bit is set as well; leave one of the two out");
+        if (configuration is { Bf16: true, Fp16: true }) throw new ConfigurationException("fp16: bf16 is set as well; leave one of the two out");
         if (configuration.MaxSteps == 0) throw new ConfigurationException("max_steps: expected -1 (go by epochs) or at least 1, got '0'");
         if (configuration.EvalDataset is not null && configuration.ValSize > 0)
             throw new ConfigurationException("val_size: rows are held out only where there is no eval_dataset; leave one of the two out");

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using GemmaCore.Models;
 
 namespace GemmaCore.Training.Configuration;
 
@@ -118,6 +119,37 @@ public sealed record TrainingConfiguration
 
     /// <summary>AdamW ε.</summary>
     public double AdamEpsilon { get; init; } = 1e-8;
+
+    /// <summary>
+    /// Samples of a micro-batch that go through the model together, which changes memory and not results; 0 for the whole micro-batch. Ours.
+    /// </summary>
+    public int SamplesAtOnce { get; init; }
+
+    /// <summary>Rows whose logits exist together; 0 for what suits the device. Ours.</summary>
+    public int LossChunkRows { get; init; }
+
+    /// <summary>Memory the run may take of its device, in bytes; 0 for what is free. Ours.</summary>
+    public long Memory { get; init; }
+
+    /// <summary>How the base model is loaded.</summary>
+    [JsonIgnore]
+    public ModelVariant Variant => new(
+        this switch
+        {
+            { LoadIn8Bit: true } => WeightFormat.Int8,
+            { LoadIn4Bit: true, Bnb4BitUseDoubleQuant: true } => WeightFormat.Nf4,
+            { LoadIn4Bit: true } => WeightFormat.Nf4Plain,
+            _ => WeightFormat.AsStored,
+        }, QuantizeHead == "int8" ? WeightFormat.Int8 : WeightFormat.AsStored, MmTokensPerImage);
+
+    /// <summary>Tokens a picture becomes; 0 for as many as the model's configuration says.</summary>
+    public int MmTokensPerImage { get; init; }
+
+    /// <summary>Asks for bf16 arithmetic. What a device computes in is its own (see <c>PrecisionPath</c>); where that is another, the run says so.</summary>
+    public bool Bf16 { get; init; }
+
+    /// <summary>Asks for fp16 arithmetic; see <see cref="Bf16"/>.</summary>
+    public bool Fp16 { get; init; }
 
     /// <summary>Recompute blocks in the backward pass.</summary>
     public bool GradientCheckpointing { get; init; }

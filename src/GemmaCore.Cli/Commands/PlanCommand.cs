@@ -1,0 +1,94 @@
+using System.CommandLine;
+using GemmaCore.Models;
+using GemmaCore.Tensors;
+using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Planning;
+
+namespace GemmaCore.Cli.Commands;
+
+/// <summary><c>gemmacore plan</c>: memory of a training run and of an answer, before anything is loaded.</summary>
+internal static class PlanCommand
+{
+    private const int UsualLength = 512;
+
+    public static Command Create()
+    {
+        var command = new Command("plan", """
+            Say what a training run and an answer would take of a device, part by part, without reading weights. Where memory is short (--memory, or a card's
+            own), settings are changed until the run fits, and the changes are named.
+
+            Examples:
+              gemmacore plan --preset medgemma-4b --card t4 load_in_8bit=true lora_rank=64 max_length=2048 per_device_train_batch_size=4
+              gemmacore plan demo --device cpu --memory 100MB max_length=128 --json
+            """);
+        var subject = new Argument<string[]>("MODEL|CONFIG") { Description = "model (folder, hub id, demo) or training configuration (.yaml); then key=value", Arity = ArgumentArity.ZeroOrMore };
+        var preset = new Option<string?>("--preset") { Description = $"shape of the model instead of one that is here: {string.Join(", ", ModelPreset.Names)}" };
+        var images = new Option<int>("--images") { Description = "pictures of a sample", DefaultValueFactory = _ => 1 };
+        var context = new Option<int>("--context") { Description = "tokens of a conversation to answer in", DefaultValueFactory = _ => 4096 };
+        var json = new Option<bool>("--json") { Description = "print one JSON document" };
+        var target = new PlanTargetOptions();
+        command.Add(subject);
+        foreach (Option option in (Option[])[preset, images, context, json]) command.Add(option);
+        target.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            string[] words = parsed.GetValue(subject) ?? [];
+            if (words.FirstOrDefault(word => word.StartsWith('-')) is { } flag) throw new UsageException(Edge.Unknown(flag, command));
+            string[] names = [.. words.Where(word => !word.Contains('=', StringComparison.Ordinal))];
+            if (names.Length > 1) throw new UsageException($"'{names[1]}': one MODEL or CONFIG is enough; settings are key=value");
+            if (parsed.GetValue(images) < 0) throw new UsageException("--images: expected 0 or more");
+            if (parsed.GetValue(context) < 1) throw new UsageException("--context: expected at least 1 token");
+            TrainingConfiguration configuration = Configuration(names.FirstOrDefault(), [.. words.Except(names)]);
+            Func<Device, ModelVariant, LanguageModel> load = Loader(parsed.GetValue(preset), names.FirstOrDefault(), configuration);
+            PlanTarget place = target.Read(parsed);
+            long memory = target.Memory(parsed) is > 0 and var asked ? asked : configuration.Memory;
+            (SampleShape sample, configuration) = Sample(configuration, parsed.GetValue(images), load, place);
+            AnsweringPlan answering = AnsweringPlan.Of(place.Open, device => load(device, configuration.Variant), parsed.GetValue(context));
+            MemoryPlan plan = MemoryPlanner.Fit(place.Rehearse(load), configuration, sample, place.Limit(memory));
+            var report = new PlanReport(plan, answering, place, memory);
+            if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
+            else report.Write();
+            return 0;
+        });
+        return command;
+    }
+
+    private static TrainingConfiguration Configuration(string? name, string[] overrides)
+    {
+        bool isFile = name is not null && (name.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) || name.EndsWith(".yml", StringComparison.OrdinalIgnoreCase));
+        if (isFile && !File.Exists(name)) throw new UsageException($"{name}: not found; expected a YAML configuration");
+        ConfigurationReading reading = ConfigurationReader.Read(isFile ? File.ReadAllText(name!) : "", overrides);
+        foreach (string note in reading.Notes) Console.Error.WriteLine(note);
+        return isFile || name is null ? reading.Configuration : reading.Configuration with { ModelNameOrPath = name };
+    }
+
+    private static Func<Device, ModelVariant, LanguageModel> Loader(string? preset, string? name, TrainingConfiguration configuration)
+    {
+        if (preset is not null)
+        {
+            ModelPreset found = ModelPreset.Find(preset) ?? throw new UsageException($"--preset {preset}: expected {string.Join(", ", ModelPreset.Names)}");
+            return (device, variant) => ModelFolder.Rehearse(found, device, variant);
+        }
+
+        if (configuration.ModelNameOrPath.Length == 0) throw new UsageException(name is null ? "say what to plan: a MODEL, a CONFIG, or --preset NAME" : $"{name}: model_name_or_path is missing");
+        string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
+        return (device, variant) => ModelFolder.Rehearse(folder, device, variant);
+    }
+
+    private static (SampleShape, TrainingConfiguration) Sample(TrainingConfiguration configuration, int images, Func<Device, ModelVariant, LanguageModel> load, PlanTarget place)
+    {
+        using Device device = place.Open();
+        using LanguageModel shape = load(device, new ModelVariant());
+        (configuration, IReadOnlyList<string> notes) = SettingsHere.For(configuration, shape, device);
+        foreach (string note in notes) Console.Error.WriteLine(note);
+        using LanguageModel model = load(device, configuration.Variant);
+        if (configuration.MaxLength == 0)
+        {
+            configuration = configuration with { MaxLength = Math.Min(UsualLength, model.Layout.MaxPositions) };
+            Console.Error.WriteLine($"max_length is not set; planned for samples of {configuration.MaxLength} tokens");
+        }
+
+        if (model.TokensPerImage == 0) images = 0;
+        return (SampleShape.OfLength(configuration.MaxLength, images, model.TokensPerImage), configuration);
+    }
+}

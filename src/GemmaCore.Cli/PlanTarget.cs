@@ -1,0 +1,88 @@
+using System.CommandLine;
+using GemmaCore.Cuda;
+using GemmaCore.Models;
+using GemmaCore.Tensors;
+using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Planning;
+
+namespace GemmaCore.Cli;
+
+/// <summary>What a plan is made for: a device, here or imagined, and the memory it has.</summary>
+/// <param name="Name">E.g. <c>cpu</c> or <c>Tesla T4</c>.</param>
+/// <param name="Open">A rehearsal of it.</param>
+/// <param name="MemoryBytes">Its memory; null where the plan knows no limit.</param>
+/// <param name="DriverBytes">What the driver takes for itself, as far as that is not in <paramref name="MemoryBytes"/> already.</param>
+internal sealed record PlanTarget(string Name, Func<Device> Open, long? MemoryBytes, long DriverBytes)
+{
+    /// <summary>Context and compiled kernels of a program, by experience with CUDA 12: 200 to 300 MB (kernels.md §2.4).</summary>
+    public const long CudaContextBytes = 256L << 20;
+
+    /// <summary>Largest peak of a plan.</summary>
+    public long? Limit(long asked) => asked > 0 ? asked - DriverBytes : MemoryBytes - DriverBytes;
+
+    /// <summary>The device that a run has opened. Of the memory that is free, a little is left for what others do meanwhile.</summary>
+    public static PlanTarget Of(Device device) => device is CudaDevice cuda
+        ? new(cuda.Card.Name, () => CudaDevice.Rehearsal(cuda.Card, cuda.Architecture, cuda.Precision), device.AvailableBytes + CudaContextBytes - (64L << 20), CudaContextBytes)
+        : new("cpu", CpuDevice.Rehearsal, null, 0);
+
+    /// <summary>Makes plans of a model there.</summary>
+    public Rehearsal Rehearse(Func<Device, ModelVariant, LanguageModel> load) => new(Open, load);
+}
+
+/// <summary>Options that say what to plan for.</summary>
+internal sealed class PlanTargetOptions
+{
+    private readonly DeviceOptions _device = new();
+
+    private readonly Option<string?> _card = new("--card") { Description = $"plan for a card that is not here: {string.Join(", ", CudaCard.Known.Keys)}" };
+
+    private readonly Option<string?> _memory = new("--memory") { Description = "memory to stay within, e.g. 4GB or 3.4GiB; a card's own where nothing is said" };
+
+    public void AddTo(Command command)
+    {
+        _device.AddTo(command);
+        command.Add(_card);
+        command.Add(_memory);
+    }
+
+    /// <summary>Bytes of <c>--memory</c>; 0 where it is not given.</summary>
+    public long Memory(ParseResult parsed)
+    {
+        if (parsed.GetValue(_memory) is not { } text) return 0;
+        try
+        {
+            return MemorySize.Parse(text, "--memory");
+        }
+        catch (ConfigurationException error)
+        {
+            throw new UsageException(error.Message);
+        }
+    }
+
+    public PlanTarget Read(ParseResult parsed)
+    {
+        string device = parsed.GetValue(_device.Device)!;
+        if (parsed.GetValue(_card) is not { } name)
+        {
+            _device.Check(parsed);
+            if (device == "cpu" || (device == "auto" && CudaDevice.WhyUnusable is not null)) return PlanTarget.Of(CpuDevice.Host);
+            IReadOnlyList<CudaCard> cards = CudaCard.All();
+            int ordinal = device.StartsWith("cuda:", StringComparison.Ordinal) ? int.Parse(device[5..], System.Globalization.CultureInfo.InvariantCulture) : 0;
+            if (ordinal >= cards.Count)
+                throw new UsageException($"--device {device}: there is no such card here; name one to plan for with --card, one of {string.Join(", ", CudaCard.Known.Keys)}");
+            return Of(cards[ordinal], parsed);
+        }
+
+        if (device == "cpu") throw new UsageException("--card: --device cpu was given as well; leave one of the two out");
+        return CudaCard.Known.TryGetValue(name, out CudaCard? card)
+            ? Of(card, parsed)
+            : throw new UsageException($"--card {name}: expected {string.Join(", ", CudaCard.Known.Keys)}");
+    }
+
+    private PlanTarget Of(CudaCard card, ParseResult parsed)
+    {
+        (int architecture, CudaPrecision? precision) = (parsed.GetValue(_device.Arch), _device.PrecisionOf(parsed));
+        CudaDevice.Rehearsal(card, architecture, precision).Dispose(); // refuses what the card cannot do
+        return new PlanTarget(card.Name, () => CudaDevice.Rehearsal(card, architecture, precision), card.MemoryBytes, PlanTarget.CudaContextBytes);
+    }
+}

@@ -1,0 +1,34 @@
+using System.Runtime.Intrinsics;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Ops;
+
+public static unsafe partial class MatmulInt8Group
+{
+    private static void ForwardCpu(CpuDevice cpu, TensorView x, Int8GroupMatrix w, TensorView bias, TensorView y) =>
+        Gemm.NT(cpu.Workers, x.Floats, new GroupRows(w), y.Floats, x.Shape.Rows, w.Shape[0], bias.IsEmpty ? null : bias.Floats);
+
+    private static void BackwardCpu(CpuDevice cpu, TensorView dY, Int8GroupMatrix w, TensorView dX, bool accumulate) =>
+        Gemm.NN(cpu.Workers, dY.Floats, new GroupRows(w), dX.Floats, dY.Shape.Rows, w.Shape[0], accumulate);
+
+    private readonly struct GroupRows(Int8GroupMatrix w) : IWeightRows
+    {
+        private readonly byte* _codes = (byte*)w.Codes.Pointer, _scales = (byte*)w.Scales.Pointer;
+        private readonly int _groups = w.Scales.Shape[1];
+
+        public int Columns { get; } = w.Shape[1];
+
+        public void Read(int row, int first, int count, float* target)
+        {
+            byte* codes = _codes + (long)row * Columns, scales = _scales + (long)row * _groups * sizeof(ushort);
+            for (int at = first, end = first + count; at < end;)
+            {
+                int group = at / Int8Group.Size, stop = Math.Min(end, (group + 1) * Int8Group.Size);
+                float scale = F16Elements.Load(scales + group * sizeof(ushort));
+                if (Vector256.IsHardwareAccelerated)
+                    for (; at <= stop - 8; at += 8, target += 8) (I8Elements.Load8(codes + at) * scale).Store(target);
+                for (; at < stop; at++) *target++ = (sbyte)codes[at] * scale;
+            }
+        }
+    }
+}

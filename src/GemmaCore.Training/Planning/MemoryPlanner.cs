@@ -1,0 +1,97 @@
+using GemmaCore.Training.Configuration;
+
+namespace GemmaCore.Training.Planning;
+
+/// <summary>Finds the settings closest to those asked for whose plan fits into an amount of memory.</summary>
+public static class MemoryPlanner
+{
+    // Tokens that still keep a card busy: down to here smaller parts of a micro-batch cost less time than recomputing blocks.
+    private const int BusyTokens = 1024;
+    private const int LeastChunkRows = 16;
+
+    /// <summary>The plan of a configuration as it is, or with as few concessions as it takes to fit. Batches and base weights are never touched.</summary>
+    /// <param name="rehearsal">Makes plans.</param>
+    /// <param name="configuration">What is asked for.</param>
+    /// <param name="sample">The largest sample.</param>
+    /// <param name="limit">Bytes for the peak; null for no limit.</param>
+    /// <exception cref="ConfigurationException">Nothing fits; the message says what the smallest plan takes.</exception>
+    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit)
+    {
+        ArgumentNullException.ThrowIfNull(rehearsal);
+        ArgumentNullException.ThrowIfNull(configuration);
+        MemoryPlan plan = rehearsal.Plan(configuration, sample);
+        if (limit is not { } most || plan.PeakBytes <= most) return plan;
+
+        var made = new List<Concession>();
+        TrainingConfiguration present = configuration;
+        foreach (Concession concession in Concessions(configuration, sample))
+        {
+            TrainingConfiguration smaller = concession.Apply(present);
+            if (smaller == present) continue;
+            MemoryPlan tried = rehearsal.Plan(smaller, sample);
+            if (tried.PeakBytes >= plan.PeakBytes) continue; // this one gains nothing here
+            (present, plan) = (smaller, tried);
+            made.Add(concession);
+            if (plan.PeakBytes <= most) break;
+        }
+
+        if (plan.PeakBytes > most) throw Refuse(plan, most);
+        for (int i = made.Count - 2; i >= 0; i--)
+        {
+            // What came before the last one may not have been needed.
+            List<Concession> fewer = [.. made.Where((_, index) => index != i)];
+            MemoryPlan tried = rehearsal.Plan(fewer.Aggregate(configuration, (settings, concession) => concession.Apply(settings)), sample);
+            if (tried.PeakBytes <= most) (plan, made) = (tried, fewer);
+        }
+
+        return plan with { GivenUp = Describe(configuration, plan.Configuration) };
+    }
+
+    // Cheapest first.
+    private static IEnumerable<Concession> Concessions(TrainingConfiguration asked, SampleShape sample)
+    {
+        yield return new(settings => settings with { CacheImageFeatures = true });
+        int samples = Math.Max(asked.PerDeviceTrainBatchSize, asked.Evaluates ? asked.PerDeviceEvalBatchSize : 1);
+        if (asked.SamplesAtOnce > 0) samples = Math.Min(samples, asked.SamplesAtOnce);
+        for (; samples > 1 && samples / 2 * sample.Tokens >= BusyTokens; samples /= 2) yield return InPartsOf(samples / 2);
+        yield return new(settings => settings with { GradientCheckpointing = true });
+        for (; samples > 1; samples /= 2) yield return InPartsOf(samples / 2);
+        for (int chunk = 64; chunk >= LeastChunkRows; chunk /= 2)
+        {
+            int rowsOfChunk = chunk;
+            yield return new(settings => settings.LossChunkRows == 0 || settings.LossChunkRows > rowsOfChunk ? settings with { LossChunkRows = rowsOfChunk } : settings);
+        }
+
+        yield return new(settings => settings with { Optim = "adamw_8bit" });
+
+        static Concession InPartsOf(int samples) => new(settings => settings with { SamplesAtOnce = samples });
+    }
+
+    private static List<string> Describe(TrainingConfiguration from, TrainingConfiguration to)
+    {
+        var lines = new List<string>();
+        if (to.CacheImageFeatures != from.CacheImageFeatures) lines.Add("cache_image_features: true instead of false; same results");
+        if (to.SamplesAtOnce != from.SamplesAtOnce)
+        {
+            int before = from.SamplesAtOnce > 0 ? from.SamplesAtOnce : from.PerDeviceTrainBatchSize;
+            lines.Add($"samples_at_once: {to.SamplesAtOnce} instead of {before}: micro-batches of {from.PerDeviceTrainBatchSize} are done in parts; same results");
+        }
+
+        if (to.GradientCheckpointing != from.GradientCheckpointing) lines.Add("gradient_checkpointing: true instead of false; about a third more time");
+        if (to.LossChunkRows != from.LossChunkRows)
+            lines.Add($"loss_chunk_rows: {to.LossChunkRows} instead of {(from.LossChunkRows == 0 ? "the device's own" : from.LossChunkRows)}; slower loss");
+        if (to.Optim != from.Optim) lines.Add($"optim: {to.Optim} instead of {from.Optim}; moments are rounded to 8 bits");
+        return lines;
+    }
+
+    private static ConfigurationException Refuse(MemoryPlan smallest, long limit)
+    {
+        IEnumerable<string> largest = smallest.Parts.OrderByDescending(part => part.Bytes).Take(3).Select(part => $"{part.Name} {MemorySize.Format(part.Bytes)}");
+        string weights = smallest.Configuration is { LoadIn4Bit: false } ? "load_in_4bit: true, " : "";
+        return new ConfigurationException(
+            $"nothing fits into {MemorySize.Format(limit)}: the smallest plan takes {MemorySize.Format(smallest.PeakBytes)} ({string.Join(", ", largest)}); use {weights}"
+            + "a smaller lora_rank, fewer target_modules (none of the vision tower), a shorter max_length, or more memory");
+    }
+
+    private sealed record Concession(Func<TrainingConfiguration, TrainingConfiguration> Apply);
+}

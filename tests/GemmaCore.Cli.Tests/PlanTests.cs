@@ -1,0 +1,95 @@
+using System.Text.Json.Nodes;
+using GemmaCore.Testing;
+
+namespace GemmaCore.Cli.Tests;
+
+public sealed class PlanTests : IDisposable
+{
+    private static readonly string Configs = Goldens.RepositoryPath("configs");
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_plan_is_one_document_whose_parts_make_the_whole()
+    {
+        Finished finished = GemmacoreProcess.Run("plan", "demo", "max_length=64", "--device", "cpu", "--json").Expect(0);
+        JsonObject plan = JsonNode.Parse(finished.Output)!.AsObject();
+        Assert.Equal(
+            ["device", "sample", "settings", "parts", "loss_chunk_bytes", "training_bytes", "preparation_bytes", "mapped_bytes", "driver_bytes", "peak_bytes", "limit_bytes", "given_up", "answering"],
+            plan.Select(field => field.Key));
+        Assert.Equal(plan["training_bytes"]!.GetValue<long>(), plan["parts"]!.AsObject().Sum(part => part.Value!.GetValue<long>()));
+        Assert.True(plan["answering"]!["kv_cache_bytes"]!.GetValue<long>() > 0);
+        Assert.Null(plan["limit_bytes"]);
+    }
+
+    [Theory]
+    [InlineData("medgemma_4gb.yaml", "gtx1650", 3.4, "")]
+    [InlineData("medgemma_t4.yaml", "t4", 11.0, "samples_at_once")]
+    [InlineData("medgemma_ampere.yaml", "a100", 80.0, "")]
+    [InlineData("medgemma_ampere.yaml", "rtx3090", 24.0, "samples_at_once")]
+    public void The_presets_fit_their_cards_with_MedGemma_4B(string file, string card, double gigabytes, string givenUp)
+    {
+        Finished finished = GemmacoreProcess.Run("plan", Path.Combine(Configs, file), "--preset", "medgemma-4b", "--card", card, "--json").Expect(0);
+        JsonObject plan = JsonNode.Parse(finished.Output)!.AsObject();
+        Assert.InRange(plan["peak_bytes"]!.GetValue<long>(), 3e9, gigabytes * 1e9);
+        string[] lines = [.. plan["given_up"]!.AsArray().Select(line => line!.GetValue<string>())];
+        if (givenUp.Length == 0) Assert.Empty(lines);
+        else Assert.StartsWith(givenUp, Assert.Single(lines), StringComparison.Ordinal);
+        Assert.Equal("", finished.Error);
+    }
+
+    // The embedded model stands for MedGemma: 8 x 8 patches, so that 256 tokens cannot be, and a CPU that has no 16-bit arithmetic.
+    [Theory]
+    [InlineData("medgemma_4gb.yaml")]
+    [InlineData("medgemma_t4.yaml", "fp16: the CPU computes in fp32; that is done instead", "mm_tokens_per_image: 256 tokens cannot be pooled from 8 x 8 patches; 64 are used")]
+    [InlineData("medgemma_ampere.yaml", "bf16: the CPU computes in fp32; that is done instead")]
+    public void Every_preset_runs_three_steps_and_holds_its_plan(string file, params string[] notes)
+    {
+        Finished finished = GemmacoreProcess.RunIn(
+            _folder.Path, "train", Path.Combine(Configs, file), "--smoke", "--device", "cpu", "model_name_or_path=demo", "dataset.path=demo",
+            "dataset.prompts=question", "dataset.tasks=[phantom_cells]", "output_dir=out", "lora_rank=4", "per_device_train_batch_size=2", "gradient_accumulation_steps=1",
+            "max_length=160").Expect(0);
+        foreach (string note in notes) Assert.Contains(note, finished.Error, StringComparison.Ordinal);
+        JsonObject run = JsonNode.Parse(File.ReadAllText(_folder.File("out/run.json")))!.AsObject();
+        double planned = run["peak_memory_planned_bytes"]!.GetValue<long>(), measured = run["peak_memory_measured_bytes"]!.GetValue<long>();
+        Assert.InRange(measured / planned, 0.95, 1.05);
+        Assert.Equal(3, run["steps"]!.GetValue<int>());
+    }
+
+    [Fact]
+    public void A_run_keeps_within_the_memory_it_is_given_and_says_what_it_gave_up()
+    {
+        ShortRun.WriteConfiguration(_folder.Path);
+        GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "max_steps=2", "per_device_train_batch_size=8").Expect(0);
+        long whole = Peak();
+        Finished finished = GemmacoreProcess.RunIn(
+            _folder.Path, "train", "run.yaml", "max_steps=2", "per_device_train_batch_size=8", "overwrite_output_dir=true", $"memory={whole / 2}").Expect(0);
+        Assert.Contains("to fit into memory: ", finished.Error, StringComparison.Ordinal);
+        Assert.InRange(Peak(), 1, whole / 2);
+
+        long Peak() => JsonNode.Parse(File.ReadAllText(_folder.File("out/run.json")))!["peak_memory_measured_bytes"]!.GetValue<long>();
+    }
+
+    [Theory]
+    [InlineData(2, "say what to plan", "plan")]
+    [InlineData(2, "did you mean '--preset'?", "plan", "--prest", "medgemma-4b")]
+    [InlineData(2, "--preset huge: expected tiny, mini", "plan", "--preset", "huge")]
+    [InlineData(2, "--card gtx480: expected gtx1650, t4", "plan", "--preset", "tiny", "--card", "gtx480")]
+    [InlineData(2, "--memory: expected an amount such as 4GB or 3.4GiB, got 'much'", "plan", "--preset", "tiny", "--memory", "much")]
+    [InlineData(2, "one MODEL or CONFIG is enough", "plan", "demo", "demo")]
+    [InlineData(2, "nowhere.yaml: not found", "plan", "nowhere.yaml")]
+    [InlineData(2, "--context: expected at least 1 token", "plan", "demo", "--context", "0")]
+    [InlineData(2, "--card: --device cpu was given as well", "plan", "demo", "--card", "t4", "--device", "cpu")]
+    [InlineData(1, "Tesla T4 computes in Float16 for sm_75, not in BFloat16; use auto or fp32", "plan", "demo", "--card", "t4", "--dtype", "bf16")]
+    [InlineData(1, "lora_rnk", "plan", "demo", "lora_rnk=3")]
+    [InlineData(1, "max_length: 20 tokens cannot hold 2 pictures of 16 tokens and an answer", "plan", "demo", "--images", "2", "max_length=20", "--device", "cpu")]
+    [InlineData(1, "nothing fits into 1.00 GB", "plan", "--preset", "medgemma-4b", "--card", "a100", "--memory", "1268435456B")]
+    public void What_cannot_be_planned_is_refused_in_one_line(int exitCode, string complaint, params string[] arguments)
+    {
+        Finished finished = GemmacoreProcess.Run(arguments).Expect(exitCode);
+        Assert.Contains(complaint, finished.Error.Split('\n')[^1], StringComparison.Ordinal);
+        Assert.Equal("", finished.Output);
+    }
+}

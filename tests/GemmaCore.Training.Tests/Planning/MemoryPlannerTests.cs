@@ -1,0 +1,85 @@
+using GemmaCore.Cuda;
+using GemmaCore.Models;
+using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Planning;
+
+namespace GemmaCore.Training.Tests.Planning;
+
+public sealed class MemoryPlannerTests
+{
+    private static readonly SampleShape Sample = SampleShape.OfLength(512, 0, 0);
+
+    private static readonly TrainingConfiguration Asked = new()
+    {
+        LoadIn4Bit = true, LoraRank = 16, PerDeviceTrainBatchSize = 8, GradientAccumulationSteps = 2, MaxLength = 512,
+    };
+
+    [Fact]
+    public void What_fits_is_left_as_it_was_asked_for()
+    {
+        MemoryPlan plan = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, 80L << 30);
+        Assert.Equal(Asked, plan.Configuration);
+        Assert.Empty(plan.GivenUp);
+    }
+
+    // Less memory, more concessions; every plan fits, and a step has as many samples as before.
+    [Fact]
+    public void Less_memory_means_more_concessions()
+    {
+        long whole = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, null).PeakBytes;
+        int concessions = 0;
+        foreach (double share in new[] { 0.9, 0.6, 0.2, 0.165 })
+        {
+            long limit = (long)(whole * share);
+            MemoryPlan plan = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, limit);
+            Assert.InRange(plan.PeakBytes, 1, limit);
+            Assert.Equal(Asked, plan.Configuration with { SamplesAtOnce = 0, GradientCheckpointing = false, LossChunkRows = 0, Optim = Asked.Optim });
+            Assert.True(plan.GivenUp.Count >= concessions, string.Join("; ", plan.GivenUp));
+            Assert.NotEmpty(plan.GivenUp);
+            concessions = plan.GivenUp.Count;
+        }
+
+        Assert.True(concessions >= 2);
+    }
+
+    [Fact]
+    public void Nothing_is_given_up_that_does_not_help()
+    {
+        // Just below what is asked for: one halving is enough, and recomputing is not needed.
+        long limit = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, null).PeakBytes - 1;
+        MemoryPlan plan = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, limit);
+        string line = Assert.Single(plan.GivenUp);
+        Assert.Equal("samples_at_once: 4 instead of 8: micro-batches of 8 are done in parts; same results", line);
+    }
+
+    [Fact]
+    public void What_cannot_fit_is_refused_in_one_line_with_the_smallest_plan()
+    {
+        string message = Assert.Throws<ConfigurationException>(
+            () => MemoryPlanner.Fit(Rehearsal(), Asked with { LoadIn4Bit = false }, Sample, 300_000_000)).Message;
+        Assert.StartsWith("nothing fits into 300.0 MB: the smallest plan takes ", message, StringComparison.Ordinal);
+        Assert.Contains("embeddings and head (bf16) 335.5 MB", message, StringComparison.Ordinal);
+        Assert.Contains("use load_in_4bit: true, a smaller lora_rank", message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
+    }
+
+    [Theory]
+    [InlineData("4GB", 4_000_000_000)]
+    [InlineData("3.4 GiB", 3650722201)]
+    [InlineData("900mb", 900_000_000)]
+    [InlineData("4g", 4L << 30)]
+    public void Amounts_are_read(string text, long bytes) => Assert.Equal(bytes, MemorySize.Parse(text, "memory"));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("4")]
+    [InlineData("GB")]
+    [InlineData("-1GB")]
+    [InlineData("0GB")]
+    [InlineData("1e99GB")]
+    public void Other_amounts_are_refused(string text) =>
+        Assert.Equal($"memory: expected an amount such as 4GB or 3.4GiB, got '{text}'", Assert.Throws<ConfigurationException>(() => MemorySize.Parse(text, "memory")).Message);
+
+    private static Rehearsal Rehearsal() =>
+        new(() => CudaDevice.Rehearsal(CudaCard.Known["gtx1650"]), (device, variant) => ModelFolder.Rehearse(ModelPreset.Find("gemma-3-270m")!, device, variant));
+}

@@ -1,0 +1,129 @@
+using GemmaCore.Cuda;
+using GemmaCore.Inputs;
+using GemmaCore.Models;
+using GemmaCore.Tensors;
+using GemmaCore.Testing;
+using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Planning;
+
+namespace GemmaCore.Training.Tests.Planning;
+
+/// <summary>What is planned is what the device counts: at most a twentieth apart, also when samples of other lengths come and go.</summary>
+public sealed class RehearsalTests
+{
+    private const string Text = ".*language_model.*_proj";
+
+    public static TheoryData<string, string, string, bool> Runs()
+    {
+        var runs = new TheoryData<string, string, string, bool>();
+        foreach (string base_ in (string[])["stored", "nf4", "int8"])
+        {
+            runs.Add("cpu", base_, Text, false);
+            runs.Add("cpu", base_, "all-linear", true);
+        }
+
+        // Cards of no other test, whose driver counts from the beginning of the process.
+        runs.Add("gtx1650/priority", "nf4", Text, true);
+        runs.Add("t4/adversarial", "int8", Text, true);
+        runs.Add("a100/priority", "stored", Text, false);
+        return runs;
+    }
+
+    [Theory]
+    [MemberData(nameof(Runs))]
+    public void The_embedded_model_takes_what_was_planned(string device, string format, string targets, bool checkpointing)
+    {
+        TrainingConfiguration configuration = Configuration(format, targets) with { GradientCheckpointing = checkpointing, PerDeviceTrainBatchSize = 2 };
+        HoldsItsPlan(Goldens.DemoPath("model"), device, configuration, new SampleShape(30, 1, 10));
+    }
+
+    [Theory]
+    [InlineData("stored", false)]
+    [InlineData("nf4", true)]
+    [InlineData("int8", true)]
+    public void A_larger_model_takes_what_was_planned(string format, bool checkpointing)
+    {
+        string folder = Path.Combine(Path.GetTempPath(), "gemmacore-plan-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            RandomCheckpoint.Write(ModelPreset.Find("mini")!, folder, seed: 1, DType.BF16);
+            TrainingConfiguration configuration = Configuration(format, "all-linear") with { GradientCheckpointing = checkpointing, PerDeviceTrainBatchSize = 2 };
+            HoldsItsPlan(folder, "cpu", configuration, new SampleShape(48, 0, 40));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    // A preset knows no more than a configuration; the folder made from it has weights. Both must come to the same plan.
+    [Theory]
+    [InlineData("stored")]
+    [InlineData("nf4")]
+    [InlineData("int8")]
+    public void A_plan_needs_no_weights(string format)
+    {
+        string folder = Path.Combine(Path.GetTempPath(), "gemmacore-plan-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            ModelPreset preset = ModelPreset.Find("tiny")!;
+            RandomCheckpoint.Write(preset, folder, seed: 1, DType.BF16);
+            var sample = new SampleShape(40, 1, 20);
+            foreach (Func<Device> open in (Func<Device>[])[CpuDevice.Rehearsal, () => CudaDevice.Rehearsal(CudaCard.Known["t4"])])
+            {
+                TrainingConfiguration configuration = Configuration(format, "all-linear");
+                MemoryPlan withWeights = new Rehearsal(open, (device, held) => ModelFolder.Rehearse(folder, device, held)).Plan(configuration, sample);
+                MemoryPlan without = new Rehearsal(open, (device, held) => ModelFolder.Rehearse(preset, device, held)).Plan(configuration, sample);
+                Assert.Equal(withWeights.Parts, without.Parts);
+                Assert.Equal(withWeights.MappedBytes, without.MappedBytes);
+                Assert.True(without.PeakBytes > 0);
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void A_sample_without_room_for_an_answer_is_refused()
+    {
+        var rehearsal = new Rehearsal(CpuDevice.Rehearsal, (device, held) => ModelFolder.Rehearse(ModelPreset.Find("medgemma-4b")!, device, held));
+        string message = Assert.Throws<ConfigurationException>(() => rehearsal.Plan(Configuration("nf4", Text), SampleShape.OfLength(200, 1, 256))).Message;
+        Assert.Equal("max_length: 200 tokens cannot hold 1 pictures of 256 tokens and an answer", message);
+    }
+
+    private static TrainingConfiguration Configuration(string format, string targets) => new()
+    {
+        LoadIn4Bit = format == "nf4", LoadIn8Bit = format == "int8", QuantizeHead = format == "nf4" ? "int8" : "none", Optim = format == "nf4" ? "adamw_8bit" : "adamw_torch", TargetModules = [targets], LoraRank = 16,
+        LoraDropout = 0.1,
+    };
+
+    private static void HoldsItsPlan(string folder, string name, TrainingConfiguration configuration, SampleShape sample)
+    {
+        using Device device = name == "cpu" ? new CpuDevice(2) : TestDevices.OpenCard(name);
+        Func<Device> rehearsed = device is CudaDevice cuda ? () => CudaDevice.Rehearsal(cuda.Card, cuda.Architecture, cuda.Precision) : CpuDevice.Rehearsal;
+        MemoryPlan plan = new Rehearsal(rehearsed, (where, format) => ModelFolder.Rehearse(folder, where, format)).Plan(configuration, sample);
+
+        using LanguageModel model = ModelFolder.Load(folder, device, configuration.Variant);
+        using var stage = new TrainingStage(configuration, model);
+        EncodedExample full = Example(model, sample.Tokens, sample), shorter = Example(model, sample.Tokens * 2 / 3, sample), longer = Example(model, sample.Tokens - 3, sample);
+        stage.EncodePictures(show => show(full));
+        LoraTrainer trainer = stage.Start(plan.Step, null);
+        trainer.Step([[shorter, longer]], 1e-3f);
+        trainer.Step([[full, full]], 1e-3f);
+        trainer.Step([[longer]], 1e-3f);
+        Assert.InRange(device.PeakAllocatedBytes / (double)plan.PeakBytes, 0.95, 1.05);
+        if (device is CudaDevice card && !TestDevices.UsesRealGpu) Assert.InRange(Simulator.MostDeviceBytes(card.Card.Ordinal) / (double)plan.PeakBytes, 0.95, 1.05);
+    }
+
+    private static EncodedExample Example(LanguageModel model, int tokens, SampleShape sample)
+    {
+        int[] ids = [.. Enumerable.Range(0, tokens).Select(i => i < sample.Images * model.TokensPerImage ? model.ImageTokenId : 5 + i)];
+        bool[] targets = [.. Enumerable.Range(0, tokens).Select(i => i >= tokens - Math.Min(sample.Targets, tokens / 2))];
+        float[] pixels = [.. Enumerable.Range(0, 3 * model.ImageSize * model.ImageSize).Select(i => i % 17 / 17f)];
+        return new EncodedExample(
+            ids, targets, [.. Enumerable.Repeat(new ImagePixels(pixels, model.ImageSize, model.ImageSize), sample.Images)],
+            [.. Enumerable.Range(0, sample.Images).Select(i => $"picture {i}")]);
+    }
+}
