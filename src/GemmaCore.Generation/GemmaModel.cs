@@ -137,6 +137,13 @@ public sealed class GemmaModel : IDisposable
         }
     }
 
+    /// <summary>Keeps everyone else from computing with the model until the result is disposed.</summary>
+    internal IDisposable TakeTurn()
+    {
+        _turn.Wait();
+        return new Turn(_turn);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -145,5 +152,10 @@ public sealed class GemmaModel : IDisposable
         Model.Dispose();
         _device.Dispose();
         _turn.Dispose();
+    }
+
+    private sealed class Turn(SemaphoreSlim turn) : IDisposable
+    {
+        public void Dispose() => turn.Release();
     }
 }
