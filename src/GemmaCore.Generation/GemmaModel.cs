@@ -74,6 +74,15 @@ public sealed class GemmaModel : IDisposable
         return adapter;
     }
 
+    /// <summary>Loads a PEFT adapter for the requests that choose it (<see cref="GenerationRequest.Adapter"/>); all others do not see it.</summary>
+    /// <exception cref="Checkpoints.CheckpointException">It does not fit, or it replaces or rescales whole weights, which all requests share.</exception>
+    public LoraAdapter LoadChoice(string folder)
+    {
+        LoraAdapter adapter = LoraAdapter.LoadChoice(folder, Model);
+        _adapters.Add(adapter);
+        return adapter;
+    }
+
     /// <summary>Takes an adapter off the model.</summary>
     public void RemoveAdapter(LoraAdapter adapter)
     {

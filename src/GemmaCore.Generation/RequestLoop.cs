@@ -49,6 +49,7 @@ public sealed class RequestLoop : IDisposable
     private readonly Thread _thread;
     private readonly CancellationTokenSource _abandon = new();
     private long _inboxTokens, _inboxCount, _steps, _stepTicks;
+    private bool _disposed;
     private volatile bool _draining;
     private volatile Exception? _fault;
     private volatile LoopStatus _status = new(0, 0, 0, 0, 0, 0);
@@ -75,6 +76,9 @@ public sealed class RequestLoop : IDisposable
 
     /// <summary>What may be under way.</summary>
     public BatchLimits Limits => _limits;
+
+    /// <summary>Completes when the loop has ended: after a drain, or with a <see cref="Fault"/>.</summary>
+    public Task Completion => _idle.Task;
 
     /// <summary>Why the loop stopped by itself; null while it is sound.</summary>
     public Exception? Fault => _fault;
@@ -155,6 +159,7 @@ public sealed class RequestLoop : IDisposable
     /// <summary>Cancels everything and ends.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, true)) return;
         lock (_inbox) _draining = true;
         _abandon.Cancel();
         _wake.Release();
