@@ -71,7 +71,8 @@ public sealed class RequestLoop : IDisposable
     /// <summary>Where it stands; a few steps old at most.</summary>
     public LoopStatus Status => _status with
     {
-        Waiting = _status.Waiting + (int)Interlocked.Read(ref _inboxCount), WaitingTokens = _status.WaitingTokens + Interlocked.Read(ref _inboxTokens),
+        Waiting = _status.Waiting + (int)Interlocked.Read(ref _inboxCount),
+        WaitingTokens = _status.WaitingTokens + Interlocked.Read(ref _inboxTokens),
     };
 
     /// <summary>What may be under way.</summary>

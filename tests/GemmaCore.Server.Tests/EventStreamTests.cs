@@ -18,7 +18,7 @@ public sealed partial class EventStreamTests(SharedServer shared) : IClassFixtur
     public async Task A_chat_stream_is_these_bytes()
     {
         GenerationResult answer = Server.Expect([ChatMessage.FromText(ChatRole.User, Question)], new SamplingParams { MaxTokens = 8 });
-        string reply = await PostAsync("/v1/chat/completions", 
+        string reply = await PostAsync("/v1/chat/completions",
             """{"model":"demo","messages":[{"role":"user","content":"QUESTION"}],"max_tokens":8,"temperature":0,"stream":true,"stream_options":{"include_usage":true}}"""
                 .Replace("QUESTION", Question, StringComparison.Ordinal));
 

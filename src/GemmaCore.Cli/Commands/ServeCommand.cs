@@ -23,12 +23,13 @@ internal static class ServeCommand
         var serving = new ServingOptions();
         model.AddTo(command, adapter: false);
         serving.AddTo(command);
-        command.SetAction(async (parsed, _) =>
+        // Not asynchronous: such an action would be ended two seconds after Ctrl-C, with answers under way.
+        command.SetAction(parsed =>
         {
             ServerOptions options = serving.Read(parsed);
             Dictionary<string, string> adapters = serving.Adapters(parsed);
             using var served = new ServedModel(serving.NameOf(parsed, parsed.GetValue(model.Model)!), model.Load(parsed), adapters, options);
-            await RunAsync(served).ConfigureAwait(false);
+            RunAsync(served).GetAwaiter().GetResult();
             return 0;
         });
         return command;

@@ -21,7 +21,10 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(request.Messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked =
-            [.. Enumerable.Range(0, request.Sampling.Choices).Select(choice => new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant })];
+        [
+            .. from choice in Enumerable.Range(0, request.Sampling.Choices)
+               select new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant },
+        ];
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         try
         {
@@ -80,12 +83,14 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
     {
         if (happened.Result is { } result) return new ChunkChoice(happened.Choice, new ChunkDelta(null, null), null, FinishReasonOf(result));
         ChatLogprobs? logprobs = Logprobs(request, [happened.Token]);
-        return happened.Token.Text.Length > 0 || logprobs is { Content.Count: > 0 } ? new ChunkChoice(happened.Choice, new ChunkDelta(null, happened.Token.Text), logprobs, null) : null;
+        if (happened.Token.Text.Length == 0 && logprobs is not { Content.Count: > 0 }) return null;
+        return new ChunkChoice(happened.Choice, new ChunkDelta(null, happened.Token.Text), logprobs, null);
     }
 
     private ChatLogprobs? Logprobs(ChatRequest request, IEnumerable<GeneratedToken> tokens) => !request.Logprobs
         ? null
-        : new ChatLogprobs([.. tokens.Where(token => !TokenReports.IsEnd(token, request.Sampling.Parameters, served.Model.Defaults)).Select(token => TokenReports.Of(token, served.Prompts.Tokenizer))]);
+        : new ChatLogprobs(
+            [.. from token in tokens where !TokenReports.IsEnd(token, request.Sampling.Parameters, served.Model.Defaults) select TokenReports.Of(token, served.Prompts.Tokenizer)]);
 
     internal static string FinishReasonOf(GenerationResult result) => result.FinishReason == FinishReason.Stop ? "stop" : "length";
 

@@ -11,7 +11,10 @@ namespace GemmaCore.Server.OpenAi;
 internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Messages, SamplingFields Sampling, bool Logprobs)
 {
     private static readonly string[] Names =
-        ["model", "messages", "max_completion_tokens", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls", "modalities", .. SamplingFields.Names, .. SamplingFields.WithoutEffect];
+    [
+        "model", "messages", "max_completion_tokens", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls", "modalities",
+        .. SamplingFields.Names, .. SamplingFields.WithoutEffect,
+    ];
 
     /// <exception cref="RequestException">The body makes no sense, or asks for what is not supported.</exception>
     public static ChatRequest Read(RequestField body, ServedModel served)

@@ -28,7 +28,12 @@ internal sealed class PictureLimits(ServerOptions options)
             long pixels = (long)width * height;
             _pixels += pixels;
             if (pixels > options.MaxImagePixels || _pixels > PicturesWorth * options.MaxImagePixels)
-                throw RequestException.Invalid($"The images are too large: {width} x {height} pixels, {options.MaxImagePixels} are allowed for one and {PicturesWorth} times as many for all", url.Path, "image_too_large");
+            {
+                throw RequestException.Invalid(
+                    $"The images are too large: {width} x {height} pixels, {options.MaxImagePixels} are allowed for one and {PicturesWorth} times as many for all",
+                    url.Path, "image_too_large");
+            }
+
             if (Math.Max(width, height) > (long)options.MaxImageAspect * Math.Min(width, height))
                 throw RequestException.Invalid($"The image is {width} x {height}: one side may be at most {options.MaxImageAspect} times the other", url.Path, "image_too_narrow");
             return source;

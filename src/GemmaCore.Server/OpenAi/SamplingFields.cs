@@ -54,7 +54,7 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
         if (room < 1 || MaxTokens > room)
         {
             throw RequestException.Invalid(
-                string.Create(CultureInfo.InvariantCulture, $"This model's maximum context length is {served.MaxLength} tokens, but {prompt.Ids.Length} in the prompt and {MaxTokens ?? 1} for the answer were asked for"),
+                $"This model's maximum context length is {served.MaxLength} tokens, but {prompt.Ids.Length} in the prompt and {MaxTokens ?? 1} for the answer were asked for",
                 room < 1 ? null : maxTokensName, "context_length_exceeded");
         }
 
