@@ -12,7 +12,8 @@ namespace GemmaCore.Generation;
 /// <remarks>
 /// An answer does not depend on what else is under way, bit for bit. Products of up to eight rows and of more sum in different orders, but neither order
 /// depends on the number of rows beyond that (on cards, for more than eight rows, it does). So chunks of a prompt are cut by the prompt alone, chunks of more
-/// than eight tokens go in passes of their own kind (on cards one at a time), and tokens that decode go in passes of at most eight. Not thread-safe.
+/// than eight tokens go in passes of their own kind (on cards one at a time), and tokens that decode go in passes of at most eight, unless
+/// <see cref="BatchLimits.DecodeRows"/> allows more. Not thread-safe.
 /// </remarks>
 internal sealed class BatchScheduler : IDisposable
 {
@@ -148,7 +149,16 @@ internal sealed class BatchScheduler : IDisposable
             if (CacheBytes + bytes > _limits.MaxCacheBytes) return;
             _waiting.Take();
             WaitingTokens -= next.Request.TokenCount;
-            next.Start(_model.CreateCache(capacity));
+            try
+            {
+                next.Start(_model.CreateCache(capacity));
+            }
+            catch (Exception error) // no memory: this one's trouble and not that of those under way
+            {
+                Close(next, error);
+                continue;
+            }
+
             CacheBytes += bytes;
             _prefilling.Add(next);
         }
@@ -203,8 +213,7 @@ internal sealed class BatchScheduler : IDisposable
         {
             _group.Clear();
             int rows = 0;
-            for (; at < _decoding.Count && rows < FewRows; rows++) _group.Add(_decoding[at++]);
-            bool repeats = at < _decoding.Count || rows == FewRows;
+            for (; at < _decoding.Count && rows < _limits.DecodeRows; rows++) _group.Add(_decoding[at++]);
             for (; at == _decoding.Count && next < _prefilling.Count; next++)
             {
                 Sequence sequence = _prefilling[next];
@@ -212,13 +221,12 @@ internal sealed class BatchScheduler : IDisposable
                 if (count > FewRows) continue;
                 if (rows + count > FewRows) break;
                 rows += count;
-                repeats = false;
                 _group.Insert(PlaceBeside(_group, sequence), sequence);
             }
 
             if (_group.Count == 0) break;
-            key++;
-            _pass.Run(_group, _chunkEnd, repeats || _group.TrueForAll(static sequence => sequence.IsDecoding) ? (key << 4) + _group.Count : 0);
+            // The pass after this many others, with this many sequences: likely the same work as in the last step.
+            _pass.Run(_group, _chunkEnd, _group.TrueForAll(static sequence => sequence.IsDecoding) ? (++key << 16) + _group.Count : 0);
         }
 
         MoveOn();

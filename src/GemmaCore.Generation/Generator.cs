@@ -19,7 +19,7 @@ public sealed class Generator : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(stopIds);
-        _scheduler = new BatchScheduler(model, tokenizer, stopIds, new BatchLimits { MaxSequences = int.MaxValue }, static _ => { });
+        _scheduler = new BatchScheduler(model, tokenizer, stopIds, new BatchLimits { MaxSequences = int.MaxValue, DecodeRows = int.MaxValue }, static _ => { });
     }
 
     /// <summary>Answers every prompt.</summary>
@@ -40,8 +40,13 @@ public sealed class Generator : IDisposable
                 sequences.Add(_scheduler.Add(new GenerationRequest(prompt, parameters), onToken is null ? null : token => onToken(index, token), cancellation));
             }
 
-            while (_scheduler.Step())
-                if (sequences.Find(sequence => sequence.Failure is not null) is { } failed) ExceptionDispatchInfo.Throw(failed.Failure!);
+            bool worked;
+            do
+            {
+                worked = _scheduler.Step();
+                if (sequences.Find(static sequence => sequence.Failure is not null) is { } failed) ExceptionDispatchInfo.Throw(failed.Failure!);
+            }
+            while (worked);
             return [.. sequences.Select(sequence => sequence.Result())];
         }
         finally

@@ -14,7 +14,7 @@ public sealed class ServedModel : IDisposable
     private readonly ConcurrentDictionary<string, LoraAdapter> _adapters = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _encoding = new(Math.Max(1, Environment.ProcessorCount));
 
-    /// <summary>Takes a loaded model into service, which it owns from then on.</summary>
+    /// <summary>Takes a loaded model into service, which it owns from then on, also when that fails.</summary>
     /// <param name="name">Its name in requests.</param>
     /// <param name="model">The model.</param>
     /// <param name="adapters">Adapter folders by the names that requests use for them.</param>
@@ -27,7 +27,16 @@ public sealed class ServedModel : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         (Name, Model, Options) = (name, model, options);
         Prompts = model.Prompts with { MaxImagePixels = options.MaxImagePixels };
-        foreach ((string adapter, string folder) in adapters) _adapters[adapter] = model.LoadChoice(folder);
+        try
+        {
+            foreach ((string adapter, string folder) in adapters) _adapters[adapter] = model.LoadChoice(folder);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+
         // A quarter: weights are mapped files on the CPU, and passes need room too.
         long bytes = options.CacheBytes > 0 ? options.CacheBytes : model.Model.Device.AvailableBytes / 4;
         Loop = new RequestLoop(model, new BatchLimits { MaxSequences = options.MaxSequences, MaxCacheBytes = bytes }, options.MaxWaitingTokens);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using GemmaCore.Generation;
@@ -11,6 +12,8 @@ namespace GemmaCore.Server.Tests;
 public sealed partial class EventStreamTests(SharedServer shared) : IClassFixture<SharedServer>
 {
     private const string Question = "What is a lesion?";
+
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private RunningServer Server => shared.Server;
 
@@ -24,7 +27,7 @@ public sealed partial class EventStreamTests(SharedServer shared) : IClassFixtur
 
         var expected = new StringBuilder(Chunk("""{"role":"assistant","content":""}""", "null"));
         foreach (GeneratedToken token in answer.Tokens)
-            if (token.Text.Length > 0) expected.Append(Chunk($$"""{"content":{{JsonSerializer.Serialize(token.Text)}}}""", "null"));
+            if (token.Text.Length > 0) expected.Append(Chunk($$"""{"content":{{Quoted(token.Text)}}}""", "null"));
         expected.Append(Chunk("{}", answer.FinishReason == FinishReason.Stop ? "\"stop\"" : "\"length\""));
         int prompt = answer.PromptTokenCount, count = answer.Tokens.Count;
         expected.Append("data: {\"id\":\"ID\",\"object\":\"chat.completion.chunk\",\"created\":TIME,\"model\":\"demo\",\"choices\":[],\"usage\":{\"prompt_tokens\":")
@@ -47,7 +50,7 @@ public sealed partial class EventStreamTests(SharedServer shared) : IClassFixtur
         GenerationResult answer = Server.Direct.Generate([(prompt, new SamplingParams { MaxTokens = 5, IgnoreEos = true })], null, TestContext.Current.CancellationToken)[0];
         string reply = await PostAsync("/v1/completions", """{"prompt":"The lesion is","max_tokens":5,"temperature":0,"ignore_eos":true,"stream":true}""");
 
-        string expected = string.Concat(answer.Tokens.Where(token => token.Text.Length > 0).Select(token => Chunk(JsonSerializer.Serialize(token.Text), "null"))) + Chunk("\"\"", "\"length\"") + "data: [DONE]\n\n";
+        string expected = string.Concat(answer.Tokens.Where(token => token.Text.Length > 0).Select(token => Chunk(Quoted(token.Text), "null"))) + Chunk("\"\"", "\"length\"") + "data: [DONE]\n\n";
         Assert.Equal(expected, Body(reply));
 
         static string Chunk(string text, string reason) =>
@@ -68,6 +71,9 @@ public sealed partial class EventStreamTests(SharedServer shared) : IClassFixtur
         Assert.Contains("\r\nX-Request-Id: trace-7\r\n", await Server.ExchangeAsync("GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: trace-7\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
         Assert.Contains("\r\nX-Request-Id: req-", await Server.ExchangeAsync("GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a b\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
     }
+
+    // The text as it is: nothing but quotes, backslashes and control characters is escaped.
+    private static string Quoted(string text) => JsonSerializer.Serialize(text, Readable);
 
     private Task<string> PostAsync(string path, string json)
     {
