@@ -17,9 +17,11 @@ using namespace ptx;
 #endif
 
 constexpr int threads = 128, most_keys = 512;   // most_keys: of a split
-constexpr int keys_at_once = 4;                 // that a warp scores together: their sums over the lanes share one butterfly
-constexpr int values_at_once = 8;               // loads of a thread that are under way
-constexpr int pieces = HEAD_LIMIT / 128;        // of four elements to a lane, of one element to a thread
+constexpr int keys_at_once = 8;                 // that a warp scores together: their loads are under way at once, their sums share one butterfly
+constexpr int pieces = HEAD_LIMIT / 128;        // of four elements to a lane
+constexpr int row_threads = HEAD_LIMIT / 4, parties = threads / row_threads;  // threads that read one value row; rows that a block reads at once
+constexpr int values_at_once = 16 / (parties / 2);                            // loads of a thread that are under way
+constexpr int merged_at_once = 8;
 constexpr int current_row = 1 << 30;            // flag in the row of a slot
 constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 
@@ -62,6 +64,18 @@ DEVICE float4 four(const float* row, int at, int head_size, bool vectors) {
   if (at + 2 < head_size) v.z = row[at + 2];
   if (at + 3 < head_size) v.w = row[at + 3];
   return v;
+}
+
+DEVICE void add_scaled(float4& sum, float factor, float4 v) {
+  sum.x = fused_multiply_add(factor, v.x, sum.x), sum.y = fused_multiply_add(factor, v.y, sum.y);
+  sum.z = fused_multiply_add(factor, v.z, sum.z), sum.w = fused_multiply_add(factor, v.w, sum.w);
+}
+
+DEVICE void store_four(float* row, int at, int head_size, float4 v, float factor) {
+  const float elements[4] = {factor * v.x, factor * v.y, factor * v.z, factor * v.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    if (at + i < head_size) row[at + i] = elements[i];
 }
 
 // Sums of `count` values over the warp with count - 1 + log2(32 / count) shuffles: lane i ends with value i / (32 / count).
@@ -155,28 +169,39 @@ KERNEL(threads) attention_decode(const float* q, const float* k, const float* v,
   }
   sync_block();
 
+  // Each party of threads sums every parties-th key, four columns to a thread; the first adds up what they found.
   const auto partial = [&](u64 row) { return row - static_cast<u64>(sequence.first_row - sequence.decode_row) * heads; };
   const float *past_v = reinterpret_cast<const float*>(sequence.past_values) + head_offset, *current_v = v + head_offset;
+  const bool value_vectors = head_size % 4 == 0 && (reinterpret_cast<u64>(v) | sequence.past_values) % 16 == 0;
+  const int party = thread_index() / row_threads, column = thread_index() % row_threads * 4;
+  float4 output[ROWS] = {};
+  for (int key = party; key < keys; key += parties * values_at_once) {
+    float4 value[values_at_once];
 #pragma unroll
-  for (int i = 0; i < pieces; ++i) {
-    const int column = i * threads + thread_index();
-    if (column >= head_size) break;
-    float output[ROWS] = {};
-    for (int key = 0; key < keys; key += values_at_once) {
-      float value[values_at_once];
-#pragma unroll
-      for (int j = 0; j < values_at_once; ++j)
-        value[j] = key + j < keys ? row_at(slots[key + j], past_v, current_v, stride)[column] : 0.0f;
-#pragma unroll
-      for (int j = 0; j < values_at_once; ++j)
-        for (int r = 0; r < ROWS; ++r)
-          if (key + j < keys) output[r] = fused_multiply_add(scores[r * most_keys + key + j], value[j], output[r]);
+    for (int j = 0; j < values_at_once; ++j) {
+      const int at = key + j * parties;
+      value[j] = at < keys ? four(row_at(slots[at], past_v, current_v, stride), column, head_size, value_vectors) : float4{0.0f, 0.0f, 0.0f, 0.0f};
     }
+#pragma unroll
+    for (int j = 0; j < values_at_once; ++j) {
+      const int at = key + j * parties;
+      if (at >= keys) break;
+#pragma unroll
+      for (int r = 0; r < ROWS; ++r) add_scaled(output[r], scores[r * most_keys + at], value[j]);
+    }
+  }
+  SHARED_ARRAY(float4, others, (parties - 1) * ROWS * row_threads);
+  if (party > 0)
+    for (int r = 0; r < ROWS; ++r) others[((party - 1) * ROWS + r) * row_threads + thread_index() % row_threads] = output[r];
+  sync_block();
+  if (party == 0) {
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
       if (r >= rows) break;
-      if (splits == 1) y[index[r] * head_size + column] = sum[r] == 0.0f ? 0.0f : output[r] / sum[r];
-      else partial_y[(partial(index[r]) * grid_x() + block_x()) * head_size + column] = output[r];
+      for (int other = 0; other < parties - 1; ++other) add_scaled(output[r], 1.0f, others[(other * ROWS + r) * row_threads + thread_index()]);
+      const float share = splits > 1 ? 1.0f : sum[r] == 0.0f ? 0.0f : 1.0f / sum[r];
+      float* const to = splits > 1 ? partial_y + (partial(index[r]) * grid_x() + block_x()) * head_size : y + index[r] * head_size;
+      store_four(to, column, head_size, output[r], share);
     }
   }
   if (thread_index() >= ROWS || thread_index() >= rows) return;
@@ -205,22 +230,40 @@ KERNEL(threads) attention_decode_merge(const float* partial_y, const float* part
   const u64 index = static_cast<u64>(sequence.first_row - sequence.decode_row) * heads + block_x();
   partial_y += static_cast<u64>(block_x()) * splits * head_size, partial_sums += static_cast<u64>(block_x()) * splits * 2;
   float largest = minus_infinity();
-  for (int i = 0; i < count; ++i) largest = fmaxf(largest, partial_sums[2 * i]);
+  for (int i = lane_index(); i < count; i += 32) largest = fmaxf(largest, partial_sums[2 * i]);
+  largest = warp_max(largest);
   const float shift = largest == minus_infinity() ? 0.0f : largest;
-  float total = 0.0f, output[pieces] = {};
-  for (int i = 0; i < count; ++i) {
-    const float weight = exp2_approx(partial_sums[2 * i] - shift);
-    total = fused_multiply_add(weight, partial_sums[2 * i + 1], total);
+  // Parties as above, over splits.
+  const int party = thread_index() / row_threads, column = thread_index() % row_threads * 4;
+  const bool vectors = head_size % 4 == 0;
+  float total = 0.0f;
+  float4 output = {0.0f, 0.0f, 0.0f, 0.0f};
+  for (int first = party; first < count; first += parties * merged_at_once) {
+    float weight[merged_at_once], sums[merged_at_once];
+    float4 part[merged_at_once];
 #pragma unroll
-    for (int p = 0; p < pieces; ++p) {
-      const int column = p * threads + thread_index();
-      if (column < head_size) output[p] = fused_multiply_add(weight, partial_y[static_cast<u64>(i) * head_size + column], output[p]);
+    for (int j = 0; j < merged_at_once; ++j) {
+      const int i = first + j * parties, from = i < count ? i : first;
+      weight[j] = i < count ? partial_sums[2 * from] : minus_infinity(), sums[j] = partial_sums[2 * from + 1];
+      part[j] = four(partial_y + static_cast<u64>(from) * head_size, column, head_size, vectors);
+    }
+#pragma unroll
+    for (int j = 0; j < merged_at_once; ++j) {
+      const float w = exp2_approx(weight[j] - shift);
+      total = fused_multiply_add(w, sums[j], total);
+      add_scaled(output, w, part[j]);
     }
   }
-#pragma unroll
-  for (int p = 0; p < pieces; ++p) {
-    const int column = p * threads + thread_index();
-    if (column < head_size) y[index * head_size + column] = total == 0.0f ? 0.0f : output[p] / total;
+  SHARED_ARRAY(float4, others, (parties - 1) * row_threads);
+  SHARED_ARRAY(float, totals, parties);
+  if (thread_index() % row_threads == 0) totals[party] = total;
+  if (party > 0) others[(party - 1) * row_threads + thread_index() % row_threads] = output;
+  sync_block();
+  if (party > 0) return;
+  for (int other = 1; other < parties; ++other) {
+    total += totals[other];
+    add_scaled(output, 1.0f, others[(other - 1) * row_threads + thread_index()]);
   }
+  store_four(y + index * head_size, column, head_size, output, total == 0.0f ? 0.0f : 1.0f / total);
   if (lse != nullptr && thread_index() == 0) lse[index] = total == 0.0f ? minus_infinity() : (largest + log2f(total)) * ln_2;
 }

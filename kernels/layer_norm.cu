@@ -79,7 +79,8 @@ template <int n> DEVICE void backward(const float* x, const float* w, const floa
     const Floats<n> v = load_floats<n>(x + column), gain = load_floats<n>(w + column), d = load_floats<n>(dY + column);
     Floats<n> out = {};
     if (accumulate) out = load_floats<n>(dX + column);
-    for (int i = 0; i < n; ++i) out.at[i] += (gain.at[i] * d.at[i] - mean_u - (v.at[i] - mean) * r * slope) * r;
+    // u rounded, as the mean of a single column is u itself.
+    for (int i = 0; i < n; ++i) out.at[i] += (rounded_product(gain.at[i], d.at[i]) - mean_u - (v.at[i] - mean) * r * slope) * r;
     store_floats<n>(dX + column, out);
   }
 }

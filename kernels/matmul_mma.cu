@@ -3,8 +3,9 @@
 // are COMPUTE from matmul_pack, B is WEIGHT; sizes with ' are rounded up to 8 with zeros, so a row is whole 16-byte chunks
 // half: A is x / 2^exponent, one exponent a row (TN: one), and B may have one as well; the sums are multiplied back in fp32. B without
 // keeps its scale: bfloat16 weights become half as they are staged, what is below 2^-14 loses bits and what is below 2^-25 is zero
-// splits > 1: C is [splits, M, N] of partial sums for matmul_reduce. 2*M*N*(K + R) operations; tensor bound from M, N ~ 256 on
-// defines: COMPUTE, WEIGHT, LAYOUT, BLOCK_M, BLOCK_N. Staged by cp.async where WEIGHT is COMPUTE from sm_80 on, else through registers
+// the first `whole` tiles are a block each; of the others the depth is cut into `splits`, whose sums matmul_mma_reduce adds in order:
+// a last round of few tiles would leave most of the card idle. 2*M*N*(K + R) operations; tensor bound from M, N ~ 256 on
+// defines: COMPUTE, WEIGHT, LAYOUT, BLOCK_M, BLOCK_N. bfloat16 is staged by cp.async, half (sm_75 has none) through registers
 #include "ptx.cuh"
 
 using namespace ptx;
@@ -28,66 +29,88 @@ using namespace ptx;
 enum Layout { NT, NN, TN };
 constexpr Layout layout = LAYOUT;
 constexpr bool a_inside = layout != TN, b_inside = layout == NT;  // the depth runs inside a stored row
-constexpr int depth = 32;                                         // of a staged tile
-constexpr int warps_m = 2, warps_n = BLOCK_N == 64 ? 2 : 4, block_threads = 32 * warps_m * warps_n;
-constexpr int warp_m = BLOCK_M / warps_m, warp_n = BLOCK_N / warps_n;  // of the tile that one warp computes
-constexpr int raster = 8;                                         // tiles of M that share a sweep over N, so that B is found in L2
+constexpr bool scales = is_half<COMPUTE>;                         // bfloat16 has the range of float and no exponents
 constexpr bool converts = is_half<WEIGHT> != is_half<COMPUTE>;    // B changes its type between registers and shared memory
-constexpr bool asynchronous = !converts && arch >= 800;
-constexpr int stages = !asynchronous ? 2 : BLOCK_N > 128 ? 4 : 3;  // tiles of the depth in shared memory at once
+constexpr bool asynchronous = !is_half<COMPUTE>;                  // cp.async and bfloat16 both come with sm_80
+constexpr bool wide = BLOCK_M * BLOCK_N > 128 * 128, small = BLOCK_M < 128;
+// Measured on an H200, where deep stages cost fewer barriers; what reads a matrix across its rows has no registers for them but in one case.
+#ifndef DEPTH
+#define DEPTH ((wide && layout != TN) || (layout == NT && asynchronous && !small && arch >= 900) ? 64 : 32)
+#endif
+#ifndef STAGES
+#define STAGES (!asynchronous ? 2 : arch >= 900 ? (wide && layout == NT ? 256 : 192) / depth : wide ? 192 / depth : arch == 800 ? 5 : 3)
+#endif
+constexpr int depth = DEPTH;    // of a staged tile
+constexpr int stages = STAGES;  // tiles of the depth in shared memory at once
+// Of the tile that one warp computes. 64 x 64 reads shared memory least often for each multiplication; without cp.async registers are short.
+constexpr int warp_m = small ? 32 : 64, warp_n = small || !asynchronous ? 32 : 64;
+constexpr int warps_m = BLOCK_M / warp_m, warps_n = BLOCK_N / warp_n, block_threads = 32 * warps_m * warps_n;
+constexpr int blocks_m = warp_m / 16, blocks_n = warp_n / 8;  // 16 x 8 pieces of a warp's tile, one mma each
+constexpr int raster = 8;                                     // tiles of M that share a sweep over N, so that B is found in L2
 // Blocks that a multiprocessor should hold; NN tiles staged through registers take too many of them for two.
-constexpr int blocks = BLOCK_N > 128 || (layout == NN && arch < 800) ? 1 : 2;
+constexpr int blocks = wide || (layout == NN && !asynchronous) ? 1 : small && asynchronous ? 4 : 2;
 constexpr int stage_a = BLOCK_M * depth, stage_b = BLOCK_N * depth;  // elements
-constexpr int chunks_a = stage_a / 8 / block_threads, chunks_b = stage_b / 8 / block_threads;  // of 16 bytes, of a thread
 
-// Element of a staged tile where the 16-byte chunk starts. Rows of 32 along the depth or of `across` elements; the exclusive or
-// puts the eight rows that one ldmatrix reads into eight different groups of banks.
+// Element of a staged tile where the 16-byte chunk starts. Rows of `depth` or of `across` elements; the exclusive or puts the eight rows
+// that one ldmatrix reads into eight different groups of banks.
 template <bool inside, int across> DEVICE int chunk_at(int row, int chunk) {
-  return inside ? row * depth + (chunk ^ (row >> 1 & 3)) * 8 : row * across + (chunk ^ (row & 7)) * 8;
+  return inside && depth == 32 ? row * depth + (chunk ^ (row >> 1 & 3)) * 8 : row * (inside ? depth : across) + (chunk ^ (row & 7)) * 8;
 }
 
-// The chunk number `index` of the tile at (first, k): where it is staged, and where in the matrix it starts; null outside.
-template <bool inside, int across, typename T>
-DEVICE const T* chunk_source(const T* matrix, int index, int first, int count, int k, int depth_count, int& at) {
-  constexpr int row_chunks = inside ? depth / 8 : across / 8;
-  const int row = index / row_chunks, chunk = index % row_chunks;
-  at = chunk_at<inside, across>(row, chunk);
-  const int outer = (inside ? first : k) + row, outer_count = inside ? count : depth_count;
-  const int inner = (inside ? k : first) + chunk * 8, inner_count = inside ? depth_count : count;
-  if (outer >= outer_count || inner >= inner_count) return nullptr;
-  return matrix + static_cast<u64>(outer) * ((inner_count + 7) & ~7) + inner;
-}
+// A thread's share of one operand's tile, `pieces` of 16 bytes that lie `apart` rows from one another. Rows and columns past the matrix's end
+// are read as its last ones, since nothing that they give is stored; depth past its end is zero. The matrix is not empty.
+template <bool inside, int across> struct Reader {
+  static constexpr int row_chunks = (inside ? depth : across) / 8, apart = block_threads / row_chunks;
+  static constexpr int pieces = depth * across / 8 / block_threads;
+  static_assert(apart % 8 == 0, "all pieces of a thread have the same place in their swizzled rows");
+  const u8* from;  // the first piece in the step at hand
+  u32 pitch;       // bytes of a stored row
+  int more;        // stored rows after the first piece's
+  int deep;        // depth from the first piece on
 
-template <bool inside, int across, int chunks>
-DEVICE void copy_tile(COMPUTE* stage, const COMPUTE* matrix, int first, int count, int k, int depth_count) {
-#pragma unroll
-  for (int i = 0; i < chunks; ++i) {
-    int at;
-    const COMPUTE* const from = chunk_source<inside, across>(matrix, i * block_threads + thread_index(), first, count, k, depth_count, at);
-    copy_async16(stage + at, from == nullptr ? matrix : from, from == nullptr ? 0 : 16);
+  // The tile of the `count` rows or columns at `first`, from depth k on.
+  DEVICE void start(const void* matrix, int first, int count, int k, int depth_count) {
+    const int row = thread_index() / row_chunks, chunk = thread_index() % row_chunks * 8;
+    const int last = inside ? count - 1 : (count - 1) & ~7, at = first + (inside ? row : chunk);
+    const int outer = inside ? (at < last ? at : last) : k + row, inner = inside ? k + chunk : (at < last ? at : last);
+    pitch = 2 * ((static_cast<u32>(inside ? depth_count : count) + 7) & ~7u);
+    from = static_cast<const u8*>(matrix) + static_cast<u64>(outer) * pitch + 2 * static_cast<u64>(inner);
+    more = inside ? last - outer : 0;
+    deep = depth_count - (inside ? inner : outer);
   }
+  DEVICE const void* piece(int i) const {
+    const int row = inside && i * apart > more ? more : i * apart;
+    return from + static_cast<u64>(static_cast<u32>(row)) * pitch;
+  }
+  DEVICE bool holds(int i) const { return deep > (inside ? 0 : i * apart); }
+  DEVICE void advance() {
+    from += inside ? 2 * depth : static_cast<u64>(depth) * pitch;
+    deep -= depth;
+  }
+  static DEVICE int place(int i) {
+    return chunk_at<inside, across>(thread_index() / row_chunks, thread_index() % row_chunks) + i * apart * (inside ? depth : across);
+  }
+};
+using ReaderA = Reader<a_inside, BLOCK_M>;
+using ReaderB = Reader<b_inside, BLOCK_N>;
+
+template <typename R> DEVICE void copy_piece(COMPUTE* stage, const R& reader, int i) {
+  copy_async16(stage + R::place(i), reader.piece(i), reader.holds(i) ? 16 : 0);
 }
 
-template <bool inside, int across, int chunks, typename T>
-DEVICE void fetch_tile(uint4 (&raw)[chunks], const T* matrix, int first, int count, int k, int depth_count) {
+template <typename R> DEVICE void fetch_tile(uint4 (&raw)[R::pieces], const R& reader) {
 #pragma unroll
-  for (int i = 0; i < chunks; ++i) {
-    int at;
-    const T* const from = chunk_source<inside, across>(matrix, i * block_threads + thread_index(), first, count, k, depth_count, at);
-    raw[i] = from == nullptr ? uint4{0, 0, 0, 0} : load16(from);
-  }
+  for (int i = 0; i < R::pieces; ++i) raw[i] = reader.holds(i) ? load16(reader.piece(i)) : uint4{0, 0, 0, 0};
 }
 
 template <typename T> DEVICE u32 converted(u32 pair) { return pack<COMPUTE>(unpack_low<T>(pair), unpack_high<T>(pair)); }
 
-template <typename T, bool inside, int across, int chunks> DEVICE void deposit_tile(COMPUTE* stage, const uint4 (&raw)[chunks]) {
+template <typename T, typename R> DEVICE void deposit_tile(COMPUTE* stage, const uint4 (&raw)[R::pieces]) {
 #pragma unroll
-  for (int i = 0; i < chunks; ++i) {
-    constexpr int row_chunks = inside ? depth / 8 : across / 8;
-    const int index = i * block_threads + thread_index();
+  for (int i = 0; i < R::pieces; ++i) {
     uint4 v = raw[i];
     if constexpr (is_half<T> != is_half<COMPUTE>) v = {converted<T>(v.x), converted<T>(v.y), converted<T>(v.z), converted<T>(v.w)};
-    store16(stage + chunk_at<inside, across>(index / row_chunks, index % row_chunks), v);
+    store16(stage + R::place(i), v);
   }
 }
 
@@ -105,97 +128,192 @@ DEVICE void load_b(u32 (&b)[4], shared_place stage, int column, int k) {
   else load_matrix<4, true>(b, stage + 2 * chunk_at<false, BLOCK_N>(k + lane % 8 + group % 2 * 8, column / 8 + group / 2));
 }
 
+// What a warp multiplies in one step of 16 along the depth.
+struct Fragments {
+  u32 left[blocks_m][4], right[blocks_n / 2][4];
+
+  DEVICE void load(shared_place a, shared_place b, int row, int column, int k) {
+#pragma unroll
+    for (int i = 0; i < blocks_m; ++i) load_a(left[i], a, row + 16 * i, k);
+#pragma unroll
+    for (int j = 0; j < blocks_n / 2; ++j) load_b(right[j], b, column + 16 * j, k);
+  }
+};
+
+using Sums = float[blocks_m][blocks_n][4];
+
+DEVICE void multiply(Sums& sums, const Fragments& f) {
+#pragma unroll
+  for (int i = 0; i < blocks_m; ++i)
+#pragma unroll
+    for (int j = 0; j < blocks_n; ++j) mma_k16<COMPUTE>(sums[i][j], f.left[i], {f.right[j / 2][j % 2 * 2], f.right[j / 2][j % 2 * 2 + 1]});
+}
+
 // v * 2^exponent for -252 <= exponent <= 252: two factors, as one power of two may be more than a float holds.
 DEVICE float scaled(float v, int exponent) {
   const int half_way = exponent >> 1;
   return v * bits_float(static_cast<u32>(127 + half_way) << 23) * bits_float(static_cast<u32>(127 + exponent - half_way) << 23);
 }
 
-using Sums = float[warp_m / 16][warp_n / 8][4];
+// Where a warp's part of a tile begins in the tile.
+DEVICE int warp_row() { return warp_index() / warps_n * warp_m; }
+DEVICE int warp_column() { return warp_index() % warps_n * warp_n; }
 
-DEVICE void multiply_stage(Sums& sums, shared_place a, shared_place b, int row, int column) {
+// Where it begins in C.
+struct Corner { int row, column; };
+
+DEVICE Corner corner_of(int tile, int m, int n) {
+  const int tiles_m = (m + BLOCK_M - 1) / BLOCK_M, tiles_n = (n + BLOCK_N - 1) / BLOCK_N, sweep = tile / (raster * tiles_n);
+  const int height = tiles_m - sweep * raster < raster ? tiles_m - sweep * raster : raster, in_sweep = tile % (raster * tiles_n);
+  return {(sweep * raster + in_sweep % height) * BLOCK_M + warp_row(), in_sweep / height * BLOCK_N + warp_column()};
+}
+
+// Sixteen rows of a warp's tile from `row` on to C, with what is added to them only once.
+DEVICE void store_rows(const float (&sums)[blocks_n][4], int row, int column, const float* bias, float* c, int m, int n, bool accumulate) {
+  const bool pairs = n % 2 == 0 && reinterpret_cast<u64>(c) % 8 == 0;
 #pragma unroll
-  for (int k = 0; k < depth; k += 16) {
-    u32 left[warp_m / 16][4], right[warp_n / 16][4];
+  for (int part = 0; part < 2; ++part) {
+    const int to_row = row + 8 * part + lane_index() / 4;
+    if (to_row >= m) continue;
 #pragma unroll
-    for (int i = 0; i < warp_m / 16; ++i) load_a(left[i], a, row + 16 * i, k);
+    for (int j = 0; j < blocks_n; ++j) {
+      const int to_column = column + 8 * j + lane_index() % 4 * 2;
+      float* const to = c + static_cast<u64>(to_row) * n + to_column;
+      float v[2];
 #pragma unroll
-    for (int j = 0; j < warp_n / 16; ++j) load_b(right[j], b, column + 16 * j, k);
-#pragma unroll
-    for (int i = 0; i < warp_m / 16; ++i)
-#pragma unroll
-      for (int j = 0; j < warp_n / 8; ++j) mma_k16<COMPUTE>(sums[i][j], left[i], {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]});
+      for (int e = 0; e < 2; ++e) {
+        v[e] = sums[j][2 * part + e];
+        if (to_column + e >= n) continue;
+        if (bias != nullptr) v[e] += bias[to_column + e];
+        if (accumulate) v[e] += to[e];
+        if (!pairs) to[e] = v[e];
+      }
+      if (pairs && to_column < n) store8(to, uint2{float_bits(v[0]), float_bits(v[1])});
+    }
   }
 }
 
+// The sums of a split in the order in which threads hold them: [splits, tiles, blocks_m, blocks_n, threads, 4].
+DEVICE float* partial_of(float* partials, int part, int i) {
+  return partials + (static_cast<u64>(part) * blocks_m + i) * blocks_n * block_threads * 4 + thread_index() * 4;
+}
+
 KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b, const COMPUTE* a2, const COMPUTE* b2, const int* exponents,
-                                      const int* exponents2, const int* exponent_b, const int* exponent_b2, const float* bias, float* c, int m, int n, int k, int r, int splits,
-                                      float alpha, int accumulate) {
+                                      const int* exponents2, const int* exponent_b, const int* exponent_b2, const float* bias, float* c, float* partials,
+                                      int m, int n, int k, int r, int whole, int splits, float alpha, int accumulate) {
   COMPUTE* const shared_a = dynamic_shared<COMPUTE>();
   COMPUTE* const shared_b = shared_a + stages * stage_a;
-  const int tiles_m = (m + BLOCK_M - 1) / BLOCK_M, tiles_n = (n + BLOCK_N - 1) / BLOCK_N, tiles = tiles_m * tiles_n;
-  const int split = block_x() / tiles, tile = block_x() % tiles, sweep = tile / (raster * tiles_n);
-  const int height = tiles_m - sweep * raster < raster ? tiles_m - sweep * raster : raster;
-  const int first_m = (sweep * raster + tile % (raster * tiles_n) % height) * BLOCK_M, first_n = tile % (raster * tiles_n) / height * BLOCK_N;
+  const int tiles = ((m + BLOCK_M - 1) / BLOCK_M) * ((n + BLOCK_N - 1) / BLOCK_N), cut = block_x() - whole;
+  const int tile = cut < 0 ? block_x() : whole + cut % (tiles - whole), split = cut < 0 ? 0 : cut / (tiles - whole), parts = cut < 0 ? 1 : splits;
+  const Corner corner = corner_of(tile, m, n);
+  const int row = warp_row(), column = warp_column(), first_m = corner.row - row, first_n = corner.column - column;
   const int seam = (k + depth - 1) / depth, steps = seam + (r + depth - 1) / depth;
-  const int first = static_cast<int>(static_cast<long long>(steps) * split / splits);
-  const int last = static_cast<int>(static_cast<long long>(steps) * (split + 1) / splits);
-  const int row = warp_index() / warps_n * warp_m, column = warp_index() % warps_n * warp_n;
+  const int first = static_cast<int>(static_cast<long long>(steps) * split / parts);
+  const int last = static_cast<int>(static_cast<long long>(steps) * (split + 1) / parts);
 
   Sums sums = {};
   const int of_b = exponent_b == nullptr ? 0 : *exponent_b, of_b2 = exponent_b2 == nullptr ? 0 : *exponent_b2;
-  // From the first pair's scale to the second's: exact, as scales are powers of two.
-  const auto cross_seam = [&] {
-#pragma unroll
-    for (int i = 0; i < warp_m / 16; ++i)
-#pragma unroll
-      for (int part = 0; part < 2; ++part) {
-        const int at = first_m + row + 16 * i + 8 * part + lane_index() / 4;
-        const int change = at < m ? exponents[at] + of_b - exponents2[at] - of_b2 : 0;
-#pragma unroll
-        for (int j = 0; j < warp_n / 8; ++j)
-#pragma unroll
-          for (int e = 0; e < 2; ++e) sums[i][j][2 * part + e] = scaled(sums[i][j][2 * part + e], change);
-      }
+  ReaderA reader_a;
+  ReaderB reader_b;
+  const auto start_a = [&](int step) {
+    const bool second = step >= seam;
+    reader_a.start(second ? a2 : a, first_m, m, (second ? step - seam : step) * depth, second ? r : k);
   };
-  const bool crosses = exponents2 != nullptr && first < seam && seam < last;
+  const auto start_b = [&](int step) {
+    const bool second = step >= seam;
+    reader_b.start(second ? static_cast<const void*>(b2) : b, first_n, n, (second ? step - seam : step) * depth, second ? r : k);
+  };
 
   if constexpr (asynchronous) {
-    const auto copy_step = [&](int step, int stage) {
-      const bool second = step >= seam;
-      const int at = (second ? step - seam : step) * depth, deep = second ? r : k;
-      copy_tile<a_inside, BLOCK_M, chunks_a>(shared_a + stage * stage_a, second ? a2 : a, first_m, m, at, deep);
-      copy_tile<b_inside, BLOCK_N, chunks_b>(shared_b + stage * stage_b, second ? b2 : reinterpret_cast<const COMPUTE*>(b), first_n, n, at, deep);
+    constexpr int groups = depth / 16, pieces = ReaderA::pieces + ReaderB::pieces;
+    // A part of a stage's copies, so that they are spread among the multiplications.
+    const auto copy_part = [&](int part, int parts_of_it, int stage) {
+#pragma unroll
+      for (int i = 0; i < pieces; ++i) {
+        if (i * parts_of_it / pieces != part) continue;
+        if (i < ReaderA::pieces) copy_piece(shared_a + stage * stage_a, reader_a, i);
+        else copy_piece(shared_b + stage * stage_b, reader_b, i - ReaderA::pieces);
+      }
+    };
+    // Before a step's tile is copied, which happens in order, and after it.
+    const auto turn_to = [&](int step) {
+      if (step != first && step != seam) return;
+      start_a(step);
+      start_b(step);
+    };
+    const auto advance = [&] {
+      reader_a.advance();
+      reader_b.advance();
     };
 #pragma unroll
     for (int stage = 0; stage < stages - 1; ++stage) {
-      if (first + stage < last) copy_step(first + stage, stage);
+      if (first + stage < last) {
+        turn_to(first + stage);
+        copy_part(0, 1, stage);
+        advance();
+      }
       copy_async_commit();
     }
+    copy_async_wait<stages - 2>();
+    sync_block();
+    Fragments fragments[2];
+    if (first < last) fragments[0].load(place_of(shared_a), place_of(shared_b), row, column, 0);
     int stage = 0;
     for (int step = first; step < last; ++step) {
-      copy_async_wait<stages - 2>();
-      sync_block();
-      // The stage that the previous step has used, which everyone has left at this barrier.
-      if (step + stages - 1 < last) copy_step(step + stages - 1, stage == 0 ? stages - 1 : stage - 1);
-      copy_async_commit();
-      if (crosses && step == seam) cross_seam();
-      multiply_stage(sums, place_of(shared_a + stage * stage_a), place_of(shared_b + stage * stage_b), row, column);
-      stage = stage == stages - 1 ? 0 : stage + 1;
+      const bool copies = step + stages - 1 < last;
+      if (copies) turn_to(step + stages - 1);
+      // After the last step nothing follows, and the stage at hand is read once more for nothing.
+      const int following = step == last - 1 ? stage : stage == stages - 1 ? 0 : stage + 1, free = stage == 0 ? stages - 1 : stage - 1;
+#pragma unroll
+      for (int group = 0; group < groups; ++group) {
+        const bool ends = group == groups - 1;
+        // The next fragments are on their way while these are multiplied. Those of the stage were all read by now: its tile may be replaced
+        // after the barrier, behind which the next stage's is complete.
+        if (ends) {
+          copy_async_wait<stages - 2>();
+          sync_block();
+        }
+        const int from = ends ? following : stage;
+        fragments[(group + 1) % 2].load(place_of(shared_a + from * stage_a), place_of(shared_b + from * stage_b), row, column, (group + 1) % groups * 16);
+        if (group < groups - 1) {
+          if (copies) copy_part(group, groups - 1, free);
+          if (group == groups - 2) {
+            copy_async_commit();
+            advance();
+          }
+        }
+        multiply(sums, fragments[group % 2]);
+      }
+      stage = following;
     }
   } else {
-    uint4 next_a[chunks_a], next_b[chunks_b];
+    // From the first pair's scale to the second's: exact, as scales are powers of two.
+    const auto cross_seam = [&] {
+#pragma unroll
+      for (int i = 0; i < blocks_m; ++i)
+#pragma unroll
+        for (int part = 0; part < 2; ++part) {
+          const int at = corner.row + 16 * i + 8 * part + lane_index() / 4;
+          const int change = at < m ? exponents[at] + of_b - exponents2[at] - of_b2 : 0;
+#pragma unroll
+          for (int j = 0; j < blocks_n; ++j)
+#pragma unroll
+            for (int e = 0; e < 2; ++e) sums[i][j][2 * part + e] = scaled(sums[i][j][2 * part + e], change);
+        }
+    };
+    const bool crosses = exponents2 != nullptr && first < seam && seam < last;
+    uint4 next_a[ReaderA::pieces], next_b[ReaderB::pieces];
     const auto fetch_step = [&](int step) {
-      const bool second = step >= seam;
-      const int at = (second ? step - seam : step) * depth;
-      fetch_tile<a_inside, BLOCK_M>(next_a, second ? a2 : a, first_m, m, at, second ? r : k);
-      if (second) fetch_tile<b_inside, BLOCK_N>(next_b, b2, first_n, n, at, r);
-      else fetch_tile<b_inside, BLOCK_N>(next_b, b, first_n, n, at, k);
+      // Started anew each time: registers are short.
+      start_a(step);
+      fetch_tile(next_a, reader_a);
+      start_b(step);
+      fetch_tile(next_b, reader_b);
     };
     const auto deposit_step = [&](int step, int stage) {
-      deposit_tile<COMPUTE, a_inside, BLOCK_M>(shared_a + stage * stage_a, next_a);
-      if (converts && step < seam) deposit_tile<WEIGHT, b_inside, BLOCK_N>(shared_b + stage * stage_b, next_b);
-      else deposit_tile<COMPUTE, b_inside, BLOCK_N>(shared_b + stage * stage_b, next_b);
+      deposit_tile<COMPUTE, ReaderA>(shared_a + stage * stage_a, next_a);
+      if (converts && step < seam) deposit_tile<WEIGHT, ReaderB>(shared_b + stage * stage_b, next_b);
+      else deposit_tile<COMPUTE, ReaderB>(shared_b + stage * stage_b, next_b);
     };
     if (first < last) {
       fetch_step(first);
@@ -206,37 +324,54 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
       const int stage = (step - first) & 1;
       if (step + 1 < last) fetch_step(step + 1);
       if (crosses && step == seam) cross_seam();
-      multiply_stage(sums, place_of(shared_a + stage * stage_a), place_of(shared_b + stage * stage_b), row, column);
+#pragma unroll
+      for (int at = 0; at < depth; at += 16) {
+        Fragments fragments;
+        fragments.load(place_of(shared_a + stage * stage_a), place_of(shared_b + stage * stage_b), row, column, at);
+        multiply(sums, fragments);
+      }
       if (step + 1 < last) deposit_step(step + 1, stage ^ 1);
       sync_block();
     }
   }
 
-  c += static_cast<u64>(split) * m * n;
-  const bool in_second = last > seam && r > 0;  // whose scale the sums have by now
-  const bool pairs = n % 2 == 0 && reinterpret_cast<u64>(c) % 8 == 0;
+  const bool in_second = last > seam;  // whose scale the sums have by now
 #pragma unroll
-  for (int i = 0; i < warp_m / 16; ++i)
+  for (int i = 0; i < blocks_m; ++i) {
 #pragma unroll
     for (int part = 0; part < 2; ++part) {
-      const int to_row = first_m + row + 16 * i + 8 * part + lane_index() / 4;
-      if (to_row >= m) continue;
+      const int to_row = corner.row + 16 * i + 8 * part + lane_index() / 4;
       int exponent = 0;
-      if (exponents != nullptr) exponent = (in_second ? exponents2 : exponents)[layout == TN ? 0 : to_row] + (in_second ? of_b2 : of_b);
+      if (scales && exponents != nullptr && to_row < m) exponent = (in_second ? exponents2 : exponents)[layout == TN ? 0 : to_row] + (in_second ? of_b2 : of_b);
 #pragma unroll
-      for (int j = 0; j < warp_n / 8; ++j) {
-        const int to_column = first_n + column + 8 * j + lane_index() % 4 * 2;
-        float* const to = c + static_cast<u64>(to_row) * n + to_column;
-        float v[2];
+      for (int j = 0; j < blocks_n; ++j)
 #pragma unroll
-        for (int e = 0; e < 2; ++e) {
-          v[e] = alpha * scaled(sums[i][j][2 * part + e], exponent);
-          if (to_column + e >= n) continue;
-          if (bias != nullptr) v[e] += bias[to_column + e];
-          if (accumulate) v[e] += to[e];
-          if (!pairs) to[e] = v[e];
-        }
-        if (pairs && to_column < n) store8(to, uint2{float_bits(v[0]), float_bits(v[1])});
+        for (int e = 2 * part; e < 2 * part + 2; ++e) sums[i][j][e] = alpha * (scales ? scaled(sums[i][j][e], exponent) : sums[i][j][e]);
+    }
+    if (cut < 0) {
+      store_rows(sums[i], corner.row + 16 * i, corner.column, bias, c, m, n, accumulate);
+    } else {
+#pragma unroll
+      for (int j = 0; j < blocks_n; ++j) {
+        const float(&v)[4] = sums[i][j];
+        store16(partial_of(partials, cut, i) + j * block_threads * 4, uint4{float_bits(v[0]), float_bits(v[1]), float_bits(v[2]), float_bits(v[3])});
       }
     }
+  }
+}
+
+// A block for sixteen rows of every warp in a tile that was cut.
+KERNEL(block_threads) matmul_mma_reduce(const float* partials, const float* bias, float* c, int m, int n, int whole, int splits, int accumulate) {
+  const int tiles = grid_x() / blocks_m, tile = block_x() / blocks_m, i = block_x() % blocks_m;
+  const Corner corner = corner_of(whole + tile, m, n);
+  float sums[blocks_n][4] = {};
+  for (int split = 0; split < splits; ++split) {
+    const float* const from = partial_of(const_cast<float*>(partials), split * tiles + tile, i);
+#pragma unroll
+    for (int j = 0; j < blocks_n; ++j) {
+      const uint4 raw = load16(from + j * block_threads * 4);
+      sums[j][0] += bits_float(raw.x), sums[j][1] += bits_float(raw.y), sums[j][2] += bits_float(raw.z), sums[j][3] += bits_float(raw.w);
+    }
+  }
+  store_rows(sums, corner.row + 16 * i, corner.column, bias, c, m, n, accumulate);
 }

@@ -12,7 +12,7 @@ namespace GemmaCore.Bench;
 
 /// <summary>
 /// A whole model with random weights: prefill of 512 tokens, decode at depth 512, LoRA steps (r 16 on the seven linears, AdamW) at 128 and 512 tokens, on a
-/// card also 2048. --tiny has 24, 2 and 16 tokens.
+/// card also 2048. --tiny has 24, 2 and 16 tokens. A name may end in a weight format: medgemma-4b:nf4.
 /// </summary>
 public static class ModelBench
 {
@@ -20,14 +20,17 @@ public static class ModelBench
 
     private static readonly string[] TextLinears = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-    public static void Run(string presetName, Stopclock clock)
+    public static void Run(string name, Stopclock clock)
     {
+        string presetName = name.Split(':')[0];
+        WeightFormat format = name.EndsWith(":nf4", StringComparison.Ordinal) ? WeightFormat.Nf4
+            : name.EndsWith(":int8", StringComparison.Ordinal) ? WeightFormat.Int8 : WeightFormat.AsStored;
         // In memory where the system has such a folder: 8.6 GB of a 4B model are then written and read in seconds.
         string root = clock.Device is CudaDevice && !clock.Tiny && HasRoom("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
         string folder = Path.Combine(root, "gemmacore-bench-" + presetName);
         if (!File.Exists(Path.Combine(folder, "config.json"))) RandomCheckpoint.Write(ModelPreset.Find(presetName)!, folder, 1, DType.BF16);
-        using LanguageModel model = ModelFolder.Load(folder, clock.Device);
-        clock.Report.ModelHeading($"{presetName}, bf16 weights");
+        using LanguageModel model = ModelFolder.Load(folder, clock.Device, format);
+        clock.Report.ModelHeading($"{presetName}, {(format == WeightFormat.AsStored ? "bf16" : format.ToString().ToLowerInvariant())} weights");
         Inference(model, clock);
         foreach (int length in clock.Choose([128, 512], [128, 512, 2048], [16])) TrainStep(model, length, clock);
     }
@@ -70,7 +73,7 @@ public static class ModelBench
 
         prefill.Sort();
         decode.Sort();
-        double flops = ((2 * weights * length) + (2 * head)) / length, bytes = 2 * (weights + head);
+        double flops = ((2 * weights * length) + (2 * head)) / length, bytes = model.Linears.Sum(linear => linear.Weight.ByteCount) + model.Head.ByteCount;
         clock.Report.ModelRow(
             $"prefill {length}, tokens/s", prefill[0], prefill[prefill.Count / 2], prefill[^1],
             $"{prefill[prefill.Count / 2] * flops / 1e9 / peaks.GigaflopsPerSecond:P0} of {peaks.Arithmetic}", "");

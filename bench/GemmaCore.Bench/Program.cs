@@ -46,7 +46,7 @@ for (int i = 0; i < args.Length; i++)
     else wanted.Add(args[i]);
 }
 
-if (wanted.FirstOrDefault(name => !all.ContainsKey(name) && !models.Contains(name)) is { } unknown)
+if (wanted.FirstOrDefault(name => !all.ContainsKey(name) && !models.Contains(Preset(name))) is { } unknown)
 {
     Console.Error.WriteLine($"bench: there is no operation '{unknown}'; known: {string.Join(", ", all.Keys.Concat(models))}");
     return 2;
@@ -68,8 +68,7 @@ try
     report.Start();
     foreach ((string name, Action<Stopclock> run) in all)
         if (wanted.Count == 0 || wanted.Contains(name)) Run(name, () => run(new Stopclock(device, peaks, tiny, report)));
-    foreach (string model in models)
-        if (wanted.Contains(model)) Run(model, () => ModelBench.Run(model, new Stopclock(device, peaks, tiny, report)));
+    foreach (string model in wanted.Where(name => models.Contains(Preset(name)))) Run(model, () => ModelBench.Run(model, new Stopclock(device, peaks, tiny, report)));
 }
 catch (CudaException problem)
 {
@@ -78,6 +77,9 @@ catch (CudaException problem)
 }
 
 return failures == 0 ? 0 : 1;
+
+// A model's name may end in a weight format.
+static string Preset(string name) => name.EndsWith(":nf4", StringComparison.Ordinal) || name.EndsWith(":int8", StringComparison.Ordinal) ? name[..name.IndexOf(':')] : name;
 
 // One operation that fails must not cost the figures of the others, on a machine that is lent for minutes.
 void Run(string name, Action run)

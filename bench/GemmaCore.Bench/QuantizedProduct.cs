@@ -15,9 +15,9 @@ internal static class QuantizedProduct
     private static readonly (int Rows, int Outputs, int Inputs)[] CardCases =
         [(16, 256, 256), (1, 10240, 2560), (1, 2560, 10240), (8, 10240, 2560), (512, 10240, 2560), (2048, 10240, 2560)];
 
-    /// <summary>Makes a random matrix [O, K]; its memory goes to the list.</summary>
-    /// <returns>The matrix, and what it stands for by the reference.</returns>
-    public delegate (WeightMatrix Matrix, Func<double[]> Dense) Maker(Device device, int outputs, int inputs, List<DeviceBuffer> owned);
+    /// <summary>Quantises a random matrix [O, K].</summary>
+    /// <returns>What puts a copy on the device, whose memory goes to the list; and what the matrix stands for by the reference.</returns>
+    public delegate (Func<List<DeviceBuffer>, WeightMatrix> Place, Func<double[]> Dense) Maker(Device device, int outputs, int inputs);
 
     public static void Run(Stopclock clock, string operation, Maker make)
     {
@@ -32,10 +32,11 @@ internal static class QuantizedProduct
         var owned = new List<DeviceBuffer>();
         using DeviceBuffer x = DeviceBuffer.Of(device, new Shape(rows, inputs), new Sample(1).Floats(rows * inputs));
         using DeviceBuffer y = DeviceBuffer.Zeros(device, new Shape(rows, outputs));
-        (WeightMatrix first, Func<double[]> dense) = make(device, outputs, inputs, owned);
+        (Func<List<DeviceBuffer>, WeightMatrix> place, Func<double[]> dense) = make(device, outputs, inputs);
+        WeightMatrix first = place(owned);
         // Decoding meets every weight cold: enough copies to outgrow the caches.
         int copies = rows <= 8 && !clock.Tiny ? (int)Math.Clamp((256L << 20) / first.ByteCount, 2, 256) : 1;
-        WeightMatrix[] matrices = [first, .. Enumerable.Range(1, copies - 1).Select(_ => make(device, outputs, inputs, owned).Matrix)];
+        WeightMatrix[] matrices = [first, .. Enumerable.Range(1, copies - 1).Select(_ => place(owned))];
         void Forward(int i) => matrices[i % copies].Multiply(x.View, default, y.View, null);
 
         Forward(0);

@@ -14,6 +14,8 @@ internal sealed class ModelOptions
 
     public Option<string> Quantize { get; } = new("--quantize") { Description = "none, nf4 or int8: how to hold the linear layers' weights", DefaultValueFactory = _ => "none" };
 
+    public Option<string> QuantizeHead { get; } = new("--quantize-head") { Description = "none or int8: how to hold embeddings and output head", DefaultValueFactory = _ => "none" };
+
     public Option<string[]> Adapter { get; } = new("--adapter") { Description = "PEFT adapter folder; may be repeated" };
 
     public void AddTo(Command command, bool model = true, bool adapter = true, bool quantize = true)
@@ -21,7 +23,9 @@ internal sealed class ModelOptions
         if (model) command.Add(Model);
         if (adapter) command.Add(Adapter);
         Device.AddTo(command);
-        if (quantize) command.Add(Quantize);
+        if (!quantize) return;
+        command.Add(Quantize);
+        command.Add(QuantizeHead);
     }
 
     /// <summary>Refuses what makes no sense.</summary>
@@ -29,6 +33,7 @@ internal sealed class ModelOptions
     {
         Device.Check(parsed);
         if (parsed.GetResult(Quantize) is not null) _ = FormatOf(parsed);
+        if (parsed.GetResult(QuantizeHead) is not null) _ = HeadFormatOf(parsed.GetValue(QuantizeHead)!);
     }
 
     /// <summary>Says on stderr how much of an adapter was applied (all of it, or loading had failed) and which of its settings are unknown here.</summary>
@@ -43,7 +48,7 @@ internal sealed class ModelOptions
     public GemmaModel Load(ParseResult parsed)
     {
         Check(parsed);
-        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), Device.Open(parsed), FormatOf(parsed));
+        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), Device.Open(parsed), FormatOf(parsed), HeadFormatOf(parsed.GetValue(QuantizeHead)!));
         try
         {
             foreach (string folder in parsed.GetValue(Adapter) ?? []) TellApplied(folder, model.LoadAdapter(folder));
@@ -58,6 +63,14 @@ internal sealed class ModelOptions
 
     /// <summary>How linear layers are to be held.</summary>
     public WeightFormat FormatOf(ParseResult parsed) => FormatOf("--quantize", parsed.GetValue(Quantize)!, allowNone: true);
+
+    /// <summary>How embeddings and head are to be held.</summary>
+    public static WeightFormat HeadFormatOf(string name) => name switch
+    {
+        "none" => WeightFormat.AsStored,
+        "int8" => WeightFormat.Int8,
+        _ => throw new UsageException($"--quantize-head {name}: expected none or int8"),
+    };
 
     /// <summary>A format by the name that options give it.</summary>
     public static WeightFormat FormatOf(string option, string name, bool allowNone) => name switch

@@ -29,14 +29,15 @@ internal sealed class TrainingSession : IDisposable
     {
         (_configuration, _device, _say) = (configuration, device, say);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
-        _model = ModelFolder.Load(folder, _device, FormatOf(configuration));
+        _model = ModelFolder.Load(folder, _device, FormatOf(configuration), ModelOptions.HeadFormatOf(configuration.QuantizeHead));
         _adapter = configuration.AdapterNameOrPath is { } start
             ? LoraAdapter.LoadTrainable(start, _model, (float)configuration.LoraDropout)
             : LoraAdapter.Create(_model, NewAdapter(configuration), (ulong)configuration.Seed);
         long parameters = _adapter.Parameters.Sum(parameter => parameter.Value.Shape.ElementCount);
         say($"adapter on {_adapter.LayerCount} layers, {parameters:N0} parameters");
         var optimizer = new AdamW(
-            _adapter.Parameters, (float)configuration.AdamBeta1, (float)configuration.AdamBeta2, (float)configuration.AdamEpsilon, (float)configuration.WeightDecay);
+            _adapter.Parameters, (float)configuration.AdamBeta1, (float)configuration.AdamBeta2, (float)configuration.AdamEpsilon, (float)configuration.WeightDecay,
+            configuration.Optim == "adamw_8bit");
         _trainer = new LoraTrainer(_model, _adapter, optimizer, (ulong)configuration.Seed, configuration.CacheImageFeatures ? 1L << 30 : 0)
         {
             GradientCheckpointing = configuration.GradientCheckpointing,

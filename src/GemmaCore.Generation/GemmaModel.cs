@@ -18,12 +18,12 @@ public sealed class GemmaModel : IDisposable
     private readonly Generator _generator;
     private readonly List<LoraAdapter> _adapters = [];
 
-    private GemmaModel(string folder, Device device, WeightFormat format)
+    private GemmaModel(string folder, Device device, WeightFormat format, WeightFormat tables)
     {
         _device = device;
         Prompts = PromptEncoder.Load(folder);
         Defaults = GenerationDefaults.Load(folder, Prompts.Tokenizer);
-        Model = ModelFolder.Load(folder, device, format);
+        Model = ModelFolder.Load(folder, device, format, tables);
         _generator = new Generator(Model, Prompts.Tokenizer, [.. Defaults.StopIds]);
     }
 
@@ -50,14 +50,15 @@ public sealed class GemmaModel : IDisposable
     /// <param name="path">The folder.</param>
     /// <param name="device">E.g. <c>CudaDevice.Open()</c>; the model owns it from now on, also when loading fails.</param>
     /// <param name="format">How to hold the weights of linear layers; NF4 takes an eighth of fp32, int8 a quarter.</param>
+    /// <param name="tables">How to hold embeddings and head: as stored, or int8.</param>
     /// <exception cref="Checkpoints.CheckpointException">The weights or the configuration are not usable, or do not fit the device.</exception>
     /// <exception cref="InputException">Tokenizer, template or preprocessing files are not usable.</exception>
-    public static GemmaModel Load(string path, Device device, WeightFormat format = WeightFormat.AsStored)
+    public static GemmaModel Load(string path, Device device, WeightFormat format = WeightFormat.AsStored, WeightFormat tables = WeightFormat.AsStored)
     {
         ArgumentNullException.ThrowIfNull(device);
         try
         {
-            return new GemmaModel(path, device, format);
+            return new GemmaModel(path, device, format, tables);
         }
         catch
         {

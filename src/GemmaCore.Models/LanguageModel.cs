@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using GemmaCore.Models.Decoder;
 using GemmaCore.Models.Lora;
 using GemmaCore.Ops;
@@ -15,12 +16,12 @@ public abstract class LanguageModel : IDisposable
     internal const string HeadName = "lm_head.weight", EmbeddingsName = "model.language_model.embed_tokens.weight";
 
     private readonly DecoderStep _step;
-    private TensorView _embeddings;
+    private WeightMatrix _embeddings;
     private readonly float _embeddingScale;
     private readonly int[] _windows;
 
     /// <summary>Describes the parts that all families share.</summary>
-    private protected LanguageModel(DecoderLayout layout, TensorView embeddings, TensorView head, float embeddingScale)
+    private protected LanguageModel(DecoderLayout layout, WeightMatrix embeddings, WeightMatrix head, float embeddingScale)
     {
         Layout = layout;
         _embeddings = embeddings;
@@ -37,7 +38,10 @@ public abstract class LanguageModel : IDisposable
     public DecoderLayout Layout { get; }
 
     /// <summary>[V, D]: the output head (the embedding table when tied).</summary>
-    public TensorView Head { get; private protected set; }
+    public WeightMatrix Head { get; private protected set; }
+
+    /// <summary>[V, D]: the table of embeddings; the same object as <see cref="Head"/> when tied.</summary>
+    public WeightMatrix Embeddings => _embeddings;
 
     /// <summary>Id at which image features go; −1 when the model has no vision tower.</summary>
     public virtual int ImageTokenId => -1;
@@ -98,7 +102,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Logits of chosen rows.</summary>
     /// <param name="hidden">[R, D] rows of what <see cref="Forward"/> returned.</param>
     /// <param name="logits">[R, V].</param>
-    public void Logits(TensorView hidden, TensorView logits) => Matmul.Forward(hidden, Head, default, logits, null);
+    public void Logits(TensorView hidden, TensorView logits) => Head.Multiply(hidden, default, logits, null);
 
     /// <summary>Image features, ready to take the places of image tokens.</summary>
     /// <param name="pixels">[images, 3, size, size] f32, normalised.</param>
@@ -117,10 +121,10 @@ public abstract class LanguageModel : IDisposable
     /// <param name="weight">Its replacement; must outlive the model or the next replacement.</param>
     /// <param name="original">What was there before, to be put back.</param>
     /// <returns>False when the model has no tensor of that canonical name and shape.</returns>
-    internal bool TryReplace(string name, TensorView weight, out TensorView original)
+    internal bool TryReplace(string name, WeightMatrix weight, [NotNullWhen(true)] out WeightMatrix? original)
     {
-        original = default;
-        if (weight.Shape != Head.Shape || !weight.DType.IsFloat()) return false;
+        original = null;
+        if (weight.Shape != Head.Shape || weight is DenseMatrix { View: var view } && !view.DType.IsFloat()) return false;
         switch (name)
         {
             case HeadName: (original, Head) = (Head, weight); return true;

@@ -7,12 +7,14 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Models;
 
 /// <summary>
-/// The weight matrices of linear layers: dense, pre-quantised by bitsandbytes (recognised tensor by tensor by the state that stands beside them, never by
+/// The weight matrices of linear layers, or of embeddings and head: dense, pre-quantised by bitsandbytes (recognised tensor by tensor by the state that stands beside them, never by
 /// name), or quantised here while they are loaded, one at a time.
 /// </summary>
 internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, WeightFormat format, List<DeviceBuffer> owned)
 {
     private const string StateKey = ".quant_state.bitsandbytes__";
+
+    private const int SlabElements = 1 << 24;
 
     /// <summary>The matrix <paramref name="path"/><c>.weight</c>.</summary>
     /// <param name="path">Module path.</param>
@@ -77,14 +79,29 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private Int8Matrix QuantizeInt8(TensorView stored)
     {
-        float[] values = stored.ToFloats(), absmax = new float[stored.Shape[0]];
-        var codes = new sbyte[values.Length];
         int columns = stored.Shape[1];
-        InParts(absmax.Length, (first, count) => Int8.Quantize(
-            values.AsSpan(first * columns, count * columns), columns, codes.AsSpan(first * columns, count * columns), absmax.AsSpan(first, count)));
-        return new Int8Matrix(
-            Own(MemoryMarshal.AsBytes<sbyte>(codes), stored.Shape, DType.I8), Own(absmax));
+        float[] absmax = new float[stored.Shape[0]];
+        TensorView codes = Room(stored.Shape, DType.I8);
+        InSlabs(stored, codes, (values, target, row) => Int8.Quantize(values, columns, target, absmax.AsSpan(row, values.Length / columns)));
+        return new Int8Matrix(codes, Own(absmax));
     }
+
+    // A slab of rows after the other, so that the f32 values of a large table never exist together.
+    private void InSlabs(TensorView stored, TensorView codes, QuantizeRows quantize)
+    {
+        int rows = stored.Shape[0], columns = stored.Shape[1], step = Math.Max(1, SlabElements / Math.Max(1, columns));
+        for (int slab = 0; slab < rows; slab += step)
+        {
+            int first = slab, slabRows = Math.Min(step, rows - slab);
+            float[] values = stored.Slice(first, slabRows).ToFloats();
+            var target = new sbyte[values.Length];
+            InParts(slabRows, (row, count) => quantize(values.AsSpan(row * columns, count * columns), target.AsSpan(row * columns, count * columns), first + row));
+            device.CopyFromHost(MemoryMarshal.AsBytes<sbyte>(target), codes.Slice(first, slabRows));
+        }
+    }
+
+    /// <summary>Rounds the rows of a matrix from <paramref name="row"/> on.</summary>
+    private delegate void QuantizeRows(ReadOnlySpan<float> values, Span<sbyte> codes, int row);
 
     // Rounding a large model takes minutes on one core. Parts are whole blocks or rows, so they do not touch each other's.
     private static void InParts(int count, Action<int, int> work)
@@ -118,9 +135,15 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private TensorView Own(ReadOnlySpan<byte> bytes, Shape shape, DType type)
     {
+        TensorView view = Room(shape, type);
+        device.CopyFromHost(bytes, view);
+        return view;
+    }
+
+    private TensorView Room(Shape shape, DType type)
+    {
         var buffer = new DeviceBuffer(device, shape, type);
         owned.Add(buffer);
-        device.CopyFromHost(bytes, buffer.View);
         return buffer.View;
     }
 

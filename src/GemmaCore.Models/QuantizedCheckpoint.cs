@@ -15,7 +15,8 @@ public static class QuantizedCheckpoint
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2 };
 
     /// <summary>
-    /// Writes weights and <c>config.json</c>. Names keep the base's spelling, what is not a linear layer keeps its type; other files of the folder are the
+    /// Writes weights and <c>config.json</c>. Names keep the base's spelling; embeddings and head are written in 8-bit rows (<c>X.weight</c> i8, <c>X.SCB</c> f32, which only GemmaCore reads) if the model
+    /// holds them so; what is neither that nor a linear layer keeps its type; other files of the folder are the
     /// caller's to copy.
     /// </summary>
     /// <param name="model">Loaded from <paramref name="folder"/> in NF4 or int8.</param>
@@ -27,25 +28,28 @@ public static class QuantizedCheckpoint
     {
         ArgumentNullException.ThrowIfNull(model);
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder, model.Device);
-        Dictionary<string, Linear> linears = model.Linears.ToDictionary(linear => linear.Path + ".weight");
+        Dictionary<string, WeightMatrix> matrices = model.Linears.ToDictionary(linear => linear.Path + ".weight", linear => linear.Weight);
+        // Embeddings and head stay as they were stored, unless they are held in 8-bit rows.
+        if (model.Embeddings is Int8Matrix) matrices[LanguageModel.EmbeddingsName] = model.Embeddings;
+        if (model.Head is Int8Matrix) matrices[LanguageModel.HeadName] = model.Head;
         var tensors = new List<WritableTensor>();
         foreach (SafetensorsFile file in checkpoint.Files)
         {
             foreach (StoredTensor stored in file.Header.Tensors.Values)
             {
                 TensorView view = file.View(stored.Name);
-                Linear? linear = WeightNames.Canonical(stored.Name) is { } name ? linears.GetValueOrDefault(name) : null;
-                if (linear is not null && !view.DType.IsFloat()) throw new CheckpointException($"{file.Path}: tensor '{stored.Name}' is quantised already");
-                if (linear is null) tensors.Add(WritableTensor.Of(stored.Name, view));
-                else if (linear.Weight is Nf4Matrix nf4) AddNf4(tensors, stored.Name, nf4, view.DType);
-                else if (linear.Weight is Int8Matrix int8) AddInt8(tensors, stored.Name, int8);
-                else throw new ArgumentException($"{linear.Path} is {linear.Weight}; the model must be loaded quantised", nameof(model));
+                WeightMatrix? matrix = WeightNames.Canonical(stored.Name) is { } name ? matrices.GetValueOrDefault(name) : null;
+                if (matrix is not null && !view.DType.IsFloat()) throw new CheckpointException($"{file.Path}: tensor '{stored.Name}' is quantised already");
+                if (matrix is null) tensors.Add(WritableTensor.Of(stored.Name, view));
+                else if (matrix is Nf4Matrix nf4) AddNf4(tensors, stored.Name, nf4, view.DType);
+                else if (matrix is Int8Matrix int8) AddInt8(tensors, stored.Name, int8);
+                else throw new ArgumentException($"'{stored.Name}' is {matrix}; the model must be loaded quantised", nameof(model));
             }
         }
 
         SafetensorsWriter.WriteCheckpoint(destination, tensors, starting: starting);
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!;
-        config["quantization_config"] = Settings(model.Linears[0].Weight is Nf4Matrix matrix ? matrix : null);
+        config["quantization_config"] = Settings(model.Linears[0].Weight as Nf4Matrix);
         AtomicFile.WriteAllText(Path.Combine(destination, "config.json"), config.ToJsonString(Indented) + "\n");
     }
 

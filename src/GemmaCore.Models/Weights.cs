@@ -12,17 +12,19 @@ internal sealed class Weights : IDisposable
 {
     private readonly CheckpointFolder _checkpoint;
     private readonly Device _device;
-    private readonly LinearWeights _linearWeights;
+    private readonly LinearWeights _linearWeights, _tableWeights;
     private readonly List<DeviceBuffer> _owned = [];
-    private readonly Dictionary<string, TensorView> _copied = [];
+    private readonly Dictionary<string, WeightMatrix> _tables = [];
 
     /// <param name="checkpoint">Where they are; owned from now on.</param>
     /// <param name="device">Where they go.</param>
     /// <param name="format">How linear layers hold them.</param>
-    public Weights(CheckpointFolder checkpoint, Device device, WeightFormat format = WeightFormat.AsStored)
+    /// <param name="tables">How embeddings and head hold them: as stored, or in rows of 8 bits.</param>
+    public Weights(CheckpointFolder checkpoint, Device device, WeightFormat format = WeightFormat.AsStored, WeightFormat tables = WeightFormat.AsStored)
     {
         (_checkpoint, _device) = (checkpoint, device);
         _linearWeights = new LinearWeights(checkpoint, device, format, _owned);
+        _tableWeights = new LinearWeights(checkpoint, device, tables, _owned);
     }
 
     /// <summary>Layers made so far, in order.</summary>
@@ -33,11 +35,18 @@ internal sealed class Weights : IDisposable
     {
         TensorView stored = _checkpoint.Require(name, ShapeOf(sizes));
         if (_device is CpuDevice) return stored;
-        if (_copied.TryGetValue(name, out TensorView copy)) return copy; // tied: asked for as embeddings and as head
         DeviceBuffer buffer = DeviceBuffer.CopyOf(_device, stored);
         _owned.Add(buffer);
-        _copied.Add(name, buffer.View);
         return buffer.View;
+    }
+
+    /// <summary>The table of embeddings or the head, <paramref name="path"/><c>.weight</c> [V, D]; the same object when a tied one is asked for again.</summary>
+    public WeightMatrix Table(string path, int vocabularySize, int hiddenSize)
+    {
+        if (_tables.TryGetValue(path, out WeightMatrix? table)) return table;
+        table = _tableWeights.Read(path, new Shape(vocabularySize, hiddenSize), () => Matrix(path + ".weight", vocabularySize, hiddenSize));
+        _tables.Add(path, table);
+        return table;
     }
 
     /// <summary>A vector or table widened to f32.</summary>

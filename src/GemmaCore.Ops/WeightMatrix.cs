@@ -23,6 +23,12 @@ public abstract class WeightMatrix(Shape shape)
     /// <exception cref="ShapeException">Sizes or element types do not fit together.</exception>
     public abstract void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape);
 
+    /// <summary>y = x·w: the way that gradients take back through the layer. Nothing is recorded.</summary>
+    /// <param name="x">[…, O] f32; the outer dimensions count as T rows.</param>
+    /// <param name="y">[…, K] f32 of T rows; overwritten; must not overlap x.</param>
+    /// <exception cref="ShapeException">Sizes or element types do not fit together.</exception>
+    public abstract void MultiplyInOut(TensorView x, TensorView y);
+
     /// <summary>A host copy of the whole matrix, row by row.</summary>
     public abstract float[] ToFloats();
 
@@ -45,6 +51,9 @@ public sealed class DenseMatrix(TensorView view) : WeightMatrix(view.Shape)
 
     /// <inheritdoc/>
     public override void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape) => Matmul.Forward(x, view, bias, y, tape);
+
+    /// <inheritdoc/>
+    public override void MultiplyInOut(TensorView x, TensorView y) => Matmul.ForwardInOut(x, view, y, null);
 
     /// <inheritdoc/>
     public override float[] ToFloats() => view.ToFloats();

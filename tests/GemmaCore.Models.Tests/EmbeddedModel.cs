@@ -9,11 +9,11 @@ internal sealed class EmbeddedModel : IDisposable
 {
     private readonly DeviceLease _lease;
 
-    public EmbeddedModel(string? folder = null, string device = "cpu", WeightFormat format = WeightFormat.AsStored)
+    public EmbeddedModel(string? folder = null, string device = "cpu", WeightFormat format = WeightFormat.AsStored, WeightFormat tables = WeightFormat.AsStored)
     {
         _lease = TestDevices.Lend(device);
         Arena = new Arena(Device);
-        Model = ModelFolder.Load(folder ?? Goldens.DemoPath("model"), Device, format);
+        Model = ModelFolder.Load(folder ?? Goldens.DemoPath("model"), Device, format, tables);
     }
 
     public Device Device => _lease.Device;

@@ -45,6 +45,30 @@ public sealed class QuantizedCheckpointTests : IDisposable
         Assert.Equal(direct, again);
     }
 
+    [Theory]
+    [InlineData(WeightFormat.Nf4)]
+    [InlineData(WeightFormat.Int8)]
+    public void Embeddings_in_8_bits_are_written_as_rows_and_read_again(WeightFormat format)
+    {
+        using var device = new CpuDevice(2);
+        Write(device, format, tables: WeightFormat.Int8);
+        using (SafetensorsFile file = SafetensorsFile.Open(Path.Combine(_folder, "model.safetensors"), device))
+        {
+            string embeddings = file.Header.Tensors.Keys.Single(name => name.EndsWith("embed_tokens.weight", StringComparison.Ordinal));
+            Assert.Equal(("I8", "F32"), (file.Header.Tensors[embeddings].StoredType, file.Header.Tensors[embeddings.Replace(".weight", ".SCB", StringComparison.Ordinal)].StoredType));
+        }
+
+        float[] direct, again;
+        using (var embedded = new EmbeddedModel(format: format, tables: WeightFormat.Int8)) direct = embedded.Run([Ids], []).Logits;
+        using (var embedded = new EmbeddedModel(_folder))
+        {
+            Assert.Equal("int8", embedded.Model.Head.Format);
+            again = embedded.Run([Ids], []).Logits;
+        }
+
+        Assert.Equal(direct, again);
+    }
+
     [Fact]
     public void A_quantised_base_is_neither_quantised_again_nor_merged_into()
     {
@@ -97,10 +121,10 @@ public sealed class QuantizedCheckpointTests : IDisposable
 
     private static ReadOnlySpan<byte> Bytes(TensorView view) => new TensorView(view.Pointer, new Shape((int)view.ByteCount), DType.U8, view.Device).AsSpan<byte>();
 
-    private void Write(CpuDevice device, WeightFormat format)
+    private void Write(CpuDevice device, WeightFormat format, WeightFormat tables = WeightFormat.AsStored)
     {
         string source = Goldens.DemoPath("model");
-        using LanguageModel model = ModelFolder.Load(source, device, format);
+        using LanguageModel model = ModelFolder.Load(source, device, format, tables);
         QuantizedCheckpoint.Write(model, source, _folder);
         foreach (string file in Directory.GetFiles(source, "*token*")) File.Copy(file, Path.Combine(_folder, Path.GetFileName(file)));
     }

@@ -36,7 +36,8 @@ public sealed class QuantizedGoldenTests
         Assert.InRange(Parity.Report(golden[..golden.IndexOf('/', StringComparison.Ordinal)], $"{golden}.safetensors", what, error, Allowed), 0, Allowed);
     }
 
-    // The golden is fp32 arithmetic; how far a card's own type may move logits of a prompt with one image is recorded for another one.
+    // The golden is fp32 arithmetic; how far a card's own type may move logits of a prompt with one image is recorded for another one. There only the
+    // activations were rounded (bf16 weights are what they are in either type), here the dequantised weights are as well: two errors of the same size.
     [Theory]
     [MemberData(nameof(CardCases))]
     public void Logits_on_a_card_stay_within_the_floor_of_its_precision(string device, (string Golden, WeightFormat Format) item)
@@ -47,8 +48,8 @@ public sealed class QuantizedGoldenTests
         (_, float[] logits) = embedded.Run([Ids(expected)], [Image]);
 
         var floor = PrecisionFloor.Of(embedded.Device, "one_image_phantom_brain");
-        Assert.InRange(Distance.Largest(logits, expected["logits"].Floats), 0, floor.Largest);
-        Assert.InRange(Distance.RootMeanSquare(logits, expected["logits"].Floats), 0, floor.RootMeanSquare);
+        Assert.InRange(Distance.Largest(logits, expected["logits"].Floats), 0, Math.Sqrt(2) * floor.Largest);
+        Assert.InRange(Distance.RootMeanSquare(logits, expected["logits"].Floats), 0, Math.Sqrt(2) * floor.RootMeanSquare);
     }
 
     [Fact]

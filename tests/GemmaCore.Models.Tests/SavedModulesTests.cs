@@ -54,7 +54,7 @@ public sealed class SavedModulesTests : IDisposable
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(golden, "adapter_config.json")))!;
         config["modules_to_save"] = new JsonArray(module[(module.LastIndexOf('.') + 1)..]);
         File.WriteAllText(Path.Combine(folder, "adapter_config.json"), config.ToJsonString());
-        WeightMatrix trained = module == Block ? embedded.Model.Linears.Single(linear => linear.Path == module).Weight : new DenseMatrix(embedded.Model.Head);
+        WeightMatrix trained = module == Block ? embedded.Model.Linears.Single(linear => linear.Path == module).Weight : embedded.Model.Head;
         float[] values = [.. trained.ToFloats().Select((value, i) => i % 3 == 0 ? -value : value)];
         using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(golden, "adapter_model.safetensors"), embedded.Device);
         SafetensorsWriter.Write(Path.Combine(folder, "adapter_model.safetensors"),

@@ -22,6 +22,15 @@ public sealed class AttentionPlanTests
                 AttentionForwardTile tile = AttentionPlan.ForwardTile(architecture, headSize, blocks, 100);
                 Assert.InRange(tile.SharedBytes(headSize), 1, sharedBytes);
                 Assert.Equal(0, AttentionPlan.BlockRows % tile.Queries);
+                if (AttentionPlan.IsWide(architecture, headSize))
+                    Assert.InRange(AttentionPlan.WideTile(architecture, blocks, 100).SharedBytes, 1, sharedBytes);
+            }
+
+            if (AttentionPlan.IsWide(architecture, headSize))
+            {
+                AttentionWideGradientTile wide = AttentionPlan.WideGradientTile(architecture);
+                Assert.InRange(wide.QuerySharedBytes, 1, sharedBytes);
+                Assert.InRange(wide.KeySharedBytes, 1, sharedBytes);
             }
 
             AttentionGradientTile gradient = AttentionPlan.GradientTile(architecture, headSize);
@@ -40,11 +49,16 @@ public sealed class AttentionPlanTests
                 AttentionTensorKernels kernels = AttentionTensorKernels.For(architecture, headSize);
                 string element = $"-DELEMENT={(architecture < 80 ? "half" : "bfloat16")} -DHEAD_DIM={headSize}";
                 Assert.Equal(element, kernels.PackSlots.Defines);
-                Assert.Equal($"{element} {AttentionPlan.GradientTile(architecture, headSize)}", kernels.KeyGradient.Defines);
+                string gradient = AttentionPlan.IsWide(architecture, headSize)
+                    ? $"{AttentionPlan.WideGradientTile(architecture)}" : $"{element} {AttentionPlan.GradientTile(architecture, headSize)}";
+                Assert.Equal(gradient, kernels.KeyGradient.Defines);
                 foreach (long blocks in (long[])[1, 1000])
                 {
                     AttentionForwardTile tile = AttentionPlan.ForwardTile(architecture, headSize, blocks, 100);
                     Assert.Equal($"{element} {tile}", kernels.Forward(tile).Defines);
+                    if (!AttentionPlan.IsWide(architecture, headSize)) continue;
+                    AttentionWideTile wide = AttentionPlan.WideTile(architecture, blocks, 100);
+                    Assert.Equal($"{wide}", kernels.Wide(wide).Defines);
                 }
             }
         }
@@ -63,9 +77,22 @@ public sealed class AttentionPlanTests
         foreach (CudaKernel kernel in kernels) Assert.Matches($"(?m)^{kernel.File},{kernel.Defines},sm_[0-9]+,{kernel.Entry},", budgets);
     }
 
+    // Prompts of 100, 1000, 2048 and 8192 tokens, two query heads to each of four key heads, on an H200.
     [Theory]
-    [InlineData(1, 4, 132, 64)]
-    [InlineData(1024, 4, 132, 64)]
+    [InlineData(8, 64, true)]
+    [InlineData(64, 64, true)]
+    [InlineData(128, 128, true)]
+    [InlineData(512, 128, false)]
+    public void Blocks_are_small_while_they_are_few_and_of_equal_work_while_each_has_a_multiprocessor(long blocks, int queries, bool paired)
+    {
+        Assert.Equal(new AttentionWideTile(queries, 128), AttentionPlan.WideTile(90, blocks, 132));
+        Assert.Equal(paired, AttentionPlan.ArePaired(blocks, 132));
+    }
+
+    [Theory]
+    [InlineData(1, 4, 132, 32)]
+    [InlineData(1024, 4, 132, 32)]
+    [InlineData(4096, 4, 132, 64)]
     [InlineData(1024, 4, 14, 160)]
     [InlineData(32768, 4, 132, 512)]
     [InlineData(131072, 1, 14, 512)]
@@ -83,8 +110,8 @@ public sealed class AttentionPlanTests
         Assert.Equal([0, 0, 4, 4, 4], entries.Select(entry => entry.QueryBlock));
         Assert.Equal([0, 0, 2, 2, 2], entries.Select(entry => entry.KeyBlock));
         Assert.Equal([0, 1, 1, 17, 17], entries.Select(entry => entry.DecodeRow));
-        Assert.Equal([64, 0, 64, 0, 0], entries.Select(entry => entry.SplitKeys));
-        Assert.Equal(new AttentionTable(default, 5, QueryBlocks: 5, KeyBlocks: 4, DecodeRows: 17, MostDecodeRows: 16, Splits: 16), table);
+        Assert.Equal([32, 0, 32, 0, 0], entries.Select(entry => entry.SplitKeys));
+        Assert.Equal(new AttentionTable(default, 5, QueryBlocks: 5, KeyBlocks: 4, DecodeRows: 17, MostDecodeRows: 16, Splits: 32), table);
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public sealed class AttentionTests
     public static IEnumerable<(string, int, int, int, int)> GradientShapes => Spread(
     [
         (1, 1, 1, 1), (3, 4, 2, 5), (7, 2, 1, 17), (19, 3, 3, 4), (67, 1, 1, 2), (1, 4, 2, 64), (33, 4, 2, 64), (65, 2, 2, 72), (65, 2, 1, 128),
-        (40, 4, 2, 256), (33, 8, 1, 64), (129, 1, 1, 64),
+        (40, 4, 2, 256), (150, 4, 2, 256), (33, 8, 1, 64), (129, 1, 1, 64),
     ]);
 
     public static TheoryData<string> Devices => [.. (string[])["cpu", .. TestDevices.Cards()]];
@@ -144,12 +144,32 @@ public sealed class AttentionTests
         }
     }
 
-    // 108 key heads are a block for each of an A100's multiprocessors: what it takes the tile of 128 rows for.
-    [Fact]
-    public void The_wide_tile_of_an_A100_matches_the_reference()
+    // Key heads that give the card's multiprocessors a block or more, which is what the larger tiles are for. Of heads of 256, 129 rows of few key heads
+    // are tiles in pairs; with a window the two of a pair see slots that are apart.
+    [Theory]
+    [InlineData("h200/random", 129, 34, 256, int.MaxValue)]
+    [InlineData("h200/adversarial", 200, 17, 256, 20)]
+    [InlineData("h200/priority", 70, 133, 256, 30)]
+    [InlineData("a100/random", 129, 28, 256, int.MaxValue)]
+    [InlineData("h200/round_robin", 70, 132, 128, int.MaxValue)]
+    [InlineData("a100/adversarial", 70, 108, 128, 30)]
+    [InlineData("h200/random", 131, 66, 72, 40)]
+    [InlineData("a100/priority", 70, 108, 64, int.MaxValue)]
+    public void The_tiles_for_many_blocks_match_the_reference(string device, int rows, int heads, int headSize, int window)
     {
-        if (TestDevices.UsesRealGpu) Assert.Skip("chosen on an A100 only");
-        AttentionCase.Causal(15, 17, 108, 108, 256).CheckForward("a100/random");
+        if (TestDevices.UsesRealGpu) Assert.Skip("the count of blocks is that of a simulated card");
+        AttentionCase.Causal(15, rows, heads, heads, headSize, window).CheckForward(device);
+    }
+
+    // Two blocks of queries and three of slots, some of which see nothing of the others.
+    [Theory]
+    [InlineData("h200/random", 150, 4, 2, int.MaxValue)]
+    [InlineData("h200/adversarial", 150, 2, 1, 40)]
+    [InlineData("a100/priority", 150, 2, 1, 40)]
+    public void Backward_of_wide_heads_matches_the_reference_over_several_tiles(string device, int rows, int heads, int keyHeads, int window)
+    {
+        if (TestDevices.UsesRealGpu) Assert.Skip("the same shapes are checked there in causal order");
+        AttentionCase.Causal(17, rows, heads, keyHeads, 256, window).CheckBackward(device);
     }
 
     // 8.6 and 8.9 have tiles of their own; the simulated H200 runs them as a newer card runs PTX of an older architecture.

@@ -76,6 +76,66 @@ public sealed class EmbeddingTests
         Assert.Equal([float.NaN, float.NaN, 1, 2, float.NaN, float.NaN], y.ToFloats());
     }
 
+    public static IEnumerable<(string, int, int, int)> Int8Shapes =>
+        from row in TestDevices.Spread<(int Tokens, int Columns, int Shift)>([(1, 1, 0), (3, 8, 0), (5, 264, 0), (2, 264, 1), (7, 33, 0), (4, 1160, 0)])
+        select (row.Device, row.Case.Tokens, row.Case.Columns, row.Case.Shift);
+
+    [Theory]
+    [MemberData(nameof(Int8Shapes))]
+    public void Rows_of_8_bits_give_what_they_stand_for(string device, int tokens, int columns, int shift)
+    {
+        const int vocabulary = 11;
+        using var fixture = new OpFixture(device);
+        using var table = new QuantizedSample(fixture.Device, new Shape(vocabulary, columns), seed: 4);
+        var sample = new Sample(5);
+        int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => sample.Below(vocabulary))];
+        TensorView y = fixture.Empty(new Shape(tokens, columns), shift);
+
+        Embedding.Forward(fixture.Ints(ids), table.Int8, 11.3125f, y);
+
+        Assert.InRange(Tolerance.RelativeError(y.ToFloats(), EmbeddingReference.Forward(ids, table.DenseInt8, columns, 11.3125)), 0, Tolerance.Float32(1));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_card_looks_8_bit_rows_up_to_the_bits_of_the_CPU(string card)
+    {
+        float[] On(string device)
+        {
+            using var fixture = new OpFixture(device);
+            using var table = new QuantizedSample(fixture.Device, new Shape(9, 72), seed: 6);
+            TensorView y = fixture.Empty(new Shape(4, 72));
+            Embedding.Forward(fixture.Ints(8, 0, 3, 3), table.Int8, 1.7f, y);
+            return y.ToFloats();
+        }
+
+        Assert.Equal(On("cpu"), On(card));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void An_id_outside_a_table_of_8_bits_makes_NaN_on_a_card_and_is_refused_on_the_CPU(string card)
+    {
+        using OpFixture onCpu = new(), onCard = new(card);
+        using QuantizedSample small = new(onCpu.Device, new Shape(5, 2), seed: 7), same = new(onCard.Device, new Shape(5, 2), seed: 7);
+        Assert.Contains(
+            "id 5 at row 1 is not in the table of 5 rows",
+            Assert.Throws<ShapeException>(() => Embedding.Forward(onCpu.Ints(0, 5), small.Int8, 1, onCpu.Empty(new Shape(2, 2)))).Message, StringComparison.Ordinal);
+        TensorView y = onCard.Of(new Shape(2, 2), new float[4]);
+        Embedding.Forward(onCard.Ints(1, -1), same.Int8, 1, y);
+        Assert.Equal([false, false, true, true], y.ToFloats().Select(float.IsNaN));
+    }
+
+    [Fact]
+    public void A_table_that_has_no_rows_to_look_up_is_refused()
+    {
+        using var fixture = new OpFixture();
+        using var table = new QuantizedSample(fixture.Device, new Shape(5, 64), seed: 8);
+        Assert.Contains(
+            "must be dense or int8, got nf4[5, 64]",
+            Assert.Throws<ShapeException>(() => Embedding.Forward(fixture.Ints(1), table.Nf4, 1, fixture.Empty(new Shape(1, 64)))).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Operands_that_do_not_fit_are_refused_by_name()
     {

@@ -1,4 +1,5 @@
 using GemmaCore.Checkpoints;
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
 using GemmaCore.Testing.References;
@@ -11,7 +12,7 @@ public sealed class MatmulInt8Tests
 
     public static IEnumerable<(string, int, int, int)> Shapes =>
         from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>(
-            [(1, 3, 5), (1, 40, 264), (3, 17, 33), (8, 9, 131), (9, 33, 16), (20, 70, 264), (70, 72, 64), (13, 300, 67)])
+            [(1, 3, 5), (1, 40, 264), (1, 40, 640), (3, 17, 33), (8, 9, 131), (8, 17, 320), (3, 2600, 128), (9, 33, 16), (20, 70, 264), (70, 72, 64), (13, 300, 67)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs);
 
     [Fact]
@@ -68,6 +69,48 @@ public sealed class MatmulInt8Tests
         QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(quantised.DenseInt8, inputs), [], outputs);
     }
 
+    // A head's way on cards: slabs of 16 rows here, the last one short.
+    public static IEnumerable<(string, int, int, int)> SlabShapes =>
+        from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>([(1, 40, 24), (3, 50, 33), (9, 33, 64), (20, 1101, 40)])
+        where row.Device != "cpu"
+        select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs);
+
+    [Theory]
+    [MemberData(nameof(SlabShapes))]
+    public void Slabs_of_a_large_matrix_match_the_reference_both_ways(string device, int rows, int outputs, int inputs)
+    {
+        using var fixture = new OpFixture(device);
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 6);
+        var card = (CudaDevice)fixture.Device;
+        int slabRows = outputs > 1000 ? 1060 : 16; // one past a block of columns
+        var sample = new Sample(7);
+        float[] x = sample.Floats(rows * inputs), bias = sample.Floats(outputs), dY = sample.Floats(rows * outputs), before = sample.Floats(rows * inputs);
+        TensorView y = fixture.Empty(new Shape(rows, outputs)), dX = fixture.Empty(new Shape(rows, inputs)), added = fixture.Of(new Shape(rows, inputs), before);
+
+        MatmulInt8.ForwardSlabs(card, fixture.Of(new Shape(rows, inputs), x), quantised.Int8, fixture.Of(new Shape(outputs), bias), y, slabRows);
+        MatmulInt8.BackwardSlabs(card, fixture.Of(new Shape(rows, outputs), dY), quantised.Int8, dX, false, slabRows);
+        MatmulInt8.BackwardSlabs(card, fixture.Of(new Shape(rows, outputs), dY), quantised.Int8, added, true, slabRows);
+
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, quantised.DenseInt8, bias, inputs);
+        double[] transposed = MatmulReference.Transpose(quantised.DenseInt8, inputs);
+        QuantizedSample.AssertProduct(fixture.Device, dX.ToFloats(), dY, transposed, [], outputs);
+        // Added up within the product: the sum of what was there and the product, rounded once more.
+        float[] expected = [.. dX.ToFloats().Zip(before, (product, old) => product + old)];
+        Assert.InRange(Tolerance.RelativeError(added.ToFloats(), expected), 0, Tolerance.Float32(outputs / slabRows + 1));
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void The_product_with_the_matrix_as_it_lies_matches_the_reference(string device, int rows, int outputs, int inputs)
+    {
+        using var fixture = new OpFixture(device);
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 8);
+        float[] x = new Sample(9).Floats(rows * outputs);
+        TensorView y = fixture.Empty(new Shape(rows, inputs));
+        quantised.Int8.MultiplyInOut(fixture.Of(new Shape(rows, outputs), x), y);
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, MatmulReference.Transpose(quantised.DenseInt8, inputs), [], outputs);
+    }
+
     [Fact]
     public void Operands_that_do_not_fit_are_refused_by_name()
     {
@@ -76,6 +119,10 @@ public sealed class MatmulInt8Tests
         Assert.Contains(
             "w must be [O, 7]",
             Assert.Throws<ShapeException>(() => MatmulInt8.Forward(fixture.Empty(new Shape(2, 7)), quantised.Int8, default, fixture.Empty(new Shape(2, 5)), null)).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "w must be [7, O]",
+            Assert.Throws<ShapeException>(() => MatmulInt8.ForwardInOut(fixture.Empty(new Shape(2, 7)), quantised.Int8, fixture.Empty(new Shape(2, 8)))).Message,
             StringComparison.Ordinal);
         Assert.Contains(
             "absmax must be f32[5]",

@@ -6,10 +6,11 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class MatmulNf4Tests
 {
-    // Whole blocks a row, rows that share blocks, odd rows, the shape of one block, several parts; one row, a few, many.
+    // Whole blocks a row, rows that share blocks, odd rows, the shape of one block, several parts; one row, a few, many. The widest ones are tiles enough for
+    // a card to split the depth among fewer warps.
     public static IEnumerable<(string, int, int, int, bool)> Shapes =>
         from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs, bool Nested)>(
-            [(1, 1, 1, false), (1, 3, 64, true), (1, 300, 256, true), (1, 17, 320, false), (1, 5, 27, true), (3, 17, 72, true), (8, 9, 131, false),
+            [(1, 1, 1, false), (1, 3, 64, true), (1, 300, 256, true), (1, 17, 320, false), (1, 5, 27, true), (3, 17, 72, true), (8, 9, 131, false), (8, 40, 704, true), (3, 2600, 128, false),
              (9, 33, 64, true), (20, 70, 144, true), (13, 300, 67, false), (70, 520, 64, true)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs, row.Case.Nested);
 
@@ -46,6 +47,46 @@ public sealed class MatmulNf4Tests
 
         // dX = dY·W: the product with the transposed matrix.
         QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
+    }
+
+    public static TheoryData<string> Cards => [.. TestDevices.Cards(2)];
+
+    // From 1e-30 to 1e30, which half does not hold; and what is computed for a row is the same alone and beside others.
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_few_rows_are_computed_each_for_itself_whatever_their_magnitude(string device)
+    {
+        using var fixture = new OpFixture(device);
+        const int rows = 7, outputs = 33, inputs = 192;
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 6);
+        float[] x = new Sample(7).Floats(rows * inputs);
+        for (int i = 0; i < x.Length; i++) x[i] *= MathF.Pow(10, 10 * (i / inputs) - 30);
+        TensorView all = fixture.Of(new Shape(rows, inputs), x), y = fixture.Empty(new Shape(rows, outputs)), alone = fixture.Empty(new Shape(1, outputs));
+
+        foreach (WeightMatrix w in (WeightMatrix[])[quantised.Nf4Nested, quantised.Int8])
+        {
+            w.Multiply(all, default, y, null);
+            for (int row = 0; row < rows; row++)
+            {
+                w.Multiply(all.Slice(row, 1), default, alone, null);
+                float[] ours = y.Slice(row, 1).ToFloats();
+                Assert.Equal(alone.ToFloats(), ours);
+                QuantizedSample.AssertProduct(
+                    fixture.Device, ours, x[(row * inputs)..((row + 1) * inputs)], w is Int8Matrix ? quantised.DenseInt8 : quantised.DenseNf4Nested, [], inputs);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void The_product_with_the_matrix_as_it_lies_matches_the_reference(string device, int rows, int outputs, int inputs, bool nested)
+    {
+        using var fixture = new OpFixture(device);
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 8);
+        float[] x = new Sample(9).Floats(rows * outputs);
+        TensorView y = fixture.Empty(new Shape(rows, inputs));
+        (nested ? quantised.Nf4Nested : quantised.Nf4).MultiplyInOut(fixture.Of(new Shape(rows, outputs), x), y);
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
     }
 
     [Fact]

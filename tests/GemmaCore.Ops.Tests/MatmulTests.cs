@@ -217,23 +217,29 @@ public sealed class MatmulTests : IDisposable
         AssertClose(Tolerance.MatrixUnit(fixture.Device), result, expected, left, right, m);
     }
 
-    public static IEnumerable<(string, int, int)> Products =>
-        from row in TestDevices.Spread<(int Layout, int Tile)>(from layout in (int[])[0, 1, 2] from tile in (int[])[64, 256] select (layout, tile))
+    public static IEnumerable<(string, int, int, int)> Products =>
+        from row in TestDevices.Spread<(int Layout, int Tile, int Multiprocessors)>(
+            from layout in (int[])[0, 1, 2] from tile in (int[])[0, 1, 2, 3] from count in (int[])[1, 3] select (layout, tile, count))
         where row.Device != "cpu"
-        select (row.Device, row.Case.Layout, row.Case.Tile);
+        select (row.Device, row.Case.Layout, row.Case.Tile, row.Case.Multiprocessors);
 
     /// <summary>Small integers are exact in every type and sum: a product that is missing, doubled or misplaced cannot hide behind a tolerance.</summary>
     [Theory]
     [MemberData(nameof(Products))]
-    public void Integers_are_multiplied_exactly_by_every_tile_and_layout(string device, int layout, int tile)
+    public void Integers_are_multiplied_exactly_by_every_tile_and_layout(string device, int layout, int tile, int multiprocessors)
     {
         using var fixture = new OpFixture(device);
         var cuda = (CudaDevice)fixture.Device;
-        // Four of the largest tiles, not whole; the plan for a card of one multiprocessor takes those, the one for a thousand the smallest.
-        const int m = 250, n = 500, k = 200, r = 20;
+        // No tile covers it without a rest. A card of one multiprocessor takes all tiles whole; one of three has a last round, which it cuts.
+        const int m = 250, n = 500, k = 552, r = 20;
         bool transposed = layout == (int)MatmulLayout.TN, pair = !transposed;
-        MatmulPlan plan = MatmulPlan.For((MatmulLayout)layout, m, n, k, pair ? r : 0, cuda.Precision, cuda.Architecture, tile == 64 ? 1000 : 1);
-        Assert.Equal(tile == 64 ? 64 : cuda.Precision == CudaPrecision.BFloat16 ? 256 : 128, plan.TileColumns);
+        MatmulPlan plan = MatmulPlan.For((MatmulLayout)layout, m, n, k, pair ? r : 0, cuda.Precision, cuda.Architecture, multiprocessors);
+        if (plan.Path == MatmulPath.Tensor)
+        {
+            ReadOnlySpan<MatmulTile> tiles = MatmulTile.Of((MatmulLayout)layout, cuda.Precision, cuda.Architecture);
+            plan = MatmulPlan.ForTensor(tiles[tile % tiles.Length], m, n, k + (pair ? r : 0), multiprocessors).Plan;
+        }
+
         var sample = new Sample(9);
         float[] Integers(int count) => Array.ConvertAll(new float[count], _ => (float)(sample.Below(17) - 8));
         float[] a = Integers(m * k), b = Integers(n * k), a2 = Integers(m * r), b2 = Integers(n * r), bias = Integers(n), start = Integers(m * n);

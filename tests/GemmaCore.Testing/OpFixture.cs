@@ -74,6 +74,13 @@ public sealed class OpFixture : IDisposable
     /// <summary>Uninitialised, starting <paramref name="shift"/> floats past an address that vectors can be written to.</summary>
     public TensorView Empty(Shape shape, int shift) => Empty(new Shape((int)shape.ElementCount + shift)).Slice(shift, (int)shape.ElementCount).Reshape(shape);
 
+    public TensorView Bytes(Shape shape, byte[] values, DType type = DType.U8)
+    {
+        TensorView view = Keep(new DeviceBuffer(Device, shape, type));
+        Device.CopyFromHost(values, view);
+        return view;
+    }
+
     public TensorView Ints(params int[] values)
     {
         TensorView view = Keep(new DeviceBuffer(Device, new Shape(values.Length), DType.I32));

@@ -33,6 +33,7 @@ pack() {
   # Tests look for the root of the repository, and in it for these.
   cp GemmaCore.sln "$stage/"
   cp -r demo configs "$stage/"
+  mkdir "$stage/kernels" && cp kernels/*.csv "$stage/kernels/"
   cp -r tests/goldens "$stage/tests/goldens"
   ln -s ../demo "$stage/app/demo"
   cp bench/peers/torch/peer.py tools/gpu/run.sh "$stage/tools/"
@@ -101,7 +102,7 @@ run() {
   table "$out"
   name=medgemma-4b
   if [ -n "${GPU_TINY:-}" ]; then name=tiny; fi
-  step 120 "bench of $name" app bench --device cuda --json "${tiny[@]}" "$name" 2>> "$out/bench.err" | grep '"shape"' >> "$out/bench.jsonl"
+  step 120 "bench of $name" app bench --device cuda --json "${tiny[@]}" "$name" "$name:nf4" "$name:int8" 2>> "$out/bench.err" | grep '"shape"' >> "$out/bench.jsonl"
   table "$out"
   step 90 "torch models" python3 "$work/tools/peer.py" models "${tiny[@]}" >> "$out/torch.jsonl" 2>> "$out/bench.err"
   table "$out"

@@ -10,15 +10,18 @@ function define(text, name,   parts, i, n) {
   for (i = 1; i <= n; i++) if (index(parts[i], "-D" name "=") == 1) return substr(parts[i], length(name) + 4)
   return ""
 }
-# Bytes asked for at launch: AttentionForwardTile and AttentionGradientTile in AttentionPlan.cs; the stages of matmul_mma.cu.
-function asked(file, defines, arch,   converts, stages, d) {
-  d = define(defines, "HEAD_DIM")
-  if (file == "attention_mma.cu") return (define(defines, "QUERIES") + 2 * define(defines, "KEYS")) * d * 2
+# Bytes asked for at launch: the tiles of AttentionPlan.cs; MatmulTile.cs.
+function asked(file, defines, arch, kernel,   wide, steps, d, q, stages) {
+  d = define(defines, "HEAD_DIM"); q = define(defines, "QUERIES"); stages = define(defines, "STAGES")
+  if (file == "attention_mma.cu") return (q + 2 * (stages == "" ? 1 : stages) * define(defines, "KEYS")) * d * 2
+  if (file == "attention_wide_mma.cu") return ((q + define(defines, "BUFFERS") * 64) * 256 + q * 64) * 2 + q * 20
+  if (file == "attention_gradient_wide_mma.cu")
+    return kernel ~ /query/ ? (2 * q / 64 + 2) * 32768 + q / 64 * (8192 + 65 * 16) : (2 + 2 * stages) * 32768 + 4 * 8192 + stages * 64 * 16
   if (file == "attention_gradient_mma.cu") return gradient(define(defines, "ROWS"), define(defines, "COLUMNS"), define(defines, "STAGES"), d, define(defines, "SPLIT"))
-  if (file != "matmul_mma.cu") return 0
-  converts = define(defines, "WEIGHT") != define(defines, "COMPUTE")
-  stages = converts ? 2 : (arch < 80 ? 2 : ((define(defines, "BLOCK_N") + 0 > 128) ? 4 : 3))
-  return stages * (define(defines, "BLOCK_M") + define(defines, "BLOCK_N")) * 32 * 2
+  if (file != "matmul_mma.cu" || kernel ~ /reduce/) return 0
+  wide = define(defines, "BLOCK_M") * define(defines, "BLOCK_N") > 128 * 128
+  steps = arch < 80 ? 2 : (arch >= 90 ? (wide && define(defines, "LAYOUT") == "NT" ? 8 : 6) : (wide ? 6 : (arch == 80 ? 5 : 3)))
+  return steps * (define(defines, "BLOCK_M") + define(defines, "BLOCK_N")) * 32 * 2
 }
 function gradient(rows, columns, stages, d, parted) {
   return ((2 * rows + 2 * stages * columns) * d + (parted > 1 ? 2 * rows * (columns + 8) : 0)) * 2
@@ -36,7 +39,7 @@ FILENAME ~ /specialisations/ { threads[$1 "," $2] = $3; next }
   if (!(arch in limit)) next
   split(limit[arch], most, " ")
   t = threads[$1 "," $2]
-  shared = $6 + asked($1, $2, arch)
+  shared = $6 + asked($1, $2, arch, $4)
   registers = int(($5 * 32 + 255) / 256) * 256 * t / 32
   blocks = least(least(int(most[1] / t), int(65536 / registers)), most[3])
   if (shared > 0) blocks = least(blocks, int(most[2] / (shared + (arch >= 80 ? 1024 : 0))))

@@ -20,7 +20,7 @@ public sealed class Gemma3Model : LanguageModel
     private DecoderStep? _current;
 
     private Gemma3Model(Gemma3Config config, Weights weights, Device device)
-        : base(config.Layout(), Embeddings(config, weights), HeadOf(config, weights), MathF.Sqrt(config.HiddenSize))
+        : base(config.Layout(), EmbeddingsOf(config, weights), HeadOf(config, weights), MathF.Sqrt(config.HiddenSize))
     {
         Config = config;
         Device = device;
@@ -56,10 +56,10 @@ public sealed class Gemma3Model : LanguageModel
     public override IReadOnlyList<Linear> Linears => _weights.Linears;
 
     /// <summary>Takes a model's weights from an open checkpoint, which it owns from then on.</summary>
-    internal static Gemma3Model Load(Gemma3Config config, CheckpointFolder checkpoint, Device device, WeightFormat format)
+    internal static Gemma3Model Load(Gemma3Config config, CheckpointFolder checkpoint, Device device, WeightFormat format, WeightFormat tables)
     {
         CheckImageTokens(config, checkpoint);
-        var weights = new Weights(checkpoint, device, format);
+        var weights = new Weights(checkpoint, device, format, tables);
         try
         {
             return new Gemma3Model(config, weights, device);
@@ -93,15 +93,15 @@ public sealed class Gemma3Model : LanguageModel
         if (disposing) _weights.Dispose();
     }
 
-    private static TensorView Embeddings(Gemma3Config config, Weights weights) =>
-        weights.Matrix($"{Path}.embed_tokens.weight", config.VocabSize, config.HiddenSize);
+    private static WeightMatrix EmbeddingsOf(Gemma3Config config, Weights weights) =>
+        weights.Table($"{Path}.embed_tokens", config.VocabSize, config.HiddenSize);
 
     // A head of its own counts even when the configuration says "tied": fine-tunes that trained it are merged that way.
-    private static TensorView HeadOf(Gemma3Config config, Weights weights)
+    private static WeightMatrix HeadOf(Gemma3Config config, Weights weights)
     {
-        if (weights.Has("lm_head.weight")) return weights.Matrix("lm_head.weight", config.VocabSize, config.HiddenSize);
+        if (weights.Has("lm_head.weight")) return weights.Table("lm_head", config.VocabSize, config.HiddenSize);
         return config.TieWordEmbeddings
-            ? Embeddings(config, weights)
+            ? EmbeddingsOf(config, weights)
             : throw new CheckpointException("config.json says tie_word_embeddings false, but the checkpoint holds no lm_head.weight");
     }
 

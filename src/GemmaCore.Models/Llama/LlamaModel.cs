@@ -17,7 +17,7 @@ public sealed class LlamaModel : LanguageModel
     private DecoderStep? _current;
 
     private LlamaModel(LlamaConfig config, Weights weights, Device device)
-        : base(config.Layout(), Embeddings(config, weights), HeadOf(config, weights), embeddingScale: 1)
+        : base(config.Layout(), EmbeddingsOf(config, weights), HeadOf(config, weights), embeddingScale: 1)
     {
         Config = config;
         Device = device;
@@ -37,9 +37,9 @@ public sealed class LlamaModel : LanguageModel
     /// <inheritdoc/>
     public override IReadOnlyList<Linear> Linears => _weights.Linears;
 
-    internal static LlamaModel Load(LlamaConfig config, CheckpointFolder checkpoint, Device device, WeightFormat format)
+    internal static LlamaModel Load(LlamaConfig config, CheckpointFolder checkpoint, Device device, WeightFormat format, WeightFormat tables)
     {
-        var weights = new Weights(checkpoint, device, format);
+        var weights = new Weights(checkpoint, device, format, tables);
         try
         {
             return new LlamaModel(config, weights, device);
@@ -66,12 +66,12 @@ public sealed class LlamaModel : LanguageModel
         if (disposing) _weights.Dispose();
     }
 
-    private static TensorView Embeddings(LlamaConfig config, Weights weights) =>
-        weights.Matrix($"{Path}.embed_tokens.weight", config.VocabSize, config.HiddenSize);
+    private static WeightMatrix EmbeddingsOf(LlamaConfig config, Weights weights) =>
+        weights.Table($"{Path}.embed_tokens", config.VocabSize, config.HiddenSize);
 
-    private static TensorView HeadOf(LlamaConfig config, Weights weights) => config.TieWordEmbeddings && !weights.Has("lm_head.weight")
-        ? Embeddings(config, weights)
-        : weights.Matrix("lm_head.weight", config.VocabSize, config.HiddenSize);
+    private static WeightMatrix HeadOf(LlamaConfig config, Weights weights) => config.TieWordEmbeddings && !weights.Has("lm_head.weight")
+        ? EmbeddingsOf(config, weights)
+        : weights.Table("lm_head", config.VocabSize, config.HiddenSize);
 
     private static LlamaBlock LoadBlock(LlamaConfig config, Weights weights, int index)
     {

@@ -33,6 +33,8 @@ public static class AdapterMerge
         ArgumentNullException.ThrowIfNull(adapter);
         if (model.Linears.FirstOrDefault(linear => linear.Weight is not DenseMatrix) is { } quantised)
             throw new CheckpointException($"{folder}: {quantised.Path} is held in {quantised.Weight.Format}; adapters are merged into the original, dense model");
+        if (model.Head is not DenseMatrix { View: var head } || model.Embeddings is not DenseMatrix)
+            throw new CheckpointException($"{folder}: embeddings or head are held in int8; adapters are merged into the original, dense model");
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder, model.Device);
         Dictionary<string, Linear> linears = model.Linears.ToDictionary(linear => linear.Path + ".weight");
         var tensors = new List<WritableTensor>();
@@ -57,7 +59,7 @@ public static class AdapterMerge
         if (parted)
         {
             DType type = tensors.Single(tensor => tensor.Name == embeddings).DType;
-            tensors.Add(new WritableTensor(HeadBeside(embeddings), type, model.Head.Shape, stream => Write(stream, model.Head, type, null, adapter)));
+            tensors.Add(new WritableTensor(HeadBeside(embeddings), type, head.Shape, stream => Write(stream, head, type, null, adapter)));
         }
 
         SafetensorsWriter.WriteCheckpoint(destination, tensors, starting: starting);

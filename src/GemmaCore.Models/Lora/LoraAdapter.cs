@@ -12,7 +12,7 @@ public sealed class LoraAdapter : IDisposable
 {
     private readonly List<(Linear Layer, LinearAdapter Adapter)> _attached = [];
     private readonly List<(Linear Layer, WeightMatrix Original)> _replaced = [];
-    private readonly List<(string Name, TensorView Original)> _replacedTables = [];
+    private readonly List<(string Name, WeightMatrix Original)> _replacedTables = [];
     private readonly List<DeviceBuffer> _owned = [];
     private readonly List<LoraParameter> _parameters = [];
     private readonly Device _device;
@@ -155,7 +155,7 @@ public sealed class LoraAdapter : IDisposable
         }
 
         foreach ((Linear layer, WeightMatrix original) in _replaced) layer.ReplaceWeight(original);
-        foreach ((string name, TensorView original) in _replacedTables) _model.TryReplace(name, original, out _);
+        foreach ((string name, WeightMatrix original) in _replacedTables) _model.TryReplace(name, original, out _);
         foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
         _attached.Clear();
         _replaced.Clear();
@@ -188,7 +188,7 @@ public sealed class LoraAdapter : IDisposable
 
         foreach (string name in missing.Where(name => file.SavedModules.ContainsKey(name)).ToList())
         {
-            if (!model.TryReplace(name, OnDevice(file.SavedModules[name]), out TensorView original)) continue;
+            if (!model.TryReplace(name, new DenseMatrix(OnDevice(file.SavedModules[name])), out WeightMatrix? original)) continue;
             _replacedTables.Add((name, original));
             missing.Remove(name);
             AppliedTensorCount++;

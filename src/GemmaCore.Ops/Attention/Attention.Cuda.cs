@@ -63,20 +63,30 @@ public static partial class Attention
     private static void ForwardTensor(CudaDevice cuda, in AttentionInputs x, in AttentionTable table, TensorView y, TensorView lse)
     {
         AttentionTensorKernels kernels = AttentionTensorKernels.For(cuda.Architecture, x.HeadSize);
-        PackedRows q = PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E);
         (PackedRows k, PackedRows v) = PackSlots(cuda, kernels, x, table);
-        AttentionForwardTile tile = AttentionPlan.ForwardTile(
-            cuda.Architecture, x.HeadSize, (long)table.QueryBlocks * x.KeyHeads, cuda.MultiprocessorCount);
+        long blocks = (long)table.QueryBlocks * x.KeyHeads;
+        if (AttentionPlan.IsWide(cuda.Architecture, x.HeadSize))
+        {
+            AttentionWideTile wide = AttentionPlan.WideTile(cuda.Architecture, blocks, cuda.MultiprocessorCount);
+            cuda.Launch(
+                kernels.Wide(wide), TensorGrid(table.QueryBlocks, wide.Queries, wide.Threads, x.KeyHeads, wide.SharedBytes),
+                x.Q, k.Values, v.Values, table.Entries, table.Count, x.KeyStart, x.KeyEnd, x.Scale * Log2E,
+                AttentionPlan.ArePaired(blocks, cuda.MultiprocessorCount), y, lse, x.Heads, x.KeyHeads, table.KeyBlocks);
+            return;
+        }
+
+        // fp16 needs the powers of two of whole groups of rows; bf16 is rounded where it is read.
+        PackedRows q = cuda.Precision == CudaPrecision.Float16 ? PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E) : new PackedRows(x.Q, default);
+        AttentionForwardTile tile = AttentionPlan.ForwardTile(cuda.Architecture, x.HeadSize, blocks, cuda.MultiprocessorCount);
         cuda.Launch(
             kernels.Forward(tile), TensorGrid(table.QueryBlocks, tile.Queries, tile.Threads, x.KeyHeads, tile.SharedBytes(x.HeadSize)),
-            q.Values, k.Values, v.Values, q.Scales, k.Scales, v.Scales, table.Entries, table.Count, x.KeyStart, x.KeyEnd, y, lse,
+            q.Values, k.Values, v.Values, q.Scales, k.Scales, v.Scales, table.Entries, table.Count, x.KeyStart, x.KeyEnd, x.Scale * Log2E, y, lse,
             x.Heads, x.KeyHeads, table.KeyBlocks);
     }
 
     private static void BackwardTensor(CudaDevice cuda, in AttentionInputs x, in AttentionTable table, in AttentionOutputs o)
     {
         AttentionTensorKernels kernels = AttentionTensorKernels.For(cuda.Architecture, x.HeadSize);
-        AttentionGradientTile tile = AttentionPlan.GradientTile(cuda.Architecture, x.HeadSize);
         PackedRows q = PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E), dY = PackQueries(cuda, kernels, x, table, o.DY, 1);
         (PackedRows k, PackedRows v) = PackSlots(cuda, kernels, x, table);
         // lse, D and the interval of every packed query row.
@@ -85,6 +95,24 @@ public static partial class Attention
             kernels.PackStatistics,
             new LaunchGrid((long)table.QueryBlocks * (AttentionPlan.BlockRows / AttentionTensorKernels.StatisticsRows), AttentionTensorKernels.PackThreads, x.KeyHeads),
             o.DY, o.Y, o.Lse, x.KeyStart, x.KeyEnd, table.Entries, table.Count, statistics, x.Heads, x.KeyHeads);
+        if (AttentionPlan.IsWide(cuda.Architecture, x.HeadSize))
+        {
+            AttentionWideGradientTile wide = AttentionPlan.WideGradientTile(cuda.Architecture);
+            if (o.DQ.IsWanted)
+                cuda.Launch(
+                    kernels.QueryGradient, TensorGrid(table.QueryBlocks, wide.Queries, wide.QueryThreads, x.KeyHeads, wide.QuerySharedBytes),
+                    q.Values, k.Values, v.Values, dY.Values, statistics, table.Entries, table.Count, x.Scale, o.DQ.View, o.DQ.Accumulate, x.Heads,
+                    x.KeyHeads, table.KeyBlocks);
+            if (o.DK.IsWanted || o.DV.IsWanted)
+                cuda.Launch(
+                    kernels.KeyGradient,
+                    TensorGrid(table.KeyBlocks, AttentionWideGradientTile.Side, AttentionWideGradientTile.KeyThreads, x.KeyHeads, wide.KeySharedBytes),
+                    q.Values, k.Values, v.Values, dY.Values, statistics, table.Entries, table.Count, o.DK.View, o.DV.View, o.DK.Accumulate,
+                    o.DV.Accumulate, x.Heads, x.KeyHeads, table.QueryBlocks);
+            return;
+        }
+
+        AttentionGradientTile tile = AttentionPlan.GradientTile(cuda.Architecture, x.HeadSize);
         if (o.DQ.IsWanted)
             cuda.Launch(
                 kernels.QueryGradient, TensorGrid(table.QueryBlocks, tile.Rows, tile.Threads, x.KeyHeads, tile.SharedBytes(x.HeadSize)),

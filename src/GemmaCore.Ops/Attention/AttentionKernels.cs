@@ -37,10 +37,13 @@ internal sealed class AttentionTensorKernels
 {
     public const int PackThreads = 128, PackRows = 32, StatisticsRows = 4;
 
-    // Cards of one kind share tiles and number format: 7.5; 8.0 and 9.0; 8.6 and 8.9.
-    private static readonly ImmutableArray<int> Kinds = [75, 80, 86];
+    // Cards of one kind share tiles and number format: 7.5; 8.0; 8.6 and 8.9; 9.0.
+    private static readonly ImmutableArray<int> Kinds = [75, 80, 86, 90];
 
-    private readonly CudaKernel _forward, _wideForward;
+    private static readonly ImmutableArray<long> Amounts = [0, 1];
+
+    // The tile for few blocks and the one for many.
+    private readonly ImmutableArray<CudaKernel> _forward, _wide = [];
 
     private AttentionTensorKernels(int architecture, int headSize)
     {
@@ -48,13 +51,24 @@ internal sealed class AttentionTensorKernels
         PackQueries = new CudaKernel("attention_pack.cu", "attention_pack_queries", element);
         PackSlots = new CudaKernel("attention_pack.cu", "attention_pack_slots", element);
         PackStatistics = new CudaKernel("attention_pack.cu", "attention_pack_statistics", element);
-        _forward = ForwardKernel(AttentionPlan.ForwardTile(architecture, headSize, blocks: 0, multiprocessors: 1));
-        _wideForward = ForwardKernel(AttentionPlan.ForwardTile(architecture, headSize, blocks: 1, multiprocessors: 1));
-        string gradient = $"{element} {AttentionPlan.GradientTile(architecture, headSize)}";
-        QueryGradient = new CudaKernel("attention_gradient_mma.cu", "attention_query_gradient_mma", gradient);
-        KeyGradient = new CudaKernel("attention_gradient_mma.cu", "attention_key_gradient_mma", gradient);
+        _forward = [.. Amounts.Select(blocks => AttentionPlan.ForwardTile(architecture, headSize, blocks, multiprocessors: 1)).Select(ForwardKernel)];
+        if (AttentionPlan.IsWide(architecture, headSize))
+        {
+            string wide = $"{AttentionPlan.WideGradientTile(architecture)}";
+            _wide = [.. Amounts.Select(blocks => AttentionPlan.WideTile(architecture, blocks, multiprocessors: 1)).Select(WideKernel)];
+            QueryGradient = new CudaKernel("attention_gradient_wide_mma.cu", "attention_query_gradient_wide_mma", wide);
+            KeyGradient = new CudaKernel("attention_gradient_wide_mma.cu", "attention_key_gradient_wide_mma", wide);
+        }
+        else
+        {
+            string gradient = $"{element} {AttentionPlan.GradientTile(architecture, headSize)}";
+            QueryGradient = new CudaKernel("attention_gradient_mma.cu", "attention_query_gradient_mma", gradient);
+            KeyGradient = new CudaKernel("attention_gradient_mma.cu", "attention_key_gradient_mma", gradient);
+        }
+
 
         CudaKernel ForwardKernel(AttentionForwardTile tile) => new("attention_mma.cu", "attention_forward_mma", $"{element} {tile}");
+        static CudaKernel WideKernel(AttentionWideTile tile) => new("attention_wide_mma.cu", "attention_forward_wide_mma", $"{tile}");
     }
 
     public static ImmutableArray<AttentionTensorKernels> All { get; } =
@@ -70,7 +84,7 @@ internal sealed class AttentionTensorKernels
 
     public CudaKernel KeyGradient { get; }
 
-    public IEnumerable<CudaKernel> Kernels => [PackQueries, PackSlots, PackStatistics, _forward, _wideForward, QueryGradient, KeyGradient];
+    public IEnumerable<CudaKernel> Kernels => [PackQueries, PackSlots, PackStatistics, .. _wide.IsEmpty ? _forward : _wide, QueryGradient, KeyGradient];
 
     public static AttentionTensorKernels For(int architecture, int headSize)
     {
@@ -78,12 +92,15 @@ internal sealed class AttentionTensorKernels
         {
             < 80 => 0,
             86 or 89 => 2,
-            _ => 1,
+            < 90 => 1,
+            _ => 3,
         };
         return All[kind * AttentionPlan.TensorHeadSizes.Length + AttentionPlan.TensorHeadSizes.IndexOf(headSize)];
     }
 
-    public CudaKernel Forward(AttentionForwardTile tile) => tile.Queries > 64 ? _wideForward : _forward;
+    public CudaKernel Forward(AttentionForwardTile tile) => _forward[tile.Queries > 64 ? 1 : 0];
+
+    public CudaKernel Wide(AttentionWideTile tile) => _wide[tile.Queries > 64 ? 1 : 0];
 }
 
 /// <summary>The kernels of attention_decode.cu for a number of packed rows and heads up to a size.</summary>

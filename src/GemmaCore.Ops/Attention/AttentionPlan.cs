@@ -2,12 +2,25 @@ using GemmaCore.Cuda;
 
 namespace GemmaCore.Ops;
 
-/// <summary>Tile of the forward pass on tensor cores: packed query rows of a block, and slots that pass by at a time.</summary>
-internal readonly record struct AttentionForwardTile(int Queries, int Keys)
+/// <summary>Tile of attention_mma.cu: packed query rows of a block, slots that pass by at a time, sixteens of rows of a warp, tiles of K and V under way.</summary>
+internal readonly record struct AttentionForwardTile(int Queries, int Keys, int Pieces, int Stages)
 {
+    public int Threads => 2 * Queries / Pieces;
+
+    public int SharedBytes(int headSize) => (Queries + 2 * Stages * Keys) * headSize * sizeof(ushort);
+
+    public override string ToString() => $"-DQUERIES={Queries} -DKEYS={Keys} -DPIECES={Pieces} -DSTAGES={Stages}";
+}
+
+/// <summary>Tile of attention_wide_mma.cu: packed query rows of a block, 64 to a group of four warps, and slots that pass by at a time.</summary>
+internal readonly record struct AttentionWideTile(int Queries, int Keys)
+{
+    private const int HeadSize = 256;
+
     public int Threads => 2 * Queries;
 
-    public int SharedBytes(int headSize) => (Queries + 2 * Keys) * headSize * sizeof(ushort);
+    // Q, a tile of K and one of V, P, and six words of every row.
+    public int SharedBytes => ((Queries + 2 * Keys) * HeadSize + Queries * Keys) * sizeof(ushort) + Queries * 6 * sizeof(float);
 
     public override string ToString() => $"-DQUERIES={Queries} -DKEYS={Keys}";
 }
@@ -24,6 +37,27 @@ internal readonly record struct AttentionGradientTile(int Rows, int Columns, int
     public override string ToString() => $"-DROWS={Rows} -DCOLUMNS={Columns} -DSPLIT={Split} -DSTAGES={Stages}";
 }
 
+/// <summary>
+/// Tile of attention_gradient_wide_mma.cu: packed query rows of a block of the query kernel, and tiles under way at a time in the key kernel, whose
+/// blocks take 64 slots.
+/// </summary>
+internal readonly record struct AttentionWideGradientTile(int Queries, int Stages)
+{
+    public const int Side = 64, KeyThreads = 256;
+
+    private const int TileBytes = Side * 256 * sizeof(ushort), WeightBytes = Side * Side * sizeof(ushort);
+
+    private int Groups => Queries / Side;
+
+    public int QueryThreads => 2 * Queries;
+
+    public int QuerySharedBytes => (2 * Groups + 2) * TileBytes + Groups * (WeightBytes + (Side + 1) * 16);
+
+    public int KeySharedBytes => (2 + 2 * Stages) * TileBytes + 4 * WeightBytes + Stages * Side * 16;
+
+    public override string ToString() => $"-DQUERIES={Queries} -DSTAGES={Stages}";
+}
+
 /// <summary>How attention is spread over a card: functions of the shape and the card's facts (kernels.md §1.1 to 1.4).</summary>
 internal static class AttentionPlan
 {
@@ -36,7 +70,7 @@ internal static class AttentionPlan
     /// <summary>Largest head size of any kernel.</summary>
     public const int MostHeadSize = 256;
 
-    private const int FewestSplitKeys = 64, MostSplitKeys = 512, SplitStep = 32;
+    private const int FewestSplitKeys = 32, MostSplitKeys = 512, SplitStep = 32;
 
     /// <summary>Head sizes that the tensor-core kernels are specialised for.</summary>
     public static ReadOnlySpan<int> TensorHeadSizes => [64, 72, 128, 256];
@@ -61,11 +95,28 @@ internal static class AttentionPlan
     public static AttentionForwardTile ForwardTile(int architecture, int headSize, long blocks, int multiprocessors)
     {
         // One power of two scales 32 keys, and 64 KiB hold no more at head size 256.
-        if (architecture < 80) return new AttentionForwardTile(64, 32);
-        // 128 KiB: one block on a multiprocessor of an A100 anyway, and 64 rows would read K and V from the cache twice as often.
-        bool wide = architecture == 80 && headSize == 256 && blocks >= multiprocessors;
-        return new AttentionForwardTile(wide ? 128 : 64, 64);
+        if (architecture < 80) return new AttentionForwardTile(64, 32, 1, 1);
+        // Where tensor cores are slower than shared memory, or blocks too few to give every multiprocessor one, small tiles.
+        if (architecture is 86 or 89 || headSize > 128 || blocks < multiprocessors) return new AttentionForwardTile(64, 64, 1, 1);
+        // With 32 rows to a warp a fragment of K or V serves twice as many products. Sums and scores are registers: 64 keys are too many at 128.
+        return new AttentionForwardTile(128, headSize == 128 ? 32 : 64, 2, 2);
     }
+
+    /// <summary>True where attention_wide_mma.cu computes the forward pass: it takes more shared memory than 8.6 and 8.9 have.</summary>
+    public static bool IsWide(int architecture, int headSize) => headSize == 256 && architecture is >= 80 and not (86 or 89);
+
+    /// <summary>The tile of attention_wide_mma.cu; <paramref name="blocks"/> as for <see cref="ForwardTile"/>.</summary>
+    public static AttentionWideTile WideTile(int architecture, long blocks, int multiprocessors) =>
+        new(2 * blocks <= multiprocessors ? 64 : 128, architecture == 80 ? 64 : 128);
+
+    /// <summary>The tile of attention_gradient_wide_mma.cu.</summary>
+    public static AttentionWideGradientTile WideGradientTile(int architecture) => architecture == 80 ? new(64, 1) : new(128, 2);
+
+    /// <summary>
+    /// True when a block takes an early and a late tile of a sequence. While every block has a multiprocessor to itself, the longest sets the time; of more
+    /// blocks the longest go first, and neighbouring tiles share K and V better.
+    /// </summary>
+    public static bool ArePaired(long blocks, int multiprocessors) => blocks <= multiprocessors;
 
     /// <summary>The backward tile.</summary>
     public static AttentionGradientTile GradientTile(int architecture, int headSize) => (architecture, headSize) switch
@@ -79,7 +130,7 @@ internal static class AttentionPlan
     };
 
     /// <summary>
-    /// Slots of a split of the decoding kernel: about two blocks for every multiprocessor, within 64 and 512 slots. Depends on the sequence and not on
+    /// Slots of a split of the decoding kernel: about two blocks for every multiprocessor, within 32 and 512 slots. Depends on the sequence and not on
     /// its neighbours in the batch, so neither does the result.
     /// </summary>
     public static int SplitKeys(int slots, int keyHeads, int multiprocessors)

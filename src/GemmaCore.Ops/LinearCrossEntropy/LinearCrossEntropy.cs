@@ -12,7 +12,7 @@ public static partial class LinearCrossEntropy
 {
     /// <summary>The summed loss in nats. With a tape, the gradient of gradientScale · loss reaches <paramref name="hidden"/> by Tape.Backward.</summary>
     /// <param name="hidden">[T, D] f32, after the last norm.</param>
-    /// <param name="head">[V, D] f32, bf16 or f16.</param>
+    /// <param name="head">[V, D].</param>
     /// <param name="rows">Supervised rows of <paramref name="hidden"/>, each once; the others get no gradient.</param>
     /// <param name="targets">Token each of these rows should predict.</param>
     /// <param name="gradientScale">dLoss, for example one over the number of supervised tokens in the step.</param>
@@ -20,8 +20,9 @@ public static partial class LinearCrossEntropy
     /// <param name="tape">Null for evaluation.</param>
     /// <exception cref="ShapeException">Views do not fit together, or a row or target is out of range.</exception>
     public static double Forward(
-        TensorView hidden, TensorView head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, Tape? tape)
+        TensorView hidden, WeightMatrix head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, Tape? tape)
     {
+        ArgumentNullException.ThrowIfNull(head);
         ArgumentNullException.ThrowIfNull(arena);
         RequireOperands(hidden, head, rows, targets);
         if (rows.Length == 0) return 0;
@@ -38,7 +39,7 @@ public static partial class LinearCrossEntropy
     }
 
     private static double Chunks(
-        TensorView hidden, TensorView head, TensorView rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, TensorView gradient)
+        TensorView hidden, WeightMatrix head, TensorView rows, ReadOnlySpan<int> targets, double gradientScale, Arena arena, TensorView gradient)
     {
         var cuda = hidden.Device as CudaDevice;
         int rowsPerChunk = cuda is null ? RowsPerChunkCpu : RowsPerChunkCuda(cuda.MultiprocessorCount);
@@ -50,12 +51,12 @@ public static partial class LinearCrossEntropy
             Arena.Mark mark = arena.Position;
             TensorView gathered = arena.Take(new Shape(count, hidden.Shape[1])), logits = arena.Take(new Shape(count, head.Shape[0]));
             GatherRows.Forward(hidden, rows.Slice(first, count), gathered, null);
-            Matmul.Forward(gathered, head, default, logits, null);
+            head.Multiply(gathered, default, logits, null);
             if (hidden.Device is CpuDevice cpu) total += LossRowsCpu(cpu, logits, targets.Slice(first, count), gradientScale, !gradient.IsEmpty);
             else if (cuda is not null) LossRowsCuda(cuda, logits, targetIds.Slice(first, count), losses.Slice(first, count), gradientScale, !gradient.IsEmpty);
             else throw Require.NoSuchDevice("LinearCrossEntropy.Forward", hidden.Device);
             // The logits are their own gradient now: dHidden = dLogits·head.
-            if (!gradient.IsEmpty) Matmul.ForwardInOut(logits, head, gradient.Slice(first, count), null);
+            if (!gradient.IsEmpty) head.MultiplyInOut(logits, gradient.Slice(first, count));
             arena.Rewind(mark);
         }
 
@@ -82,14 +83,12 @@ public static partial class LinearCrossEntropy
         else throw Require.NoSuchDevice("LinearCrossEntropy.Backward", hidden.Device);
     }
 
-    private static void RequireOperands(TensorView hidden, TensorView head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets)
+    private static void RequireOperands(TensorView hidden, WeightMatrix head, ReadOnlySpan<int> rows, ReadOnlySpan<int> targets)
     {
         const string operation = "LinearCrossEntropy.Forward";
         Require.Floats(operation, "hidden", hidden);
         Require.That(hidden.Shape.Rank == 2, operation, $"hidden must be [T, D], got {hidden}");
-        Require.That(
-            !head.IsEmpty && head.DType.IsFloat() && head.Shape.Rank == 2 && head.Shape[1] == hidden.Shape[1], operation,
-            $"head must be [V, {hidden.Shape[1]}] in f32, bf16 or f16, got {head}");
+        Require.That(head.Shape.Rank == 2 && head.Shape[1] == hidden.Shape[1], operation, $"head must be [V, {hidden.Shape[1]}], got {head}");
         Require.That(rows.Length == targets.Length, operation, $"{rows.Length} rows have {targets.Length} targets");
         for (int i = 0; i < rows.Length; i++)
         {

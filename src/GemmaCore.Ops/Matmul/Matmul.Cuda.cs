@@ -62,27 +62,22 @@ public static unsafe partial class Matmul
         }
 
         Arena.Mark start = cuda.Scratch.Position;
-        // Parts of split sums go to scratch memory; bias and what was in C are added when they are reduced.
-        bool split = plan.Splits > 1;
-        MatmulOperands tile = split
-            ? x with { C = cuda.Scratch.Take(new Shape(plan.Splits, x.M, x.N)), Bias = default, Accumulate = false }
-            : x;
-        if (plan.Path == MatmulPath.Plain)
-        {
-            cuda.Launch(
-                MatmulKernels.For(plan, layout, default, x.B.DType), new LaunchGrid(plan.Blocks, plan.Threads),
-                x.A, x.B, x.A2, x.B2, tile.Bias, tile.C, x.M, x.N, x.K, x.R, plan.Splits, x.Alpha, tile.Accumulate);
-        }
-        else LaunchTensor(cuda, layout, plan, tile);
-
-        if (split)
-        {
-            long count = (long)x.M * x.N;
-            cuda.Launch(
-                MatmulKernels.Reduce, LaunchGrid.Over((count + 3) / 4, 256), tile.C, x.Bias, x.C, x.N, plan.Splits, count, x.Accumulate);
-        }
-
+        if (plan.Path == MatmulPath.Plain) LaunchPlain(cuda, layout, plan, x);
+        else LaunchTensor(cuda, layout, plan, x);
         cuda.Scratch.Rewind(start);
+    }
+
+    // Parts of split sums go to scratch memory; bias and what was in C are added when they are reduced.
+    private static void LaunchPlain(CudaDevice cuda, MatmulLayout layout, in MatmulPlan plan, in MatmulOperands x)
+    {
+        bool split = plan.Splits > 1;
+        TensorView c = split ? cuda.Scratch.Take(new Shape(plan.Splits, x.M, x.N)) : x.C;
+        cuda.Launch(
+            MatmulKernels.For(plan, layout, default, x.B.DType), new LaunchGrid(plan.Blocks, plan.Threads),
+            x.A, x.B, x.A2, x.B2, split ? default : x.Bias, c, x.M, x.N, x.K, x.R, plan.Splits, x.Alpha, x.Accumulate && !split);
+        if (!split) return;
+        long count = (long)x.M * x.N;
+        cuda.Launch(MatmulKernels.Reduce, LaunchGrid.Over((count + 3) / 4, 256), c, x.Bias, x.C, x.N, plan.Splits, count, x.Accumulate);
     }
 
     private static void LaunchTensor(CudaDevice cuda, MatmulLayout layout, in MatmulPlan plan, in MatmulOperands x)
@@ -98,10 +93,16 @@ public static unsafe partial class Matmul
             b2 = PackedMatrix.Of(cuda, x.B2, compute, PackScale.Matrix, lowest: -40);
         }
 
+        long cut = plan.Tiles - plan.Whole;
+        TensorView partials = cut == 0 ? default : cuda.Scratch.Take(new Shape((int)cut * plan.Splits, plan.TileRows, plan.TileColumns));
         cuda.Launch(
             MatmulKernels.For(plan, layout, compute, b.Values.DType), new LaunchGrid(plan.Blocks, plan.Threads, sharedBytes: plan.SharedBytes),
-            a.Values, b.Values, a2.Values, b2.Values, a.Exponents, a2.Exponents, b.Exponents, b2.Exponents, x.Bias, x.C, x.M, x.N, x.K, x.R,
-            plan.Splits, x.Alpha, x.Accumulate);
+            a.Values, b.Values, a2.Values, b2.Values, a.Exponents, a2.Exponents, b.Exponents, b2.Exponents, x.Bias, x.C, partials, x.M, x.N, x.K, x.R,
+            (int)plan.Whole, plan.Splits, x.Alpha, x.Accumulate);
+        if (cut == 0) return;
+        cuda.Launch(
+            MatmulKernels.ReduceFor(plan, layout, compute, b.Values.DType), new LaunchGrid(cut * plan.ReduceBlocks, plan.Threads),
+            partials, x.Bias, x.C, x.M, x.N, (int)plan.Whole, plan.Splits, x.Accumulate);
     }
 
     // Rows of whole 16-byte chunks in the type of the product; fp16 products also round bf16 as they go, the case of Gemma on a T4.

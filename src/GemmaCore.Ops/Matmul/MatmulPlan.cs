@@ -47,14 +47,20 @@ internal readonly record struct MatmulPlan
     /// <summary>Columns of C that one block computes.</summary>
     public int TileColumns { get; private init; }
 
-    /// <summary>Tiles of the depth that are in shared memory at once.</summary>
-    public int Stages { get; private init; }
+    /// <summary>Tiles of C.</summary>
+    public long Tiles { get; private init; }
 
-    /// <summary>Parts of the depth that different blocks sum; in <see cref="MatmulPath.Rows"/> different warps of a block.</summary>
+    /// <summary>The first of them, which a block each computes from end to end.</summary>
+    public long Whole { get; private init; }
+
+    /// <summary>Parts of the depth that different blocks sum in the other tiles; in <see cref="MatmulPath.Rows"/> different warps of a block.</summary>
     public int Splits { get; private init; }
 
     /// <summary>Blocks, splits included.</summary>
     public long Blocks { get; private init; }
+
+    /// <summary>Blocks that share the reduction of a tile: one for sixteen rows of every warp's part.</summary>
+    public int ReduceBlocks => TileRows == 64 ? 2 : 4;
 
     /// <summary>Threads of a block.</summary>
     public int Threads { get; private init; }
@@ -66,21 +72,16 @@ internal readonly record struct MatmulPlan
     public static MatmulPlan For(MatmulLayout layout, int m, int n, int k, int r, CudaPrecision precision, int architecture, int multiprocessors)
     {
         if (layout == MatmulLayout.NT && m <= MostTokens) return ForRows(m, n, k, multiprocessors);
-        if (precision == CudaPrecision.Float32)
+        if (precision == CudaPrecision.Float32) return ForPlain(m, n, k + r, multiprocessors);
+        MatmulPlan best = default;
+        long least = long.MaxValue;
+        foreach (MatmulTile tile in MatmulTile.Of(layout, precision, architecture))
         {
-            int tile = (long)Count(m, 128) * Count(n, 128) >= multiprocessors ? 128 : 64;
-            return Tiled(MatmulPath.Plain, m, n, k + r, tile, tile, multiprocessors) with { Stages = 2, Threads = 256 };
+            (MatmulPlan plan, long time) = ForTensor(tile, m, n, k + r, multiprocessors);
+            if (time < least) (best, least) = (plan, time);
         }
 
-        (int rows, int columns) = TensorTile(m, n, HasRoomForWideTile(precision, architecture), multiprocessors);
-        // Without cp.async two stages take turns.
-        int stages = precision == CudaPrecision.Float16 ? 2 : columns == 256 ? 4 : 3;
-        return Tiled(MatmulPath.Tensor, m, n, k + r, rows, columns, multiprocessors) with
-        {
-            Stages = stages,
-            Threads = columns == 64 ? 128 : 256,
-            SharedBytes = stages * (rows + columns) * 32 * sizeof(ushort),
-        };
+        return best;
     }
 
     private static MatmulPlan ForRows(int m, int n, int k, int multiprocessors)
@@ -90,34 +91,51 @@ internal readonly record struct MatmulPlan
         int columns = RowWarps / splits * (tokens == 8 ? 4 : 2);
         return new MatmulPlan
         {
-            Path = MatmulPath.Rows, TileRows = tokens, TileColumns = columns, Stages = 1, Splits = splits,
+            Path = MatmulPath.Rows, TileRows = tokens, TileColumns = columns, Tiles = Count(n, columns), Whole = Count(n, columns), Splits = splits,
             Blocks = Count(n, columns), Threads = RowWarps * 32,
         };
     }
 
-    // The tile whose last round of blocks wastes least. Smaller tiles read shared memory more often for each multiplication: the weights
-    // are the ratios of ldmatrix to mma instructions, 8:32, 6:16 and 4:8 (warps of 64 x 64, 64 x 32 and 32 x 32).
-    private static (int Rows, int Columns) TensorTile(int m, int n, bool wide, int multiprocessors)
+    private static MatmulPlan ForPlain(int m, int n, int depth, int multiprocessors)
     {
-        long Cost(int rows, int columns, int weight) => Count(Count(m, rows) * (long)Count(n, columns), multiprocessors) * rows * columns * weight;
-
-        long small = Cost(64, 64, 8), middle = Cost(128, 128, 6), large = wide ? Cost(128, 256, 5) : long.MaxValue;
-        return large <= middle && large <= small ? (128, 256) : middle <= small ? (128, 128) : (64, 64);
-    }
-
-    // Its four stages take 96 KB, which 7.5, 8.6 and 8.9 do not have twice or at all.
-    private static bool HasRoomForWideTile(CudaPrecision precision, int architecture) => precision == CudaPrecision.BFloat16 && architecture is 80 or 90;
-
-    private static MatmulPlan Tiled(MatmulPath path, int m, int n, int depth, int rows, int columns, int multiprocessors)
-    {
-        long tiles = (long)Count(m, rows) * Count(n, columns);
+        int tile = (long)Count(m, 128) * Count(n, 128) >= multiprocessors ? 128 : 64;
+        long tiles = (long)Count(m, tile) * Count(n, tile);
         // A multiprocessor holds several small blocks.
-        long wanted = (columns == 64 ? 2L : 1L) * multiprocessors / tiles;
-        int splits = (int)Math.Clamp(wanted, 1, Math.Clamp(depth / LeastDepthOfSplit, 1, MostSplits));
-        return new MatmulPlan { Path = path, TileRows = rows, TileColumns = columns, Splits = splits, Blocks = tiles * splits };
+        long wanted = (tile == 64 ? 2L : 1L) * multiprocessors / tiles;
+        int splits = (int)Math.Clamp(wanted, 1, MostSplitsOf(depth));
+        return new MatmulPlan
+        {
+            Path = MatmulPath.Plain, TileRows = tile, TileColumns = tile, Tiles = tiles, Whole = splits == 1 ? tiles : 0, Splits = splits,
+            Blocks = tiles * splits, Threads = 256,
+        };
     }
+
+    /// <summary>
+    /// The plan that has one kind of tile, and the nanoseconds that it should take. Full rounds of tiles are
+    /// computed whole. What is left would keep only a part of the card busy: its depth is cut as far as that saves time.
+    /// </summary>
+    internal static (MatmulPlan Plan, long Time) ForTensor(in MatmulTile tile, int m, int n, int depth, int multiprocessors)
+    {
+        long tiles = (long)Count(m, tile.Rows) * Count(n, tile.Columns), rounds = tiles / ((long)multiprocessors * tile.Together);
+        long whole = rounds * multiprocessors * tile.Together, rest = tiles - whole;
+        int steps = Count(depth, MatmulTile.Step), splits = 1;
+        long least = tile.Time(rest, steps, multiprocessors);
+        for (int candidate = 2; rest > 0 && candidate <= MostSplitsOf(depth); candidate++)
+        {
+            long time = tile.Time(rest * candidate, Count(steps, candidate), multiprocessors) + tile.ReduceTime(rest * candidate, multiprocessors);
+            if (time < least) (splits, least) = (candidate, time);
+        }
+
+        if (splits == 1) whole = tiles;
+        var plan = new MatmulPlan
+        {
+            Path = MatmulPath.Tensor, TileRows = tile.Rows, TileColumns = tile.Columns, Tiles = tiles, Whole = whole, Splits = splits,
+            Blocks = whole + (tiles - whole) * splits, Threads = tile.Threads, SharedBytes = tile.SharedBytes,
+        };
+        return (plan, least + tile.Time(rounds * multiprocessors * tile.Together, steps, multiprocessors));
+    }
+
+    private static int MostSplitsOf(int depth) => Math.Clamp(depth / LeastDepthOfSplit, 1, MostSplits);
 
     private static int Count(int length, int tile) => (int)(((long)length + tile - 1) / tile);
-
-    private static long Count(long length, int tile) => (length + tile - 1) / tile;
 }

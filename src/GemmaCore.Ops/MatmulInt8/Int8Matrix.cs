@@ -36,6 +36,9 @@ public sealed class Int8Matrix : WeightMatrix
     public override void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape) => MatmulInt8.Forward(x, this, bias, y, tape);
 
     /// <inheritdoc/>
+    public override void MultiplyInOut(TensorView x, TensorView y) => MatmulInt8.ForwardInOut(x, this, y);
+
+    /// <inheritdoc/>
     public override float[] ToFloats()
     {
         byte[] codes = new byte[Codes.ByteCount];

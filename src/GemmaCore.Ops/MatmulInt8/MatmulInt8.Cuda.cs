@@ -12,6 +12,18 @@ public static unsafe partial class MatmulInt8
     private static void ForwardCuda(CudaDevice cuda, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
     {
         if (x.Shape.Rows == 0) return;
+        if (QuantizedRows.Suits(x, w.Shape, w.Codes))
+        {
+            QuantizedRows.Int8.Forward(cuda, x, w.Shape, w.Codes, w.Absmax, bias, y);
+            return;
+        }
+
+        if (NeedsSlabs(w.Shape))
+        {
+            ForwardSlabs(cuda, x, w, bias, y, SlabRows(w.Shape));
+            return;
+        }
+
         Arena.Mark start = cuda.Scratch.Position;
         Matmul.NT(cuda, x, Dequantize(cuda, w), y, bias);
         cuda.Scratch.Rewind(start);
@@ -19,6 +31,12 @@ public static unsafe partial class MatmulInt8
 
     private static void BackwardCuda(CudaDevice cuda, TensorView dY, Int8Matrix w, TensorView dX, bool accumulate)
     {
+        if (NeedsSlabs(w.Shape))
+        {
+            BackwardSlabs(cuda, dY, w, dX, accumulate, SlabRows(w.Shape));
+            return;
+        }
+
         Arena.Mark start = cuda.Scratch.Position;
         Matmul.NN(cuda, dY, Dequantize(cuda, w), dX, accumulate);
         cuda.Scratch.Rewind(start);

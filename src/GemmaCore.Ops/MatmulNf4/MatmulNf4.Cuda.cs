@@ -12,6 +12,13 @@ public static partial class MatmulNf4
     private static void ForwardCuda(CudaDevice cuda, TensorView x, Nf4Matrix w, TensorView bias, TensorView y)
     {
         if (x.Shape.Rows == 0) return;
+        if (QuantizedRows.Suits(x, w.Shape, w.Codes))
+        {
+            bool isNested = w.Absmax.IsNested;
+            QuantizedRows.Nf4.Forward(cuda, x, w.Shape, w.Codes, isNested ? default : w.Absmax.Values, bias, y, isNested ? w.Absmax : null);
+            return;
+        }
+
         Arena.Mark start = cuda.Scratch.Position;
         Matmul.NT(cuda, x, Dequantize(cuda, w), y, bias);
         cuda.Scratch.Rewind(start);

@@ -28,6 +28,23 @@ public static partial class MatmulNf4
         if (tape is not null && tape.Tracks(x)) Record(x, w, y, tape);
     }
 
+    /// <summary>Multiplies by a matrix stored [in, out]: y = x·w. Nothing is recorded.</summary>
+    /// <param name="x">[…, O] f32; the outer dimensions count as T rows.</param>
+    /// <param name="w">[O, K].</param>
+    /// <param name="y">[…, K] f32 of T rows; overwritten; must not overlap x.</param>
+    /// <exception cref="ShapeException">Sizes or element types do not fit together.</exception>
+    public static void ForwardInOut(TensorView x, Nf4Matrix w, TensorView y)
+    {
+        const string operation = "MatmulNf4.ForwardInOut";
+        ArgumentNullException.ThrowIfNull(w);
+        Require.Floats(operation, "x", x);
+        Require.That(w.Shape[0] == x.Shape.Columns, operation, $"w must be [{x.Shape.Columns}, O] for x {x}, got {w}");
+        Require.Rows(operation, y, x.Shape.Rows, w.Shape[1]);
+        if (x.Device is CpuDevice cpu) BackwardCpu(cpu, x, w, y, accumulate: false);
+        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, x, w, y, accumulate: false);
+        else throw Require.NoSuchDevice(operation, x.Device);
+    }
+
     // Apart from Forward: a lambda there would allocate its closure in inference too.
     private static void Record(TensorView x, Nf4Matrix w, TensorView y, Tape tape) => tape.Record("matmul_nf4", y, () => Backward(x, w, y, tape));
 

@@ -24,8 +24,8 @@ public static class Nf4
         0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
     ];
 
-    /// <summary>The 256 values that quantised magnitudes are multiples of, ascending: seven decades, each in twice as many steps as the one below it.</summary>
-    public static ImmutableArray<float> NestedValues { get; } = CreateNestedValues();
+    /// <summary>The 256 values that quantised magnitudes are multiples of, ascending.</summary>
+    public static ImmutableArray<float> NestedValues => DynamicMap.Signed;
 
     private static ImmutableArray<float> Thresholds { get; } = Midpoints(Values);
 
@@ -110,28 +110,4 @@ public static class Nf4
 
     private static ImmutableArray<float> Midpoints(ImmutableArray<float> values) =>
         [.. values.Skip(1).Zip(values, (above, below) => (float)(((double)above + below) / 2))];
-
-    // Decade i of seven is cut into 2^i steps, whose middles are the values; below all of them zero, above all of them one.
-    private static ImmutableArray<float> CreateNestedValues()
-    {
-        const int decades = 7;
-        var values = new List<float> { 0, 1 };
-        for (int i = 0; i < decades; i++)
-        {
-            int steps = 1 << i;
-            float step = (1f - 0.1f) / steps;
-            // From both ends and rounded once, as torch's linspace has it.
-            float Boundary(int k) => k < (steps + 1) / 2 ? MathF.FusedMultiplyAdd(step, k, 0.1f) : MathF.FusedMultiplyAdd(-step, steps - k, 1);
-            float decade = (float)Math.Pow(10, i - decades + 1);
-            for (int k = 0; k < steps; k++)
-            {
-                float middle = (Boundary(k) + Boundary(k + 1)) / 2 * decade;
-                values.Add(middle);
-                values.Add(-middle);
-            }
-        }
-
-        values.Sort();
-        return [.. values];
-    }
 }

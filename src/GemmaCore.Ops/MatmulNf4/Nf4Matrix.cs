@@ -43,6 +43,9 @@ public sealed class Nf4Matrix : WeightMatrix
     public override void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape) => MatmulNf4.Forward(x, this, bias, y, tape);
 
     /// <inheritdoc/>
+    public override void MultiplyInOut(TensorView x, TensorView y) => MatmulNf4.ForwardInOut(x, this, y);
+
+    /// <inheritdoc/>
     public override float[] ToFloats()
     {
         byte[] codes = new byte[Codes.ByteCount];

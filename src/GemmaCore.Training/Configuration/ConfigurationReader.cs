@@ -50,8 +50,6 @@ public sealed class ConfigurationReader
     {
         var defaults = new TrainingConfiguration();
         ConfigurationValues run = _run;
-        string optimizer = run.Text("optim", "adamw_torch");
-        if (optimizer is not ("adamw_torch" or "adamw_torch_fused" or "adamw")) throw run.Wrong("optim", optimizer, "adamw_torch");
         double learningRate = run.Number("learning_rate", defaults.LearningRate, 0, 10);
         return new TrainingConfiguration
         {
@@ -64,6 +62,7 @@ public sealed class ConfigurationReader
             LoadIn4Bit = run.Flag("load_in_4bit", false),
             LoadIn8Bit = run.Flag("load_in_8bit", false),
             Bnb4BitUseDoubleQuant = run.Flag("bnb_4bit_use_double_quant", true),
+            QuantizeHead = run.Choice("quantize_head", "none", "int8"),
             OverwriteOutputDir = run.Flag("overwrite_output_dir", false),
             LoraRank = run.Int("lora_rank", defaults.LoraRank, 1, 4096),
             LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),
@@ -88,6 +87,7 @@ public sealed class ConfigurationReader
             MaxSteps = run.Int("max_steps", -1, -1, int.MaxValue),
             MaxGradNorm = run.Number("max_grad_norm", 1, 0, 1e9),
             WeightDecay = run.Number("weight_decay", 0, 0, 100),
+            Optim = Optimizer(),
             AdamBeta1 = run.Number("adam_beta1", 0.9, 0, 0.999999),
             AdamBeta2 = run.Number("adam_beta2", 0.999, 0, 0.99999999),
             AdamEpsilon = run.Number("adam_epsilon", 1e-8, 0, 1),
@@ -125,6 +125,19 @@ public sealed class ConfigurationReader
             PromptOverrides = block.Block("prompt_overrides"),
             MaxImagesPerSample = block.Int("max_images_per_sample", 0, 0, int.MaxValue),
             MaxSamples = block.Int("max_samples", 0, 0, int.MaxValue),
+        };
+    }
+
+    // The names that transformers and bitsandbytes have for AdamW. Nothing is paged out here, so paged means no more than its width.
+    private string Optimizer()
+    {
+        string name = _run.Text("optim", "adamw_torch");
+        if (name.StartsWith("paged_", StringComparison.Ordinal)) _notes.Add($"optim: {name} keeps its state on the device; nothing is paged");
+        return name switch
+        {
+            "adamw" or "adamw_torch" or "adamw_torch_fused" or "adamw_hf" or "paged_adamw" or "paged_adamw_32bit" => "adamw_torch",
+            "adamw_8bit" or "adamw_bnb_8bit" or "paged_adamw_8bit" => "adamw_8bit",
+            _ => throw _run.Wrong("optim", name, "adamw_torch or adamw_8bit"),
         };
     }
 

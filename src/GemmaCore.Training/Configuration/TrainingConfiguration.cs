@@ -38,6 +38,9 @@ public sealed record TrainingConfiguration
     [JsonPropertyName("bnb_4bit_use_double_quant")]
     public bool Bnb4BitUseDoubleQuant { get; init; } = true;
 
+    /// <summary><c>none</c>, or <c>int8</c>: hold embeddings and head in 8-bit rows, as the presets for small cards do.</summary>
+    public string QuantizeHead { get; init; } = "none";
+
     /// <summary>Whether a run that starts anew may remove the checkpoints of an unfinished one from <see cref="OutputDir"/>.</summary>
     public bool OverwriteOutputDir { get; init; }
 
@@ -103,6 +106,9 @@ public sealed record TrainingConfiguration
 
     /// <summary>Decoupled weight decay.</summary>
     public double WeightDecay { get; init; }
+
+    /// <summary><c>adamw_torch</c>, or <c>adamw_8bit</c> with moments in 8 bits.</summary>
+    public string Optim { get; init; } = "adamw_torch";
 
     /// <summary>AdamW β1.</summary>
     public double AdamBeta1 { get; init; } = 0.9;

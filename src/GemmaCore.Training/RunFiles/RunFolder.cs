@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using GemmaCore.Checkpoints;
 using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
@@ -58,7 +57,7 @@ public sealed class RunFolder : IDisposable
         try
         {
             adapter.Save(partial, layout);
-            SafetensorsWriter.Write(System.IO.Path.Combine(partial, OptimizerName), [.. OptimizerTensors(optimizer)]);
+            SafetensorsWriter.Write(System.IO.Path.Combine(partial, OptimizerName), [.. optimizer.State.Select(item => WritableTensor.Of(item.Name, item.View))]);
             AtomicFile.WriteAllText(System.IO.Path.Combine(partial, TrainerStateFile.Name), stateText);
             Directory.Move(partial, final);
         }
@@ -94,11 +93,7 @@ public sealed class RunFolder : IDisposable
 
         using (SafetensorsFile file = SafetensorsFile.Open(System.IO.Path.Combine(folder, OptimizerName), adapter.Parameters[0].Value.Device))
         {
-            foreach ((string name, TensorView m, TensorView v) in optimizer.State)
-            {
-                Restore(file.View("exp_avg." + name), m, $"{folder}: exp_avg.{name}");
-                Restore(file.View("exp_avg_sq." + name), v, $"{folder}: exp_avg_sq.{name}");
-            }
+            foreach ((string name, TensorView view) in optimizer.State) Restore(file.View(name), view, $"{folder}: {name}");
         }
 
         optimizer.StepCount = state.Step;
@@ -142,19 +137,9 @@ public sealed class RunFolder : IDisposable
 
     private static void Restore(TensorView stored, TensorView target, string where)
     {
-        if (stored.DType != DType.F32 || stored.Shape != target.Shape) throw new CheckpointException($"{where}: expected {target}, found {stored}");
-        target.CopyFrom(stored.ToFloats());
+        if (stored.DType != target.DType || stored.Shape != target.Shape)
+            throw new CheckpointException($"{where}: expected {target}, found {stored}; was the checkpoint made with another lora_rank or optim?");
+        var bytes = new TensorView(stored.Pointer, new Shape(checked((int)stored.ByteCount)), DType.U8, stored.Device);
+        target.Device.CopyFromHost(bytes.AsSpan<byte>(), target);
     }
-
-    private static IEnumerable<WritableTensor> OptimizerTensors(AdamW optimizer)
-    {
-        foreach ((string name, TensorView m, TensorView v) in optimizer.State)
-        {
-            yield return Writable("exp_avg." + name, m);
-            yield return Writable("exp_avg_sq." + name, v);
-        }
-    }
-
-    private static WritableTensor Writable(string name, TensorView view) =>
-        new(name, DType.F32, view.Shape, stream => stream.Write(MemoryMarshal.AsBytes<float>(view.ToFloats())));
 }

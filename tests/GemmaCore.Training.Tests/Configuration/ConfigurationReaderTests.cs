@@ -97,6 +97,20 @@ public class ConfigurationReaderTests
         Assert.Equal(["q_proj", "v_proj"], configuration.TargetModules);
     }
 
+    [Theory]
+    [InlineData("adamw", "adamw_torch")]
+    [InlineData("adamw_torch_fused", "adamw_torch")]
+    [InlineData("paged_adamw_32bit", "adamw_torch")]
+    [InlineData("adamw_8bit", "adamw_8bit")]
+    [InlineData("adamw_bnb_8bit", "adamw_8bit")]
+    [InlineData("paged_adamw_8bit", "adamw_8bit")]
+    public void The_names_of_optimisers_of_transformers_are_known(string name, string standard)
+    {
+        ConfigurationReading reading = ConfigurationReader.Read($"optim: {name}", []);
+        Assert.Equal(standard, reading.Configuration.Optim);
+        Assert.Equal(name.StartsWith("paged_", StringComparison.Ordinal) ? 1 : 0, reading.Notes.Count);
+    }
+
     [Fact]
     public void A_list_of_one_data_set_is_that_data_set() => Assert.Equal("x", Read("datasets: [{ path: x, type: messages }]").Dataset.Path);
 
@@ -119,7 +133,8 @@ public class ConfigurationReaderTests
     [InlineData("lora_dropout: 1", "lora_dropout: expected a number from 0 to 0.99, got '1'")]
     [InlineData("gradient_checkpointing: maybe", "expected true or false, got 'maybe'")]
     [InlineData("lr_scheduler_type: polynomial", "got 'polynomial'")]
-    [InlineData("optim: adamw_8bit", "optim: expected adamw_torch, got 'adamw_8bit'")]
+    [InlineData("optim: sgd", "optim: expected adamw_torch or adamw_8bit, got 'sgd'")]
+    [InlineData("quantize_head: nf4", "quantize_head: expected none or int8, got 'nf4'")]
     [InlineData("report_to: wandb", "report_to: expected tensorboard or none, got 'wandb'")]
     [InlineData("dataset: { type: parquet }", "dataset.type: expected flare, messages or sharegpt, got 'parquet'")]
     [InlineData("dataset: alpaca_en", "dataset: expected a block")]

@@ -162,6 +162,16 @@ DEVICE float tanh_approx(float v) { return cudasim_tanh_approx(v); }
 DEVICE float fused_multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 DEVICE float rounded_product(float a, float b) { return a * b; }
 DEVICE float reciprocal_sqrt(float v) { return 1.0f / __builtin_sqrtf(v); }
+DEVICE u32 permute_bytes(u32 a, u32 b, u32 selector) {
+  const u64 bytes = static_cast<u64>(b) << 32 | a;
+  u32 r = 0;
+  for (int i = 0; i < 4; ++i) r |= static_cast<u32>(bytes >> (selector >> 4 * i & 7) * 8 & 255) << 8 * i;
+  return r;
+}
+DEVICE u32 subtract_halves(u32 a, u32 b) {
+  const u32 low = float_to_half(half_to_float(static_cast<u16>(a)) - half_to_float(static_cast<u16>(b)));
+  return low | static_cast<u32>(float_to_half(half_to_float(static_cast<u16>(a >> 16)) - half_to_float(static_cast<u16>(b >> 16)))) << 16;
+}
 
 }  // namespace ptx
 
