@@ -16,6 +16,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     PredictCommand.Create(),
     MergeCommand.Create(),
     QuantizeCommand.Create(),
+    ServeCommand.Create(),
 };
 VerbHelp.Install(root);
 return Edge.Run(root, args);

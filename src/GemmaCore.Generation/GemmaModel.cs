@@ -75,6 +75,15 @@ public sealed class GemmaModel : IDisposable
         return adapter;
     }
 
+    /// <summary>Loads a PEFT adapter for the requests that choose it (<see cref="GenerationRequest.Adapter"/>); all others do not see it.</summary>
+    /// <exception cref="Checkpoints.CheckpointException">It does not fit, or it replaces or rescales whole weights, which all requests share.</exception>
+    public LoraAdapter LoadChoice(string folder)
+    {
+        LoraAdapter adapter = LoraAdapter.LoadChoice(folder, Model);
+        _adapters.Add(adapter);
+        return adapter;
+    }
+
     /// <summary>Takes an adapter off the model.</summary>
     public void RemoveAdapter(LoraAdapter adapter)
     {
@@ -138,6 +147,13 @@ public sealed class GemmaModel : IDisposable
         }
     }
 
+    /// <summary>Keeps everyone else from computing with the model until the result is disposed.</summary>
+    internal IDisposable TakeTurn()
+    {
+        _turn.Wait();
+        return new Turn(_turn);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -146,5 +162,10 @@ public sealed class GemmaModel : IDisposable
         Model.Dispose();
         _device.Dispose();
         _turn.Dispose();
+    }
+
+    private sealed class Turn(SemaphoreSlim turn) : IDisposable
+    {
+        public void Dispose() => turn.Release();
     }
 }

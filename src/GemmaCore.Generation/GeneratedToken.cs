@@ -31,7 +31,7 @@ public readonly record struct GeneratedToken(int Id, string Text, float Logprob,
 /// <param name="FinishReason">Why it ended.</param>
 /// <param name="PromptTokenCount">Tokens of the prompt, image tokens included.</param>
 /// <param name="ImageTokenCount">Image tokens of the prompt.</param>
-/// <param name="PrefillSeconds">From the start to the first token's logits.</param>
+/// <param name="PrefillSeconds">From the start (after any waiting) to the first token.</param>
 /// <param name="DecodeSeconds">From there to the end.</param>
 public sealed record GenerationResult(
     string Text,
@@ -40,4 +40,8 @@ public sealed record GenerationResult(
     int PromptTokenCount,
     int ImageTokenCount,
     double PrefillSeconds,
-    double DecodeSeconds);
+    double DecodeSeconds)
+{
+    /// <summary>Time spent waiting for a place among the sequences under way.</summary>
+    public double QueueSeconds { get; init; }
+}

@@ -27,7 +27,7 @@ public sealed class Sampler
     /// <param name="vocabulary">V.</param>
     public int CandidateCount(int vocabulary)
     {
-        if (_parameters.RepetitionPenalty != 1) return 0;
+        if (_parameters.RepetitionPenalty != 1 || _parameters.PresencePenalty != 0 || _parameters.FrequencyPenalty != 0 || _parameters.LogitBias.Count > 0) return 0;
         if (_parameters.Temperature == 0) return 1;
         return _parameters.TopK > 0 && _parameters.TopK < Math.Min(vocabulary, TopK.MaxCount) ? _parameters.TopK + 1 : 0;
     }
@@ -56,8 +56,11 @@ public sealed class Sampler
     /// <summary>Chooses a token; the logits are overwritten.</summary>
     /// <param name="logits">[V] raw logits.</param>
     /// <param name="seen">Ids of prompt and answer so far, for the repetition penalty.</param>
-    public int Choose(Span<float> logits, ReadOnlySpan<int> seen)
+    /// <param name="promptCount">How many of them are the prompt's: the other penalties are for the answer's alone.</param>
+    public int Choose(Span<float> logits, ReadOnlySpan<int> seen, int promptCount = 0)
     {
+        SamplingFilters.Bias(logits, _parameters.LogitBias);
+        SamplingFilters.OccurrencePenalties(logits, seen[Math.Min(promptCount, seen.Length)..], _parameters.PresencePenalty, _parameters.FrequencyPenalty);
         SamplingFilters.RepetitionPenalty(logits, seen, _parameters.RepetitionPenalty);
         if (_parameters.Temperature == 0) return SamplingFilters.ArgMax(logits);
         SamplingFilters.Temperature(logits, _parameters.Temperature);

@@ -5,7 +5,7 @@ namespace GemmaCore.Generation;
 
 /// <summary>
 /// Each filter removes tokens by setting their logit to −∞, or rescales logits. Order and corner cases are those of transformers 4.57's
-/// logits processors, observed through golden data: repetition penalty, temperature, top-k, top-p, min-p.
+/// logits processors, observed through golden data: repetition penalty, temperature, top-k, top-p, min-p. What OpenAI's API adds comes before them.
 /// </summary>
 public static class SamplingFilters
 {
@@ -18,6 +18,22 @@ public static class SamplingFilters
             if ((uint)id >= (uint)logits.Length) continue;
             logits[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
         }
+    }
+
+    /// <summary>Subtracts from the logits of tokens in the answer: <paramref name="presence"/> once, <paramref name="frequency"/> for each occurrence.</summary>
+    public static void OccurrencePenalties(Span<float> logits, ReadOnlySpan<int> answer, float presence, float frequency)
+    {
+        if (presence == 0 && frequency == 0) return;
+        foreach ((int id, int count) in answer.ToArray().CountBy(id => id))
+            if ((uint)id < (uint)logits.Length) logits[id] -= presence + frequency * count;
+    }
+
+    /// <summary>Adds to single logits.</summary>
+    public static void Bias(Span<float> logits, IReadOnlyDictionary<int, float> bias)
+    {
+        ArgumentNullException.ThrowIfNull(bias);
+        foreach ((int id, float value) in bias)
+            if ((uint)id < (uint)logits.Length) logits[id] += value;
     }
 
     /// <summary>Divides by the temperature.</summary>

@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+
 namespace GemmaCore.Generation;
 
 /// <summary>How tokens are chosen and when an answer ends. The names are those of Hugging Face's GenerationConfig and of vLLM.</summary>
@@ -20,6 +22,15 @@ public sealed record SamplingParams
 
     /// <summary>Divides positive and multiplies negative logits of tokens already seen; 1 for none (arXiv:1909.05858).</summary>
     public float RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>Subtracted from the logits of tokens that the answer already holds; 0 for none. As OpenAI's API defines it.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>Subtracted from a token's logit for each time the answer already holds it; 0 for none. As OpenAI's API defines it.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Added to the logits of single tokens, by id.</summary>
+    public IReadOnlyDictionary<int, float> LogitBias { get; init; } = ReadOnlyDictionary<int, float>.Empty;
 
     /// <summary>Seed of the draws.</summary>
     public ulong Seed { get; init; }
@@ -46,6 +57,9 @@ public sealed record SamplingParams
         Check(TopP is > 0 and <= 1, nameof(TopP), TopP, "above 0, at most 1");
         Check(MinP is >= 0 and <= 1, nameof(MinP), MinP, "from 0 to 1");
         Check(RepetitionPenalty is > 0 and <= 100, nameof(RepetitionPenalty), RepetitionPenalty, "above 0, at most 100");
+        Check(PresencePenalty is >= -2 and <= 2, nameof(PresencePenalty), PresencePenalty, "from -2 to 2");
+        Check(FrequencyPenalty is >= -2 and <= 2, nameof(FrequencyPenalty), FrequencyPenalty, "from -2 to 2");
+        Check(LogitBias.Values.All(float.IsFinite), nameof(LogitBias), "NaN or infinity", "finite numbers");
         Check(Logprobs is >= -1 and <= 100, nameof(Logprobs), Logprobs, "from 0 to 100");
         Check(!Stop.Any(string.IsNullOrEmpty), nameof(Stop), "\"\"", "strings that are not empty");
 

@@ -1,6 +1,9 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
+using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
 
 namespace GemmaCore.Generation;
 
@@ -12,52 +15,95 @@ internal sealed class Sequence : IDisposable
     private readonly TokenStream _stream;
     private readonly List<int> _ids;
     private readonly List<GeneratedToken> _tokens = [];
+    private readonly Action<GeneratedToken>? _onToken;
+    private readonly long _created = Stopwatch.GetTimestamp();
+    private long _started, _firstToken, _lastToken;
 
-    public Sequence(Prompt prompt, SamplingParams parameters, IEnumerable<int> stopIds, Tokenizer tokenizer, KvCache cache)
+    public Sequence(GenerationRequest request, IEnumerable<int> stopIds, Tokenizer tokenizer, Action<GeneratedToken>? onToken, CancellationToken cancellation)
     {
-        Prompt = prompt;
-        Parameters = parameters;
-        Cache = cache;
-        _stopIds = parameters.IgnoreEos ? [.. parameters.StopTokenIds] : [.. stopIds, .. parameters.StopTokenIds];
-        _sampler = new Sampler(parameters);
-        _stream = new TokenStream(tokenizer, parameters.Stop);
-        _ids = [.. prompt.Ids];
+        Request = request;
+        Cancellation = cancellation;
+        _onToken = onToken;
+        _stopIds = Parameters.IgnoreEos ? [.. Parameters.StopTokenIds] : [.. stopIds, .. Parameters.StopTokenIds];
+        _sampler = new Sampler(Parameters);
+        _stream = new TokenStream(tokenizer, Parameters.Stop);
+        _ids = [.. Prompt.Ids];
     }
 
-    public Prompt Prompt { get; }
+    public GenerationRequest Request { get; }
 
-    public SamplingParams Parameters { get; }
+    public Prompt Prompt => Request.Prompt;
 
-    public KvCache Cache { get; }
+    public SamplingParams Parameters => Request.Parameters;
+
+    public LoraAdapter? Adapter => Request.Adapter;
+
+    /// <summary>The adapter that its pictures are seen through; null when they are seen as by the base.</summary>
+    public LoraAdapter? VisionAdapter => Adapter is { AdaptsVision: true } ? Adapter : null;
+
+    public CancellationToken Cancellation { get; }
+
+    /// <summary>Keys and values, from <see cref="Start"/> on.</summary>
+    public KvCache? Cache { get; private set; }
+
+    /// <summary>[image tokens, D] of the pictures seen so far; null before, and again once they are in the cache.</summary>
+    public DeviceBuffer? Features { get; set; }
+
+    /// <summary>Pictures whose features are there.</summary>
+    public int SeenPictures { get; set; }
+
+    /// <summary>Rows of <see cref="Features"/> that are in the cache.</summary>
+    public int UsedFeatures { get; set; }
 
     public FinishReason? Finished { get; private set; }
 
-    public int LastId => _ids[^1];
+    /// <summary>Why there is no answer.</summary>
+    public Exception? Failure { get; private set; }
 
-    public double PrefillSeconds { get; set; }
+    public bool IsOver => Finished is not null || Failure is not null;
 
-    public double DecodeSeconds { get; set; }
+    /// <summary>True once the whole prompt is in the cache.</summary>
+    public bool IsDecoding => Cache is { } cache && cache.Length >= Prompt.Ids.Length;
+
+    /// <summary>What goes in next: a chunk of the prompt, or the token chosen last.</summary>
+    public ReadOnlySpan<int> NextIds(int chunkEnd) => IsDecoding
+        ? CollectionsMarshal.AsSpan(_ids)[^1..]
+        : Prompt.Ids.AsSpan(Cache!.Length..chunkEnd);
 
     /// <summary>How many of the most likely tokens <see cref="TryAccept"/> needs; 0 when only <see cref="Accept"/> will do.</summary>
     public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 ? 0 : _sampler.CandidateCount(vocabulary);
 
-    /// <summary>Chooses the next token from the most likely ones and reports it; false when it takes the whole row, see <see cref="Sampler.TryChoose"/>.</summary>
-    /// <exception cref="InputException">The logits are not finite: whatever came out would be no answer.</exception>
-    public bool TryAccept(TokenCandidates candidates, int row, out GeneratedToken token)
+    /// <summary>Takes its place among the sequences under way.</summary>
+    public void Start(KvCache cache)
     {
-        token = default!;
+        Cache = cache;
+        _started = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>Chooses the next token from the most likely ones and reports it; false when it takes the whole row, see <see cref="Sampler.TryChoose"/>.</summary>
+    public bool TryAccept(TokenCandidates candidates, int row)
+    {
         ReadOnlySpan<int> ids = candidates.Ids(row);
-        if (ids[0] < 0) throw NotFinite();
+        if (ids[0] < 0)
+        {
+            Fail(NotFinite());
+            return true;
+        }
+
         if (!_sampler.TryChoose(ids, candidates.Logits(row), out int index)) return false;
-        token = Append(ids[index], Parameters.Logprobs < 0 ? float.NaN : candidates.Logprobs(row)[index], []);
+        Append(ids[index], Parameters.Logprobs < 0 ? float.NaN : candidates.Logprobs(row)[index], []);
         return true;
     }
 
     /// <summary>Chooses the next token from its logits, which are overwritten, and reports it.</summary>
-    /// <exception cref="InputException">The logits are not finite: whatever came out would be no answer.</exception>
-    public GeneratedToken Accept(Span<float> logits)
+    public void Accept(Span<float> logits)
     {
-        if (!SamplingFilters.AllFinite(logits)) throw NotFinite();
+        if (!SamplingFilters.AllFinite(logits))
+        {
+            Fail(NotFinite());
+            return;
+        }
+
         float logprob = float.NaN;
         IReadOnlyList<TokenLogprob> top = [];
         double total = 0;
@@ -69,36 +115,55 @@ internal sealed class Sequence : IDisposable
             top = Best(raw, total, Parameters.Logprobs);
         }
 
-        int id = _sampler.Choose(logits, CollectionsMarshal.AsSpan(_ids));
+        int id = _sampler.Choose(logits, CollectionsMarshal.AsSpan(_ids), Prompt.Ids.Length);
         if (raw is not null) logprob = (float)(raw[id] - total);
-        return Append(id, logprob, top);
+        Append(id, logprob, top);
     }
 
     public void Cancel() => Finished ??= FinishReason.Cancelled;
 
-    public GenerationResult Result() => new(
-        _stream.Text + _stream.Finish(), _tokens, Finished ?? FinishReason.Cancelled, Prompt.Ids.Length, Prompt.ImageTokenCount, PrefillSeconds, DecodeSeconds);
+    /// <summary>Ends without an answer.</summary>
+    public void Fail(Exception error) => Failure ??= error;
 
-    public void Dispose() => Cache.Dispose();
+    public GenerationResult Result()
+    {
+        long end = _lastToken == 0 ? Stopwatch.GetTimestamp() : _lastToken, first = _firstToken == 0 ? end : _firstToken, start = _started == 0 ? first : _started;
+        return new GenerationResult(
+            _stream.Text + _stream.Finish(), _tokens, Finished ?? FinishReason.Cancelled, Prompt.Ids.Length, Prompt.ImageTokenCount,
+            Stopwatch.GetElapsedTime(start, first).TotalSeconds, Stopwatch.GetElapsedTime(first, end).TotalSeconds)
+        {
+            QueueSeconds = Stopwatch.GetElapsedTime(_created, start).TotalSeconds,
+        };
+    }
 
-    private GeneratedToken Append(int id, float logprob, IReadOnlyList<TokenLogprob> top)
+    public void Dispose()
+    {
+        Cache?.Dispose();
+        Features?.Dispose();
+        (Cache, Features) = (null, null);
+    }
+
+    private void Append(int id, float logprob, IReadOnlyList<TokenLogprob> top)
     {
         _ids.Add(id);
+        _lastToken = Stopwatch.GetTimestamp();
+        if (_firstToken == 0) _firstToken = _lastToken;
         string text = "";
         if (_stopIds.Contains(id)) Finished = FinishReason.Stop;
         else
         {
             text = _stream.Push(id);
             if (_stream.Stopped) Finished = FinishReason.Stop;
-            else if (_tokens.Count + 1 >= Parameters.MaxTokens || Cache.Length >= Cache.Capacity) Finished = FinishReason.Length;
+            else if (_tokens.Count + 1 >= Parameters.MaxTokens || Cache!.Length >= Cache.Capacity) Finished = FinishReason.Length;
         }
 
         if (Finished is not null) text += _stream.Finish();
         var token = new GeneratedToken(id, text, logprob, top);
         _tokens.Add(token);
-        return token;
+        _onToken?.Invoke(token);
     }
 
+    // The logits are not finite: whatever came out would be no answer.
     private static InputException NotFinite() =>
         new("the model's logits are not finite, so its weights or an adapter hold NaN, infinity or huge values; gemmacore info MODEL --check looks for them");
 

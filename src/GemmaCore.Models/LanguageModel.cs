@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using GemmaCore.Models.Decoder;
+using GemmaCore.Models.Lora;
 using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
@@ -60,8 +61,19 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Every adaptable linear layer, text first, in forward order.</summary>
     public abstract IReadOnlyList<Linear> Linears { get; }
 
+    /// <summary>Who uses which chosen adapter in the present pass.</summary>
+    internal AdapterRows AdapterRows { get; } = new();
+
     /// <summary>An empty cache for one sequence of up to <paramref name="capacity"/> tokens.</summary>
     public KvCache CreateCache(int capacity) => new(Device, _windows, capacity, Layout.KvHeadCount, Layout.HeadDim);
+
+    /// <summary>Bytes of keys and values of a cache for up to <paramref name="capacity"/> tokens.</summary>
+    public long CacheBytes(int capacity)
+    {
+        long rows = 0;
+        foreach (int window in _windows) rows += window == 0 ? capacity : Math.Min(window, capacity);
+        return rows * Layout.KvHeadCount * Layout.HeadDim * 2 * sizeof(float);
+    }
 
     /// <summary>Hidden states after the last norm.</summary>
     /// <param name="batch">Packed tokens; the caches of its sequences grow by them.</param>
@@ -84,6 +96,7 @@ public abstract class LanguageModel : IDisposable
         }
 
         _step.Begin(batch, arena);
+        AdapterRows.Set(batch);
         TensorView last = ForwardBlocks(x, _step, tape, recompute);
         _step.Finish();
         return last;

@@ -1,3 +1,4 @@
+using GemmaCore.Models.Lora;
 using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
@@ -10,6 +11,8 @@ namespace GemmaCore.Models;
 public sealed class Linear
 {
     private readonly List<LinearAdapter> _adapters = [];
+    private Dictionary<LoraAdapter, LinearAdapter>? _choices;
+    private AdapterRows? _rows;
 
     /// <summary>A linear layer over borrowed weights.</summary>
     /// <param name="path">Module path in the second-generation spelling, e.g. <c>model.language_model.layers.0.self_attn.q_proj</c>.</param>
@@ -40,12 +43,25 @@ public sealed class Linear
     /// <summary>Adapters that take part in <see cref="Forward"/>.</summary>
     public IReadOnlyList<LinearAdapter> Adapters => _adapters;
 
-    /// <summary>y = x·Wᵀ + b + Σ adapters.</summary>
+    /// <summary>y = x·Wᵀ + b + Σ adapters, and for rows that chose an adapter of their own, that one too.</summary>
     /// <param name="x">[T, in] f32.</param>
     /// <param name="y">[T, out] f32.</param>
     /// <param name="arena">Scratch memory.</param>
     /// <param name="tape">Null in inference.</param>
     public void Forward(TensorView x, TensorView y, Arena arena, Tape? tape)
+    {
+        ForwardAll(x, y, arena, tape);
+        if (_choices is null) return;
+        // Apart from the product, whose sums then do not depend on who else is in the pass.
+        foreach (AdapterRows.Segment segment in _rows!.Segments)
+        {
+            if (!_choices.TryGetValue(segment.Adapter, out LinearAdapter? chosen)) continue;
+            int count = Math.Min(segment.RowCount, x.Shape[0]);
+            Ops.Lora.Forward(x.Slice(segment.FirstRow, count), chosen.Weights, y.Slice(segment.FirstRow, count), arena, tape);
+        }
+    }
+
+    private void ForwardAll(TensorView x, TensorView y, Arena arena, Tape? tape)
     {
         if (_adapters.Count == 1 && _adapters[0].ColumnScale.IsEmpty && Weight is DenseMatrix dense)
         {
@@ -70,6 +86,20 @@ public sealed class Linear
         if (scaled && _adapters.Count > 0)
             throw new InvalidOperationException($"{Path}: a DoRA adapter cannot be combined with another adapter; merge one of them first");
         _adapters.Add(adapter);
+    }
+
+    /// <summary>Adds an adapter for the rows that <paramref name="rows"/> gives it, and no others.</summary>
+    internal void AttachChoice(LoraAdapter adapter, LinearAdapter weights, AdapterRows rows)
+    {
+        _rows = rows;
+        (_choices ??= []).Add(adapter, weights);
+    }
+
+    /// <summary>Removes what <see cref="AttachChoice"/> added.</summary>
+    internal void DetachChoice(LoraAdapter adapter)
+    {
+        _choices?.Remove(adapter);
+        if (_choices is { Count: 0 }) _choices = null;
     }
 
     /// <summary>Removes an adapter.</summary>

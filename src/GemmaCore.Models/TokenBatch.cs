@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Models;
@@ -22,7 +23,8 @@ public sealed class TokenBatch
     /// <param name="FirstRow">Its first packed row.</param>
     /// <param name="RowCount">Its new tokens.</param>
     /// <param name="Cache">Its past; null when there is none (training, scoring).</param>
-    public readonly record struct Sequence(int FirstRow, int RowCount, KvCache? Cache);
+    /// <param name="Adapter">An adapter that is loaded to be chosen (<see cref="LoraAdapter.LoadChoice"/>), or null.</param>
+    public readonly record struct Sequence(int FirstRow, int RowCount, KvCache? Cache, LoraAdapter? Adapter);
 
     /// <summary>Number of packed tokens, T.</summary>
     public int TokenCount => _ids.Count;
@@ -57,7 +59,8 @@ public sealed class TokenBatch
     /// <param name="imageTokenId">Id at which image features go (and see each other both ways), or −1 for text-only models.</param>
     /// <param name="cache">The sequence's past, or null.</param>
     /// <param name="positionOffset">Added to the rotary positions, for a sequence that does not start at 0.</param>
-    public void Add(ReadOnlySpan<int> ids, int imageTokenId, KvCache? cache, int positionOffset = 0)
+    /// <param name="adapter">The sequence's own adapter, loaded to be chosen; sequences with the same one are best added side by side.</param>
+    public void Add(ReadOnlySpan<int> ids, int imageTokenId, KvCache? cache, int positionOffset = 0, LoraAdapter? adapter = null)
     {
         int firstRow = _ids.Count, past = cache?.Length ?? 0;
         for (int i = 0; i < ids.Length; i++)
@@ -74,7 +77,7 @@ public sealed class TokenBatch
             for (int row = firstRow + i - 1; continues && row >= firstRow && _spanStart[row] == _spanStart[^1]; row--) _spanEnd[row] = past + i + 1;
         }
 
-        _sequences.Add(new Sequence(firstRow, ids.Length, cache));
+        _sequences.Add(new Sequence(firstRow, ids.Length, cache, adapter));
     }
 
     /// <summary>Uploads ids.</summary>

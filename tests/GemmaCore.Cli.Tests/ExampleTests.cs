@@ -22,6 +22,7 @@ public sealed class ExampleTests
     [InlineData("predict")]
     [InlineData("merge")]
     [InlineData("quantize")]
+    [InlineData("serve")]
     public void The_examples_of_a_verb_run_as_printed(string verb)
     {
         string[] examples = Examples(GemmacoreProcess.Run(verb, "-h").Expect(0).Output);
@@ -29,10 +30,11 @@ public sealed class ExampleTests
         using TemporaryFolder folder = CloneLike();
         using var hub = new LoopbackHub(new Dictionary<string, byte[]> { ["config.json"] = "{}"u8.ToArray() });
         string[] surroundings = ["HF_ENDPOINT=" + hub.Endpoint, "HF_HOME=" + folder.File("hub")];
-        if (verb == "merge") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out", surroundings);
+        if (verb is "merge" or "serve") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out", surroundings);
         foreach (string example in examples.Except(TooLong))
         {
-            Run(folder, example, surroundings);
+            if (verb == "serve") Serve(folder, example);
+            else Run(folder, example, surroundings);
             if (verb == "merge") Directory.Delete(folder.File("merged"), recursive: true);
         }
     }
@@ -58,6 +60,15 @@ public sealed class ExampleTests
         var folder = new TemporaryFolder();
         foreach (string name in (string[])["demo", "configs"]) Directory.CreateSymbolicLink(folder.File(name), Goldens.RepositoryPath(name));
         return folder;
+    }
+
+    // A server runs until it is told to stop.
+    private static void Serve(TemporaryFolder folder, string example)
+    {
+        using GemmacoreProcess process = GemmacoreProcess.StartInterruptible(folder.Path, example.Split(' ')[1..]);
+        Assert.True(process.WaitForLines("serving demo", 1), example);
+        process.Interrupt();
+        Assert.Contains("finishing the answers under way", process.WaitForEnd().Expect(0).Error, StringComparison.Ordinal);
     }
 
     private static void Run(TemporaryFolder folder, string example, string[] surroundings)

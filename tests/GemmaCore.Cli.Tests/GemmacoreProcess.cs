@@ -95,6 +95,15 @@ internal sealed class GemmacoreProcess : IDisposable
         }
     }
 
+    /// <summary>What it has printed to stderr up to now.</summary>
+    public string ErrorSoFar
+    {
+        get
+        {
+            lock (_errorLines) return string.Join('\n', _errorLines);
+        }
+    }
+
     /// <summary>Kills the program on the spot (SIGKILL).</summary>
     /// <returns>False when it had ended by itself.</returns>
     public bool Kill()

@@ -54,6 +54,30 @@ public sealed class MatmulTests : IDisposable
         AssertClose(rounds ? Tolerance.MatrixUnit(fixture.Device) : 0, y, expected, Sample.Widen(x), matrix, inputs);
     }
 
+    // Depths below and above what a first-level cache holds, with and without what fills no vector; outputs that are no multiple of a tile.
+    public static IEnumerable<(string, int, int, DType)> FewRowShapes =>
+        from row in TestDevices.Spread(
+            from size in ((int Outputs, int Inputs)[])[(33, 640), (40, 1160), (7, 77), (19, 4500)] from type in Types select (size, type))
+        select (row.Device, row.Case.size.Outputs, row.Case.size.Inputs, row.Case.type);
+
+    // What serving rests on: an answer does not change with what else is answered at the time.
+    [Theory]
+    [MemberData(nameof(FewRowShapes))]
+    public void A_row_is_the_same_bit_for_bit_whatever_up_to_seven_others_stand_beside_it(string device, int outputs, int inputs, DType type)
+    {
+        using var fixture = new OpFixture(device);
+        var sample = new Sample(5);
+        TensorView x = fixture.Of(new Shape(8, inputs), sample.Floats(8 * inputs)), w = Weights(fixture, sample, new Shape(outputs, inputs), type);
+        TensorView bias = fixture.Of(new Shape(outputs), sample.Floats(outputs)), alone = fixture.Empty(new Shape(8, outputs)), together = fixture.Empty(new Shape(8, outputs));
+        for (int row = 0; row < 8; row++) Matmul.Forward(x.Slice(row, 1), w, bias, alone.Slice(row, 1), null);
+        float[] expected = alone.ToFloats();
+        for (int rows = 2; rows <= 8; rows++)
+        {
+            Matmul.Forward(x.Slice(0, rows), w, bias, together.Slice(0, rows), null);
+            Assert.Equal(expected[..(rows * outputs)], together.Slice(0, rows).ToFloats());
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void ForwardInOut_matches_the_reference(string device, int rows, int outputs, int inputs, DType type)

@@ -22,12 +22,8 @@ public static class ImageDecoder
     public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels)
     {
         string name = source.Path ?? "image";
-        byte[] file = source.Bytes is { } bytes ? bytes.ToArray()
-            : JsonInput.ReadFile(source.Path ?? throw new InputException("an image has neither a path nor bytes"));
-        using SKData data = SKData.CreateCopy(file);
-        using SKCodec? codec = file.Length == 0 ? null : SKCodec.Create(data);
-        if (codec is null || !Formats.Contains(codec.EncodedFormat))
-            throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP or GIF picture ({file.Length} bytes)");
+        using SKData data = SKData.CreateCopy(FileOf(source));
+        using SKCodec codec = Open(data, name);
         int width = codec.Info.Width, height = codec.Info.Height;
         if ((long)width * height > maxPixels)
             throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
@@ -40,6 +36,27 @@ public static class ImageDecoder
             throw new InputException($"{name}: the picture is damaged or cut off ({result})");
         RgbImage image = DropAlpha(bitmap, width, height);
         return applyOrientation ? Orient(image, codec.EncodedOrigin) : image;
+    }
+
+    /// <summary>Width and height as the header says, without decoding.</summary>
+    /// <exception cref="InputException">Unreadable file, or no picture.</exception>
+    public static (int Width, int Height) ReadSize(ImageSource source)
+    {
+        using SKData data = SKData.CreateCopy(FileOf(source));
+        using SKCodec codec = Open(data, source.Path ?? "image");
+        return (codec.Info.Width, codec.Info.Height);
+    }
+
+    private static byte[] FileOf(ImageSource source) => source.Bytes is { } bytes
+        ? bytes.ToArray()
+        : JsonInput.ReadFile(source.Path ?? throw new InputException("an image has neither a path nor bytes"));
+
+    private static SKCodec Open(SKData data, string name)
+    {
+        SKCodec? codec = data.IsEmpty ? null : SKCodec.Create(data);
+        if (codec is not null && Formats.Contains(codec.EncodedFormat)) return codec;
+        codec?.Dispose();
+        throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP or GIF picture ({data.Size} bytes)");
     }
 
     private static RgbImage DropAlpha(SKBitmap bitmap, int width, int height)

@@ -17,9 +17,11 @@ public sealed class LoraAdapter : IDisposable
     private readonly List<LoraParameter> _parameters = [];
     private readonly Device _device;
     private readonly LanguageModel _model;
+    private readonly bool _isChoice;
     private AdapterFile? _file;
 
-    private LoraAdapter(AdapterConfig config, LanguageModel model) => (Config, _model, _device) = (config, model, model.Device);
+    private LoraAdapter(AdapterConfig config, LanguageModel model, bool isChoice = false) =>
+        (Config, _model, _device, _isChoice) = (config, model, model.Device, isChoice);
 
     /// <summary>The PEFT configuration.</summary>
     public AdapterConfig Config { get; }
@@ -45,11 +47,24 @@ public sealed class LoraAdapter : IDisposable
 
     /// <summary>Loads a PEFT folder and attaches it for inference.</summary>
     /// <exception cref="CheckpointException">The folder is unsound, or some of its tensors fit no layer of the model.</exception>
-    public static LoraAdapter Load(string folder, LanguageModel model)
+    public static LoraAdapter Load(string folder, LanguageModel model) => Load(folder, model, isChoice: false);
+
+    /// <summary>Loads a PEFT folder for the sequences of a batch that choose it (<see cref="TokenBatch.Add"/>); all others do not see it.</summary>
+    /// <exception cref="CheckpointException">As for <see cref="Load(string, LanguageModel)"/>; or the adapter replaces or rescales whole weights, which all sequences share.</exception>
+    public static LoraAdapter LoadChoice(string folder, LanguageModel model) => Load(folder, model, isChoice: true);
+
+    private static LoraAdapter Load(string folder, LanguageModel model, bool isChoice)
     {
         ArgumentNullException.ThrowIfNull(model);
         AdapterFile file = AdapterFile.Load(folder, model.Device);
-        var adapter = new LoraAdapter(file.Config, model) { _file = file };
+        if (isChoice && (file.Config.UseDora || file.SavedModules.Count > 0))
+        {
+            file.Dispose();
+            throw new CheckpointException(
+                $"{folder}: an adapter with DoRA or modules_to_save cannot be chosen sequence by sequence; make a model of it first: gemmacore merge MODEL --adapter DIR --out DIR");
+        }
+
+        var adapter = new LoraAdapter(file.Config, model, isChoice) { _file = file };
         try
         {
             adapter.AttachFile(folder, file, model, trainable: false, dropout: 0);
@@ -140,7 +155,12 @@ public sealed class LoraAdapter : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach ((Linear layer, LinearAdapter adapter) in _attached) layer.Detach(adapter);
+        foreach ((Linear layer, LinearAdapter adapter) in _attached)
+        {
+            layer.Detach(adapter);
+            if (_isChoice) layer.DetachChoice(this);
+        }
+
         foreach ((Linear layer, WeightMatrix original) in _replaced) layer.ReplaceWeight(original);
         foreach ((string name, WeightMatrix original) in _replacedTables) _model.TryReplace(name, original, out _);
         foreach (DeviceBuffer buffer in _owned) buffer.Dispose();
@@ -226,7 +246,8 @@ public sealed class LoraAdapter : IDisposable
 
     private void Attach(Linear layer, LinearAdapter adapter)
     {
-        layer.Attach(adapter);
+        if (_isChoice) layer.AttachChoice(this, adapter, _model.AdapterRows);
+        else layer.Attach(adapter);
         _attached.Add((layer, adapter));
     }
 

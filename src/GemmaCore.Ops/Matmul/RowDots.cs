@@ -8,7 +8,8 @@ namespace GemmaCore.Ops;
 /// <summary>
 /// C[M,N] = (or +=) A[M,K]·B[N,K]ᵀ for a few rows of A, as in decoding: B is read once, straight from where it lies, and widened in registers.
 /// One or two rows of A take B row by row, so that a part is one stream, which the processor's prefetching needs to reach memory speed; a
-/// long K would drive A out of the first-level cache that way, and more rows of A would repeat the widening: they take four rows of B at once.
+/// long K would drive A out of the first-level cache that way, and more rows of A would repeat the widening: they take two rows of B at once.
+/// Every sum is four interleaved chains, whatever the tile: a row of C is the same, bit for bit, whatever rows of A stand beside it.
 /// </summary>
 internal static unsafe class RowDots
 {
@@ -61,11 +62,13 @@ internal static unsafe class RowDots
             int n = index * Step, end = Math.Min(Sizes.Columns, n + Step);
             bool singly = Sizes.Rows <= 2 && Sizes.Depth <= DepthInCache;
             if (!singly)
-                for (; n <= end - 4; n += 4)
+                for (; n <= end - 2; n += 2)
                 {
                     int m = 0;
-                    for (; m <= Sizes.Rows - 2; m += 2) Dot2x4(m, n);
-                    if (m < Sizes.Rows) Dot1x4(m, n);
+                    // Sixteen sums: as many registers as AVX2 has in all.
+                    if (TUnit.Lanes == Vector512<float>.Count)
+                        for (; m <= Sizes.Rows - 2; m += 2) Dot2x2(m, n);
+                    for (; m < Sizes.Rows; m++) Dot1x2(m, n);
                 }
 
             for (; n < end; n++)
@@ -133,72 +136,112 @@ internal static unsafe class RowDots
             Put(m + 1, n, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
         }
 
-        private readonly void Dot1x4(int m, int n)
-        {
-            TVector s0 = default, s1 = default, s2 = default, s3 = default;
-            float* a = LeftRow(m);
-            byte* b0 = RightRow(n), b1 = RightRow(n + 1), b2 = RightRow(n + 2), b3 = RightRow(n + 3);
-            int k = 0;
-            for (; k <= Sizes.Depth - TUnit.Lanes; k += TUnit.Lanes)
-            {
-                TVector x = X(a + k);
-                int at = k * TElements.Size;
-                FetchNext(b0 + at, b1 + at, b2 + at, b3 + at, k);
-                s0 = TUnit.MultiplyAdd(x, W(b0 + at), s0);
-                s1 = TUnit.MultiplyAdd(x, W(b1 + at), s1);
-                s2 = TUnit.MultiplyAdd(x, W(b2 + at), s2);
-                s3 = TUnit.MultiplyAdd(x, W(b3 + at), s3);
-            }
-
-            Put(m, n, k, s0);
-            Put(m, n + 1, k, s1);
-            Put(m, n + 2, k, s2);
-            Put(m, n + 3, k, s3);
-        }
-
-        private readonly void Dot2x4(int m, int n)
+        private readonly void Dot1x2(int m, int n)
         {
             TVector s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
-            float* a = LeftRow(m), c = LeftRow(m + 1);
-            byte* b0 = RightRow(n), b1 = RightRow(n + 1), b2 = RightRow(n + 2), b3 = RightRow(n + 3);
-            int k = 0;
-            for (; k <= Sizes.Depth - TUnit.Lanes; k += TUnit.Lanes)
+            float* a = LeftRow(m);
+            byte* b = RightRow(n), c = RightRow(n + 1);
+            int step = TUnit.Lanes, bytes = step * TElements.Size, k = 0;
+            for (; k <= Sizes.Depth - 4 * step; k += 4 * step, b += 4 * bytes, c += 4 * bytes)
             {
-                TVector x = X(a + k), y = X(c + k);
-                int at = k * TElements.Size;
-                FetchNext(b0 + at, b1 + at, b2 + at, b3 + at, k);
-                TVector w0 = W(b0 + at), w1 = W(b1 + at);
-                s0 = TUnit.MultiplyAdd(x, w0, s0);
-                t0 = TUnit.MultiplyAdd(y, w0, t0);
-                s1 = TUnit.MultiplyAdd(x, w1, s1);
-                t1 = TUnit.MultiplyAdd(y, w1, t1);
-                TVector w2 = W(b2 + at), w3 = W(b3 + at);
-                s2 = TUnit.MultiplyAdd(x, w2, s2);
-                t2 = TUnit.MultiplyAdd(y, w2, t2);
-                s3 = TUnit.MultiplyAdd(x, w3, s3);
-                t3 = TUnit.MultiplyAdd(y, w3, t3);
+                FetchNext(b, c, 4 * bytes);
+                TVector x = X(a + k), y = X(a + k + step);
+                s0 = TUnit.MultiplyAdd(x, W(b), s0);
+                t0 = TUnit.MultiplyAdd(x, W(c), t0);
+                s1 = TUnit.MultiplyAdd(y, W(b + bytes), s1);
+                t1 = TUnit.MultiplyAdd(y, W(c + bytes), t1);
+                x = X(a + k + 2 * step);
+                y = X(a + k + 3 * step);
+                s2 = TUnit.MultiplyAdd(x, W(b + 2 * bytes), s2);
+                t2 = TUnit.MultiplyAdd(x, W(c + 2 * bytes), t2);
+                s3 = TUnit.MultiplyAdd(y, W(b + 3 * bytes), s3);
+                t3 = TUnit.MultiplyAdd(y, W(c + 3 * bytes), t3);
             }
 
-            Put(m, n, k, s0);
-            Put(m, n + 1, k, s1);
-            Put(m, n + 2, k, s2);
-            Put(m, n + 3, k, s3);
-            Put(m + 1, n, k, t0);
-            Put(m + 1, n + 1, k, t1);
-            Put(m + 1, n + 2, k, t2);
-            Put(m + 1, n + 3, k, t3);
+            for (; k <= Sizes.Depth - step; k += step, b += bytes, c += bytes)
+            {
+                s0 = TUnit.MultiplyAdd(X(a + k), W(b), s0);
+                t0 = TUnit.MultiplyAdd(X(a + k), W(c), t0);
+            }
+
+            Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
+            Put(m, n + 1, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
         }
 
-        // The next four rows of B, a cache line of each at a time: four short streams are too many for the processor to foresee.
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly void FetchNext(byte* b0, byte* b1, byte* b2, byte* b3, int k)
+        private readonly void Dot2x2(int m, int n)
         {
-            if (!Sse.IsSupported || k * TElements.Size % 64 != 0) return;
-            long ahead = 4L * Sizes.RightStride * TElements.Size;
-            Sse.Prefetch0(b0 + ahead);
-            Sse.Prefetch0(b1 + ahead);
-            Sse.Prefetch0(b2 + ahead);
-            Sse.Prefetch0(b3 + ahead);
+            TVector s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
+            TVector u0 = default, u1 = default, u2 = default, u3 = default, v0 = default, v1 = default, v2 = default, v3 = default;
+            TVector x, y, w, z;
+            float* a = LeftRow(m), d = LeftRow(m + 1);
+            byte* b = RightRow(n), c = RightRow(n + 1);
+            int step = TUnit.Lanes, bytes = step * TElements.Size, k = 0;
+            for (; k <= Sizes.Depth - 4 * step; k += 4 * step, b += 4 * bytes, c += 4 * bytes)
+            {
+                FetchNext(b, c, 4 * bytes);
+                x = X(a + k);
+                y = X(d + k);
+                w = W(b);
+                z = W(c);
+                s0 = TUnit.MultiplyAdd(x, w, s0);
+                t0 = TUnit.MultiplyAdd(x, z, t0);
+                u0 = TUnit.MultiplyAdd(y, w, u0);
+                v0 = TUnit.MultiplyAdd(y, z, v0);
+                x = X(a + k + step);
+                y = X(d + k + step);
+                w = W(b + bytes);
+                z = W(c + bytes);
+                s1 = TUnit.MultiplyAdd(x, w, s1);
+                t1 = TUnit.MultiplyAdd(x, z, t1);
+                u1 = TUnit.MultiplyAdd(y, w, u1);
+                v1 = TUnit.MultiplyAdd(y, z, v1);
+                x = X(a + k + 2 * step);
+                y = X(d + k + 2 * step);
+                w = W(b + 2 * bytes);
+                z = W(c + 2 * bytes);
+                s2 = TUnit.MultiplyAdd(x, w, s2);
+                t2 = TUnit.MultiplyAdd(x, z, t2);
+                u2 = TUnit.MultiplyAdd(y, w, u2);
+                v2 = TUnit.MultiplyAdd(y, z, v2);
+                x = X(a + k + 3 * step);
+                y = X(d + k + 3 * step);
+                w = W(b + 3 * bytes);
+                z = W(c + 3 * bytes);
+                s3 = TUnit.MultiplyAdd(x, w, s3);
+                t3 = TUnit.MultiplyAdd(x, z, t3);
+                u3 = TUnit.MultiplyAdd(y, w, u3);
+                v3 = TUnit.MultiplyAdd(y, z, v3);
+            }
+
+            for (; k <= Sizes.Depth - step; k += step, b += bytes, c += bytes)
+            {
+                x = X(a + k);
+                y = X(d + k);
+                w = W(b);
+                z = W(c);
+                s0 = TUnit.MultiplyAdd(x, w, s0);
+                t0 = TUnit.MultiplyAdd(x, z, t0);
+                u0 = TUnit.MultiplyAdd(y, w, u0);
+                v0 = TUnit.MultiplyAdd(y, z, v0);
+            }
+
+            Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
+            Put(m, n + 1, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
+            Put(m + 1, n, k, TUnit.Add(TUnit.Add(u0, u1), TUnit.Add(u2, u3)));
+            Put(m + 1, n + 1, k, TUnit.Add(TUnit.Add(v0, v1), TUnit.Add(v2, v3)));
+        }
+
+        // The next two rows of B, a cache line of each at a time: short streams are hard for the processor to foresee.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private readonly void FetchNext(byte* b, byte* c, int bytes)
+        {
+            if (!Sse.IsSupported) return;
+            long ahead = 2L * Sizes.RightStride * TElements.Size;
+            for (int at = 0; at < bytes; at += 64)
+            {
+                Sse.Prefetch0(b + ahead + at);
+                Sse.Prefetch0(c + ahead + at);
+            }
         }
 
         // Adds the lanes, the steps from k on that fill no vector, and the bias.

@@ -1,0 +1,298 @@
+using GemmaCore.Inputs;
+using GemmaCore.Models;
+using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
+
+namespace GemmaCore.Generation;
+
+/// <summary>
+/// Continuous batching: sequences join and leave between steps. A step takes in who waits, sees pictures, prefills a bounded number of prompt tokens and
+/// gives every sequence whose prompt is in one more token, never two: so a step is as long as whoever leaves has to wait.
+/// </summary>
+/// <remarks>
+/// An answer does not depend on what else is under way, bit for bit. Products of up to eight rows and of more sum in different orders, but neither order
+/// depends on the number of rows beyond that (on cards, for more than eight rows, it does). So chunks of a prompt are cut by the prompt alone, chunks of more
+/// than eight tokens go in passes of their own kind (on cards one at a time), and tokens that decode go in passes of at most eight, unless
+/// <see cref="BatchLimits.DecodeRows"/> allows more. Not thread-safe.
+/// </remarks>
+internal sealed class BatchScheduler : IDisposable
+{
+    /// <summary>Most rows of a pass whose products take the way for few rows (<c>RowDots</c>, <c>matmul_rows.cu</c>).</summary>
+    public const int FewRows = 8;
+
+    /// <summary>Tokens of a prompt that go in together, if no picture spans the end.</summary>
+    public const int ChunkTokens = 512;
+
+    private readonly LanguageModel _model;
+    private readonly Tokenizer _tokenizer;
+    private readonly int[] _stopIds;
+    private readonly BatchLimits _limits;
+    private readonly ModelPass _pass;
+    private readonly Action<Sequence> _onEnd;
+    private readonly FairQueue<Sequence> _waiting = new();
+    private readonly List<Sequence> _prefilling = [], _decoding = [], _group = [];
+    private readonly Func<Sequence, int> _chunkEnd;
+    private readonly bool _packsChunks;
+
+    /// <param name="model">The model; used by one scheduler at a time.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="stopIds">Ids that end an answer.</param>
+    /// <param name="limits">What it may take.</param>
+    /// <param name="onEnd">Called once for every sequence, when it is over and has given back its memory.</param>
+    public BatchScheduler(LanguageModel model, Tokenizer tokenizer, IReadOnlyCollection<int> stopIds, BatchLimits limits, Action<Sequence> onEnd)
+    {
+        (_model, _tokenizer, _stopIds, _limits, _onEnd) = (model, tokenizer, [.. stopIds], limits, onEnd);
+        _pass = new ModelPass(model);
+        _chunkEnd = ChunkEnd;
+        _packsChunks = model.Device is CpuDevice;
+    }
+
+    /// <summary>Sequences that wait for a place.</summary>
+    public int WaitingCount => _waiting.Count;
+
+    /// <summary>Tokens, prompt and answer, that those who wait may take.</summary>
+    public long WaitingTokens { get; private set; }
+
+    /// <summary>Sequences under way.</summary>
+    public int RunningCount => _prefilling.Count + _decoding.Count;
+
+    /// <summary>Bytes of keys and values held.</summary>
+    public long CacheBytes { get; private set; }
+
+    /// <summary>Refuses what could never be answered.</summary>
+    /// <exception cref="InputException">The prompt is too long for the model, or its keys and values for the limit.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A parameter makes no sense.</exception>
+    public static void Check(GenerationRequest request, LanguageModel model, BatchLimits limits)
+    {
+        request.Parameters.Validate();
+        int positions = model.Layout.MaxPositions, length = request.Prompt.Ids.Length;
+        if (length == 0) throw new InputException("the prompt has no tokens");
+        if (length >= positions)
+            throw new InputException($"the prompt has {length} tokens, but the model has {positions} positions and needs one for the answer");
+        long bytes = model.CacheBytes(Capacity(request, model));
+        if (bytes > limits.MaxCacheBytes)
+            throw new InputException($"the request needs {bytes} bytes of keys and values for {request.TokenCount} tokens, but {limits.MaxCacheBytes} are set aside; ask for fewer tokens");
+    }
+
+    /// <summary>Puts a request into the queue.</summary>
+    /// <exception cref="InputException">See <see cref="Check"/>.</exception>
+    public Sequence Add(GenerationRequest request, Action<GeneratedToken>? onToken, CancellationToken cancellation)
+    {
+        Check(request, _model, _limits);
+        var sequence = new Sequence(request, _stopIds, _tokenizer, onToken, cancellation);
+        _waiting.Add(request.Tenant, sequence, request.TokenCount);
+        WaitingTokens += request.TokenCount;
+        return sequence;
+    }
+
+    /// <summary>One step of everything under way.</summary>
+    /// <returns>False when there was nothing to do.</returns>
+    public bool Step()
+    {
+        RetireCancelled();
+        Admit();
+        if (RunningCount == 0) return false;
+        SeePictures();
+        Decode();
+        Prefill();
+        return true;
+    }
+
+    /// <summary>Ends everything that waits or is under way.</summary>
+    /// <param name="error">Why there are no answers; null when all were cancelled.</param>
+    public void Abandon(Exception? error)
+    {
+        foreach (Sequence sequence in (Sequence[])[.. _prefilling, .. _decoding]) End(sequence, error);
+        _prefilling.Clear();
+        _decoding.Clear();
+        _waiting.Remove(_ => true, sequence => Forget(sequence, error));
+    }
+
+    /// <summary>True when a sequence waits or is under way with this adapter.</summary>
+    public bool Uses(LoraAdapter adapter)
+    {
+        bool waits = false;
+        _waiting.Remove(
+            sequence =>
+            {
+                waits |= sequence.Adapter == adapter;
+                return false;
+            },
+            _ => { });
+        return waits || _prefilling.Exists(sequence => sequence.Adapter == adapter) || _decoding.Exists(sequence => sequence.Adapter == adapter);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Abandon(null);
+        _pass.Dispose();
+    }
+
+    private static int Capacity(GenerationRequest request, LanguageModel model) => (int)Math.Min(model.Layout.MaxPositions, request.TokenCount);
+
+    private void RetireCancelled()
+    {
+        _waiting.Remove(static sequence => sequence.Cancellation.IsCancellationRequested, sequence => Forget(sequence, null));
+        foreach (List<Sequence> list in (ReadOnlySpan<List<Sequence>>)[_prefilling, _decoding])
+            for (int i = list.Count - 1; i >= 0; i--)
+                if (list[i].Cancellation.IsCancellationRequested) list[i].Cancel();
+        RemoveEnded();
+    }
+
+    private void Admit()
+    {
+        while (RunningCount < _limits.MaxSequences && _waiting.Peek() is { } next)
+        {
+            int capacity = Capacity(next.Request, _model);
+            long bytes = _model.CacheBytes(capacity);
+            if (CacheBytes + bytes > _limits.MaxCacheBytes) return;
+            _waiting.Take();
+            WaitingTokens -= next.Request.TokenCount;
+            try
+            {
+                next.Start(_model.CreateCache(capacity));
+            }
+            catch (Exception error) // no memory: this one's trouble and not that of those under way
+            {
+                Close(next, error);
+                continue;
+            }
+
+            CacheBytes += bytes;
+            _prefilling.Add(next);
+        }
+    }
+
+    // At most one pass of the vision tower, so that those who decode wait for no more than that.
+    private void SeePictures()
+    {
+        _group.Clear();
+        foreach (Sequence sequence in _prefilling)
+            if (sequence.SeenPictures < sequence.Prompt.Images.Count && (_group.Count == 0 || sequence.VisionAdapter == _group[0].VisionAdapter)) _group.Add(sequence);
+        if (_group.Count > 0) _pass.See(_group, _packsChunks ? ImageEncoding.PicturesPerPass(_model) : 1);
+    }
+
+    // Chunks of more than a few tokens, up to the limit of a step. Who has more of them to come goes to the end of the line.
+    private void Prefill()
+    {
+        for (int tokens = 0, taken = 1; taken > 0 && tokens < _limits.PrefillTokens; tokens += taken)
+        {
+            taken = GatherChunks(_limits.PrefillTokens - tokens, isFirst: tokens == 0);
+            if (taken == 0) return;
+            foreach (Sequence sequence in _group) _prefilling.Remove(sequence);
+            _prefilling.AddRange(_group); // before the pass, so that a failing one loses nobody
+            _pass.Run(_group, _chunkEnd, repeatKey: 0);
+            MoveOn();
+        }
+    }
+
+    // The first of a step is taken whatever its size.
+    private int GatherChunks(int room, bool isFirst)
+    {
+        _group.Clear();
+        int tokens = 0;
+        foreach (Sequence sequence in _prefilling)
+        {
+            int count = IsReady(sequence) ? ChunkEnd(sequence) - sequence.Cache!.Length : 0;
+            if (count <= FewRows || (tokens + count > room && !(isFirst && tokens == 0))) continue;
+            tokens += count;
+            // Those with one adapter side by side.
+            _group.Insert(PlaceBeside(_group, sequence), sequence);
+            if (!_packsChunks) break;
+        }
+
+        return tokens;
+    }
+
+    // Passes of a few rows each: everyone who decodes, and the ends of prompts that are that short.
+    private void Decode()
+    {
+        int at = 0, key = 0, next = 0;
+        while (at < _decoding.Count || next < _prefilling.Count)
+        {
+            _group.Clear();
+            int rows = 0;
+            for (; at < _decoding.Count && rows < _limits.DecodeRows; rows++) _group.Add(_decoding[at++]);
+            for (; at == _decoding.Count && next < _prefilling.Count; next++)
+            {
+                Sequence sequence = _prefilling[next];
+                int count = IsReady(sequence) ? ChunkEnd(sequence) - sequence.Cache!.Length : int.MaxValue;
+                if (count > FewRows) continue;
+                if (rows + count > FewRows) break;
+                rows += count;
+                _group.Insert(PlaceBeside(_group, sequence), sequence);
+            }
+
+            if (_group.Count == 0) break;
+            // The pass after this many others, with this many sequences: likely the same work as in the last step.
+            _pass.Run(_group, _chunkEnd, _group.TrueForAll(static sequence => sequence.IsDecoding) ? (++key << 16) + _group.Count : 0);
+        }
+
+        MoveOn();
+    }
+
+    private static int PlaceBeside(List<Sequence> list, Sequence sequence)
+    {
+        int last = list.FindLastIndex(other => other.Adapter == sequence.Adapter);
+        return last < 0 ? list.Count : last + 1;
+    }
+
+    private static bool IsReady(Sequence sequence) => !sequence.IsOver && sequence.SeenPictures == sequence.Prompt.Images.Count;
+
+    // Cut by the prompt alone. A chunk never ends inside a picture, whose tokens see each other both ways, and leaves no tail of a few tokens.
+    private int ChunkEnd(Sequence sequence)
+    {
+        int[] ids = sequence.Prompt.Ids;
+        int end = Math.Min(ids.Length, sequence.Cache!.Length + ChunkTokens);
+        while (end < ids.Length && ids[end] == _model.ImageTokenId && ids[end - 1] == _model.ImageTokenId) end++;
+        return ids.Length - end <= FewRows ? ids.Length : end;
+    }
+
+    // Whoever's prompt is in joins those who decode, beside those with the same adapter.
+    private void MoveOn()
+    {
+        RemoveEnded();
+        for (int i = 0; i < _prefilling.Count; i++)
+        {
+            Sequence sequence = _prefilling[i];
+            if (!sequence.IsDecoding) continue;
+            _prefilling.RemoveAt(i--);
+            _decoding.Insert(PlaceBeside(_decoding, sequence), sequence);
+        }
+    }
+
+    private void RemoveEnded()
+    {
+        foreach (List<Sequence> list in (ReadOnlySpan<List<Sequence>>)[_prefilling, _decoding])
+        {
+            for (int i = 0; i < list.Count; i++)
+            {
+                Sequence sequence = list[i];
+                if (!sequence.IsOver) continue;
+                list.RemoveAt(i--);
+                End(sequence, sequence.Failure);
+            }
+        }
+    }
+
+    private void End(Sequence sequence, Exception? error)
+    {
+        CacheBytes -= _model.CacheBytes(sequence.Cache!.Capacity);
+        Close(sequence, error);
+    }
+
+    private void Forget(Sequence sequence, Exception? error)
+    {
+        WaitingTokens -= sequence.Request.TokenCount;
+        Close(sequence, error);
+    }
+
+    private void Close(Sequence sequence, Exception? error)
+    {
+        if (error is null) sequence.Cancel();
+        else sequence.Fail(error);
+        sequence.Dispose();
+        _onEnd(sequence);
+    }
+}

@@ -1,0 +1,19 @@
+using GemmaCore.Inputs;
+using GemmaCore.Models.Lora;
+
+namespace GemmaCore.Generation;
+
+/// <summary>A prompt and how to answer it.</summary>
+/// <param name="Prompt">What goes in.</param>
+/// <param name="Parameters">How tokens are chosen and when the answer ends.</param>
+public sealed record GenerationRequest(Prompt Prompt, SamplingParams Parameters)
+{
+    /// <summary>An adapter loaded to be chosen (<see cref="LoraAdapter.LoadChoice"/>), or null for the model as it is.</summary>
+    public LoraAdapter? Adapter { get; init; }
+
+    /// <summary>Whose request it is: while requests wait, tenants are served in turns by the tokens they take.</summary>
+    public string Tenant { get; init; } = "";
+
+    /// <summary>Tokens that the request can take at most.</summary>
+    public long TokenCount => (long)Prompt.Ids.Length + Parameters.MaxTokens;
+}

@@ -1,0 +1,238 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using GemmaCore.Inputs;
+using GemmaCore.Models.Lora;
+
+namespace GemmaCore.Generation;
+
+/// <summary>No room in the queue; trying again later helps.</summary>
+public sealed class QueueFullException : Exception
+{
+    internal QueueFullException(long tokens, long limit)
+        : base($"the queue is full: {tokens} tokens wait, and {limit} are allowed to; try again later")
+    {
+    }
+}
+
+/// <summary>The loop takes no more requests: it is shutting down, or the device has failed.</summary>
+public sealed class LoopClosedException : Exception
+{
+    internal LoopClosedException(string message, Exception? inner) : base(message, inner)
+    {
+    }
+}
+
+/// <summary>A look at a <see cref="RequestLoop"/>.</summary>
+/// <param name="Running">Sequences under way.</param>
+/// <param name="Waiting">Requests in the queue.</param>
+/// <param name="WaitingTokens">Tokens these may take.</param>
+/// <param name="CacheBytes">Bytes of keys and values held.</param>
+/// <param name="Steps">Steps so far.</param>
+/// <param name="StepSeconds">Time that they took, all together.</param>
+public sealed record LoopStatus(int Running, int Waiting, long WaitingTokens, long CacheBytes, long Steps, double StepSeconds);
+
+/// <summary>
+/// Answers requests from any thread with one model, many at a time: a <see cref="BatchScheduler"/> on a thread of its own. It has the model to itself until it
+/// is disposed.
+/// </summary>
+public sealed class RequestLoop : IDisposable
+{
+    private readonly GemmaModel _model;
+    private readonly BatchLimits _limits;
+    private readonly long _maxWaitingTokens;
+    private readonly BatchScheduler _scheduler;
+    private readonly IDisposable _turn;
+    private readonly ConcurrentQueue<Action> _inbox = new();
+    private readonly ConcurrentDictionary<Sequence, PendingAnswer> _pending = new();
+    private readonly SemaphoreSlim _wake = new(0);
+    private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Thread _thread;
+    private readonly CancellationTokenSource _abandon = new();
+    private long _inboxTokens, _inboxCount, _steps, _stepTicks;
+    private bool _disposed;
+    private volatile bool _draining;
+    private volatile Exception? _fault;
+    private volatile LoopStatus _status = new(0, 0, 0, 0, 0, 0);
+
+    /// <summary>Starts a loop; waits until nobody else uses the model.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="limits">What may be under way at a time.</param>
+    /// <param name="maxWaitingTokens">Tokens, prompt and answer, that requests in the queue may take together; one request is taken in any case.</param>
+    public RequestLoop(GemmaModel model, BatchLimits limits, long maxWaitingTokens)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        (_model, _limits, _maxWaitingTokens) = (model, limits, maxWaitingTokens);
+        _turn = model.TakeTurn();
+        _scheduler = new BatchScheduler(model.Model, model.Prompts.Tokenizer, [.. model.Defaults.StopIds], limits, OnEnd);
+        _thread = new Thread(Run) { IsBackground = true, Name = "gemmacore-requests" };
+        _thread.Start();
+    }
+
+    /// <summary>Where it stands; a few steps old at most.</summary>
+    public LoopStatus Status => _status with
+    {
+        Waiting = _status.Waiting + (int)Interlocked.Read(ref _inboxCount),
+        WaitingTokens = _status.WaitingTokens + Interlocked.Read(ref _inboxTokens),
+    };
+
+    /// <summary>What may be under way.</summary>
+    public BatchLimits Limits => _limits;
+
+    /// <summary>Completes when the loop has ended: after a drain, or with a <see cref="Fault"/>.</summary>
+    public Task Completion => _idle.Task;
+
+    /// <summary>Why the loop stopped by itself; null while it is sound.</summary>
+    public Exception? Fault => _fault;
+
+    /// <summary>Hands in a request.</summary>
+    /// <param name="request">What to answer.</param>
+    /// <param name="cancellation">Ends the answer before the next step.</param>
+    /// <exception cref="InputException">The request could never be answered.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A parameter makes no sense.</exception>
+    /// <exception cref="QueueFullException">Too much is waiting.</exception>
+    /// <exception cref="LoopClosedException">The loop is ending.</exception>
+    public PendingAnswer Submit(GenerationRequest request, CancellationToken cancellation) => Submit([request], cancellation)[0];
+
+    /// <summary>Hands in several requests, all of them or none.</summary>
+    /// <exception cref="InputException">See <see cref="Submit(GenerationRequest, CancellationToken)"/>, as for the others.</exception>
+    public IReadOnlyList<PendingAnswer> Submit(IReadOnlyList<GenerationRequest> requests, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(requests);
+        foreach (GenerationRequest request in requests) BatchScheduler.Check(request, _model.Model, _limits);
+        long tokens = requests.Sum(request => request.TokenCount);
+        lock (_inbox)
+        {
+            if (_fault is { } fault) throw new LoopClosedException("the model has stopped after a failure", fault);
+            if (_draining) throw new LoopClosedException("shutting down", null);
+            LoopStatus status = Status;
+            if (status.Waiting > 0 && status.WaitingTokens + tokens > _maxWaitingTokens) throw new QueueFullException(status.WaitingTokens, _maxWaitingTokens);
+            Interlocked.Add(ref _inboxTokens, tokens);
+            Interlocked.Add(ref _inboxCount, requests.Count);
+            PendingAnswer[] answers = [.. requests.Select(request => new PendingAnswer(request))];
+            _inbox.Enqueue(() =>
+            {
+                foreach (PendingAnswer answer in answers) Begin(answer, cancellation);
+            });
+            _wake.Release();
+            return answers;
+        }
+    }
+
+    /// <summary>Runs something between two steps, when nobody else uses the model: loading an adapter, for example.</summary>
+    /// <exception cref="LoopClosedException">The loop has ended.</exception>
+    public Task<T> BetweenSteps<T>(Func<T> action)
+    {
+        ArgumentNullException.ThrowIfNull(action);
+        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_inbox)
+        {
+            if (_fault is not null || _draining) throw new LoopClosedException("shutting down", _fault);
+            _inbox.Enqueue(() =>
+            {
+                try
+                {
+                    done.SetResult(action());
+                }
+                catch (Exception error) // belongs to whoever asked
+                {
+                    done.SetException(error);
+                }
+            });
+            _wake.Release();
+        }
+
+        return done.Task;
+    }
+
+    /// <summary>True when a request waits or is under way with this adapter; to be asked <see cref="BetweenSteps"/>.</summary>
+    public bool Uses(LoraAdapter adapter) => _scheduler.Uses(adapter);
+
+    /// <summary>Takes no more requests and ends when all are answered; those that are not in time are cancelled.</summary>
+    public async Task DrainAsync(TimeSpan timeout)
+    {
+        lock (_inbox) _draining = true;
+        _wake.Release();
+        if (await Task.WhenAny(_idle.Task, Task.Delay(timeout)).ConfigureAwait(false) != _idle.Task) await _abandon.CancelAsync().ConfigureAwait(false);
+        _wake.Release();
+        await _idle.Task.ConfigureAwait(false);
+    }
+
+    /// <summary>Cancels everything and ends.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, true)) return;
+        lock (_inbox) _draining = true;
+        _abandon.Cancel();
+        _wake.Release();
+        _thread.Join();
+        _scheduler.Dispose();
+        _turn.Dispose();
+        _wake.Dispose();
+        _abandon.Dispose();
+    }
+
+    private void Run()
+    {
+        try
+        {
+            while (true)
+            {
+                while (_inbox.TryDequeue(out Action? action)) action();
+                if (_abandon.IsCancellationRequested) break;
+                long start = Stopwatch.GetTimestamp();
+                bool worked = _scheduler.Step();
+                if (worked)
+                {
+                    _steps++;
+                    _stepTicks += Stopwatch.GetTimestamp() - start;
+                }
+
+                Publish();
+                if (worked) continue;
+                lock (_inbox)
+                    if (_draining && _inbox.IsEmpty && _scheduler.WaitingCount == 0) break;
+                _wake.Wait();
+            }
+
+            End(null);
+        }
+        catch (Exception error) // a device that failed: nothing computed from here on would be an answer
+        {
+            lock (_inbox) _fault = error;
+            End(error);
+        }
+    }
+
+    private void End(Exception? error)
+    {
+        while (_inbox.TryDequeue(out Action? action)) action();
+        _scheduler.Abandon(error is null ? null : new LoopClosedException("the model has stopped after a failure", error));
+        Publish();
+        _idle.TrySetResult();
+    }
+
+    private void Begin(PendingAnswer answer, CancellationToken cancellation)
+    {
+        Interlocked.Add(ref _inboxTokens, -answer.Request.TokenCount);
+        Interlocked.Decrement(ref _inboxCount);
+        try
+        {
+            _pending[_scheduler.Add(answer.Request, answer.Write, cancellation)] = answer;
+        }
+        catch (Exception error) when (error is InputException or ArgumentException)
+        {
+            answer.Fail(error);
+        }
+
+        Publish();
+    }
+
+    private void OnEnd(Sequence sequence)
+    {
+        Publish(); // before anyone can ask
+        if (_pending.TryRemove(sequence, out PendingAnswer? answer)) answer.End(sequence);
+    }
+
+    private void Publish() => _status = new LoopStatus(
+        _scheduler.RunningCount, _scheduler.WaitingCount, _scheduler.WaitingTokens, _scheduler.CacheBytes, _steps, _stepTicks / (double)Stopwatch.Frequency);
+}

@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+
+namespace GemmaCore.Server.Observability;
+
+/// <summary>What is logged: requests by id, never what they say.</summary>
+internal static partial class ServerLog
+{
+    [LoggerMessage(1, LogLevel.Information, "{Method} {Path} {Status} {Milliseconds} ms {RequestId}")]
+    public static partial void Answered(ILogger logger, string method, string path, int status, long milliseconds, string requestId);
+
+    [LoggerMessage(2, LogLevel.Error, "{RequestId} failed")]
+    public static partial void Failed(ILogger logger, Exception error, string requestId);
+
+    [LoggerMessage(3, LogLevel.Critical, "the model has failed; no more requests are answered")]
+    public static partial void ModelFailed(ILogger logger, Exception error);
+}

@@ -1,0 +1,140 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text;
+using GemmaCore.Generation;
+using Microsoft.AspNetCore.Http;
+
+namespace GemmaCore.Server.Observability;
+
+/// <summary>
+/// <c>GET /metrics</c> in Prometheus' text form. Every number is there twice: as <c>gemmacore_*</c>, and under vLLM's name, for dashboards, autoscalers and
+/// gateways that know that one.
+/// </summary>
+internal sealed class ServingMetrics(ServedModel served)
+{
+    private static readonly string[] Prefixes = ["gemmacore_", "vllm:"];
+
+    private readonly ConcurrentDictionary<string, long> _finished = new(StringComparer.Ordinal);
+    private readonly Histogram _firstToken = Histogram.OfSeconds(), _perToken = Histogram.OfSeconds(), _whole = Histogram.OfSeconds(), _queued = Histogram.OfSeconds();
+    private readonly Histogram _inference = Histogram.OfSeconds(), _prefill = Histogram.OfSeconds(), _decode = Histogram.OfSeconds();
+    private readonly Histogram _promptLengths = Histogram.OfTokens(), _answerLengths = Histogram.OfTokens(), _choices = new(1, 2, 5, 10, 20), _maxTokens = Histogram.OfTokens();
+    private readonly ConcurrentDictionary<PendingAnswer, string> _open = new();
+    private long _promptTokens, _answerTokens, _failed;
+
+    /// <summary>Counts answers when they end.</summary>
+    public void Watch(string model, IReadOnlyList<PendingAnswer> answers, int choices)
+    {
+        _choices.Observe(choices);
+        foreach (PendingAnswer answer in answers) _ = WatchAsync(model, answer);
+    }
+
+    /// <summary>The exposition.</summary>
+    public async Task WriteAsync(HttpContext context)
+    {
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        await context.Response.WriteAsync(Text(), context.RequestAborted).ConfigureAwait(false);
+    }
+
+    private async Task WatchAsync(string model, PendingAnswer answer)
+    {
+        _open[answer] = model;
+        try
+        {
+            Count(await answer.Result.ConfigureAwait(false), answer);
+        }
+        catch (Exception) // whoever asked is told; here it is a number
+        {
+            Interlocked.Increment(ref _failed);
+        }
+        finally
+        {
+            _open.TryRemove(answer, out _);
+        }
+    }
+
+    private void Count(GenerationResult result, PendingAnswer answer)
+    {
+        string reason = result.FinishReason switch { FinishReason.Stop => "stop", FinishReason.Length => "length", _ => "abort" };
+        _finished.AddOrUpdate(reason, 1, (_, count) => count + 1);
+        Interlocked.Add(ref _promptTokens, result.PromptTokenCount);
+        Interlocked.Add(ref _answerTokens, result.Tokens.Count);
+        _queued.Observe(result.QueueSeconds);
+        if (result.Tokens.Count == 0) return;
+        _firstToken.Observe(result.QueueSeconds + result.PrefillSeconds);
+        if (result.Tokens.Count > 1) _perToken.Observe(result.DecodeSeconds / (result.Tokens.Count - 1));
+        _whole.Observe(result.QueueSeconds + result.PrefillSeconds + result.DecodeSeconds);
+        _inference.Observe(result.PrefillSeconds + result.DecodeSeconds);
+        _prefill.Observe(result.PrefillSeconds);
+        _decode.Observe(result.DecodeSeconds);
+        _promptLengths.Observe(result.PromptTokenCount);
+        _answerLengths.Observe(result.Tokens.Count);
+        _maxTokens.Observe(answer.Request.Parameters.MaxTokens);
+    }
+
+    private string Text()
+    {
+        var text = new StringBuilder();
+        LoopStatus status = served.Loop.Status;
+        double share = served.Loop.Limits.MaxCacheBytes is > 0 and var most ? status.CacheBytes / (double)most : 0;
+        Write(text, "num_requests_running", "gauge", "Requests under way.", status.Running);
+        Write(text, "num_requests_waiting", "gauge", "Requests in the queue.", status.Waiting);
+        Write(text, "kv_cache_usage_perc", "gauge", "Keys and values held, as a share of what is set aside; 1 is all of it.", share);
+        Write(text, "prompt_tokens_total", "counter", "Prompt tokens of ended requests.", Interlocked.Read(ref _promptTokens));
+        Write(text, "generation_tokens_total", "counter", "Answer tokens of ended requests.", Interlocked.Read(ref _answerTokens));
+        Write(text, "request_failure_total", "counter", "Requests that ended without an answer.", Interlocked.Read(ref _failed));
+        WriteFinished(text);
+        Write(text, "time_to_first_token_seconds", _firstToken, "From a request's arrival to its first token.");
+        Write(text, "time_per_output_token_seconds", _perToken, "Mean time between the tokens of an answer.");
+        Write(text, "inter_token_latency_seconds", _perToken, "Mean time between the tokens of an answer.");
+        Write(text, "e2e_request_latency_seconds", _whole, "From a request's arrival to its last token.");
+        Write(text, "request_queue_time_seconds", _queued, "Time in the queue.");
+        Write(text, "request_inference_time_seconds", _inference, "Time under way.");
+        Write(text, "request_prefill_time_seconds", _prefill, "Time under way until the first token.");
+        Write(text, "request_decode_time_seconds", _decode, "Time from the first token to the last.");
+        Write(text, "request_prompt_tokens", _promptLengths, "Prompt tokens of a request.");
+        Write(text, "request_generation_tokens", _answerLengths, "Answer tokens of a request.");
+        Write(text, "request_params_n", _choices, "Answers asked for in a request.");
+        Write(text, "request_params_max_tokens", _maxTokens, "Most answer tokens of a request.");
+        WriteAdapters(text);
+        Write(text, "steps_total", "counter", "Steps of the batch scheduler.", status.Steps);
+        Write(text, "step_seconds_total", "counter", "Time of all steps.", status.StepSeconds);
+        return text.ToString();
+    }
+
+    private string Labels => $"model_name=\"{Escape(served.Name)}\",engine=\"0\"";
+
+    private void Write(StringBuilder text, string name, string type, string help, double value)
+    {
+        foreach (string prefix in Prefixes) Head(text, prefix + name, type, help).Append(CultureInfo.InvariantCulture, $"{prefix}{name}{{{Labels}}} {value}\n");
+    }
+
+    private void Write(StringBuilder text, string name, Histogram histogram, string help)
+    {
+        foreach (string prefix in Prefixes) histogram.Write(Head(text, prefix + name, "histogram", help), prefix + name, Labels);
+    }
+
+    private void WriteFinished(StringBuilder text)
+    {
+        foreach (string prefix in Prefixes)
+        {
+            Head(text, prefix + "request_success_total", "counter", "Ended requests by how they ended.");
+            foreach (string reason in (string[])["stop", "length", "abort"])
+                text.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{Labels},finished_reason=\"{reason}\"}} {_finished.GetValueOrDefault(reason)}\n");
+        }
+    }
+
+    // vLLM's convention: the names are labels, and the value is the time of the look.
+    private void WriteAdapters(StringBuilder text)
+    {
+        string[] adapters = [.. served.AdapterNames];
+        string running = string.Join(',', _open.Values.Where(adapters.Contains).Distinct().Order(StringComparer.Ordinal).Select(Escape));
+        foreach (string prefix in Prefixes)
+            Head(text, prefix + "lora_requests_info", "gauge", "Adapters of open requests.").Append(
+                CultureInfo.InvariantCulture,
+                $"{prefix}lora_requests_info{{max_lora=\"{adapters.Length}\",waiting_lora_adapters=\"\",running_lora_adapters=\"{running}\"}} {DateTimeOffset.UtcNow.ToUnixTimeSeconds()}\n");
+    }
+
+    private static StringBuilder Head(StringBuilder text, string name, string type, string help) => text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+
+    private static string Escape(string label) => label.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+}

@@ -1,0 +1,59 @@
+using System.Text.Json;
+using GemmaCore.Inputs;
+
+namespace GemmaCore.Server.OpenAi;
+
+/// <summary>A conversation from the wire: roles, text, pictures in their places.</summary>
+internal static class MessageReader
+{
+    private const int MostMessages = 2048, MostParts = 256;
+
+    public static IReadOnlyList<ChatMessage> Read(RequestField messages, ServerOptions options)
+    {
+        var read = new List<ChatMessage>();
+        var pictures = new PictureLimits(options);
+        foreach (RequestField message in messages.Required().Items(MostMessages)) read.Add(Message(message, pictures));
+        return read.Count > 0 ? read : throw messages.Wrong("at least one message");
+    }
+
+    private static ChatMessage Message(RequestField message, PictureLimits pictures)
+    {
+        message.AllowOnly(["role", "content", "name", "refusal"]);
+        string name = message["role"].Required().Text();
+        ChatRole role = name switch
+        {
+            "system" or "developer" => ChatRole.System,
+            "user" => ChatRole.User,
+            "assistant" => ChatRole.Assistant,
+            "tool" or "function" => throw RequestException.Invalid("Messages of tools are not supported", message["role"].Path, "unsupported_value"),
+            _ => throw message["role"].Wrong("system, developer, user or assistant"),
+        };
+        RequestField content = message["content"].Required();
+        if (content.Kind == JsonValueKind.String) return ChatMessage.FromText(role, content.Text());
+        List<ContentPart> parts = [.. content.Items(MostParts).Select(part => Part(part, pictures))];
+        // The templates take one text from a system message.
+        if (role == ChatRole.System && parts.TrueForAll(part => part is TextPart)) parts = [new TextPart(string.Join('\n', parts.Cast<TextPart>().Select(part => part.Text)))];
+        if (role != ChatRole.User && parts.Exists(part => part is ImagePart)) throw content.Wrong($"text alone in a message of the {name}");
+        return new ChatMessage(role, parts);
+    }
+
+    private static ContentPart Part(RequestField part, PictureLimits pictures)
+    {
+        string type = part["type"].Required().Text();
+        switch (type)
+        {
+            case "text":
+                part.AllowOnly(["type", "text"]);
+                return new TextPart(part["text"].Required().Text());
+            case "image_url":
+                part.AllowOnly(["type", "image_url"]);
+                RequestField picture = part["image_url"].Required();
+                if (picture.Kind == JsonValueKind.String) return new ImagePart(pictures.Take(picture));
+                // "detail" says how much to look at it; every picture is seen whole here.
+                picture.AllowOnly(["url", "detail"]);
+                return new ImagePart(pictures.Take(picture["url"].Required()));
+            default:
+                throw part["type"].Wrong("text or image_url");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using GemmaCore.Inputs;
+
+namespace GemmaCore.Server.OpenAi;
+
+/// <summary>
+/// Pictures of one request, from data URLs. Their number, their pixels and their proportions are checked from the headers, before any is decoded. Nothing is ever
+/// fetched: neither from the network nor from the disk.
+/// </summary>
+internal sealed class PictureLimits(ServerOptions options)
+{
+    // What all pictures of a request may have, in the largest single one's.
+    private const int PicturesWorth = 4;
+
+    private static readonly string[] Types = ["png", "jpeg", "jpg", "webp", "bmp", "gif"];
+
+    private int _count;
+    private long _pixels;
+
+    /// <summary>A picture of the request.</summary>
+    /// <exception cref="RequestException">No data URL, no picture, or too much of it.</exception>
+    public ImageSource Take(RequestField url)
+    {
+        if (++_count > options.MaxImages) throw RequestException.Invalid($"At most {options.MaxImages} images are allowed in a request", url.Path, "too_many_images");
+        ImageSource source = ImageSource.FromBytes(Decode(url));
+        try
+        {
+            (int width, int height) = ImageDecoder.ReadSize(source);
+            long pixels = (long)width * height;
+            _pixels += pixels;
+            if (pixels > options.MaxImagePixels || _pixels > PicturesWorth * options.MaxImagePixels)
+            {
+                throw RequestException.Invalid(
+                    $"The images are too large: {width} x {height} pixels, {options.MaxImagePixels} are allowed for one and {PicturesWorth} times as many for all",
+                    url.Path, "image_too_large");
+            }
+
+            if (Math.Max(width, height) > (long)options.MaxImageAspect * Math.Min(width, height))
+                throw RequestException.Invalid($"The image is {width} x {height}: one side may be at most {options.MaxImageAspect} times the other", url.Path, "image_too_narrow");
+            return source;
+        }
+        catch (InputException)
+        {
+            throw RequestException.Invalid("The image cannot be read; expected PNG, JPEG, WebP, BMP or GIF", url.Path, "invalid_image");
+        }
+    }
+
+    private static byte[] Decode(RequestField field)
+    {
+        string url = field.Text();
+        const string scheme = "data:image/", encoding = ";base64,";
+        if (!url.StartsWith(scheme, StringComparison.OrdinalIgnoreCase))
+            throw RequestException.Invalid("Only data URLs (data:image/png;base64,…) are taken; this server does not fetch images", field.Path, "unsupported_image_url");
+        int comma = url.IndexOf(',', StringComparison.Ordinal);
+        if (comma < scheme.Length + encoding.Length - 1 || comma > 64 || !url.AsSpan(0, comma + 1).EndsWith(encoding, StringComparison.OrdinalIgnoreCase)
+            || !Types.Contains(url[scheme.Length..(comma + 1 - encoding.Length)], StringComparer.OrdinalIgnoreCase))
+            throw RequestException.Invalid($"The data URL must be data:image/TYPE;base64,… with TYPE one of {string.Join(", ", Types)}", field.Path, "invalid_image_url");
+        byte[] bytes = new byte[(url.Length - comma - 1) / 4 * 3 + 3];
+        if (!Convert.TryFromBase64Chars(url.AsSpan(comma + 1), bytes, out int written)) throw RequestException.Invalid("The data URL is not valid base64", field.Path, "invalid_base64");
+        return bytes[..written];
+    }
+}

@@ -1,0 +1,66 @@
+using System.Text.Json.Serialization;
+
+namespace GemmaCore.Server.OpenAi;
+
+// The replies of OpenAI's API, field by field. Snake case comes from WireJson; null fields are left out unless the API always has them.
+internal sealed record ErrorBody(ErrorDetail Error);
+
+internal sealed record ErrorDetail(
+    string Message, string Type, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Param,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Code);
+
+internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens);
+
+internal sealed record ChatCompletion(string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage Usage);
+
+internal sealed record ChatChoice(
+    int Index, AssistantMessage Message, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] ChatLogprobs? Logprobs, string FinishReason);
+
+internal sealed record AssistantMessage(string Role, string Content, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Refusal);
+
+internal sealed record ChatChunk(string Id, string Object, long Created, string Model, IReadOnlyList<ChunkChoice> Choices, Usage? Usage);
+
+internal sealed record ChunkChoice(
+    int Index, ChunkDelta Delta, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] ChatLogprobs? Logprobs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
+
+internal sealed record ChunkDelta(string? Role, string? Content);
+
+internal sealed record ChatLogprobs(IReadOnlyList<TokenReport> Content);
+
+internal sealed record TokenReport(string Token, float Logprob, IReadOnlyList<int> Bytes, IReadOnlyList<TopReport> TopLogprobs);
+
+internal sealed record TopReport(string Token, float Logprob, IReadOnlyList<int> Bytes);
+
+internal sealed record TextCompletion(string Id, string Object, long Created, string Model, IReadOnlyList<TextChoice> Choices, Usage? Usage);
+
+internal sealed record TextChoice(
+    int Index, string Text, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] TextLogprobs? Logprobs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
+
+internal sealed record TextLogprobs(
+    IReadOnlyList<string> Tokens, IReadOnlyList<float> TokenLogprobs, IReadOnlyList<IReadOnlyDictionary<string, float>> TopLogprobs, IReadOnlyList<int> TextOffset);
+
+internal sealed record ModelList(string Object, IReadOnlyList<ModelCard> Data);
+
+internal sealed record ModelCard(
+    string Id, string Object, long Created, string OwnedBy, string Root, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Parent, int MaxModelLen,
+    IReadOnlyList<string> Permission);
+
+internal sealed record Tokenized(int Count, int MaxModelLen, IReadOnlyList<int> Tokens);
+
+internal sealed record Detokenized(string Prompt);
+
+internal sealed record Health(string Status);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ErrorBody))]
+[JsonSerializable(typeof(ChatCompletion))]
+[JsonSerializable(typeof(ChatChunk))]
+[JsonSerializable(typeof(TextCompletion))]
+[JsonSerializable(typeof(ModelList))]
+[JsonSerializable(typeof(ModelCard))]
+[JsonSerializable(typeof(Tokenized))]
+[JsonSerializable(typeof(Detokenized))]
+[JsonSerializable(typeof(Health))]
+internal sealed partial class WireJson : JsonSerializerContext;

@@ -1,0 +1,78 @@
+using System.Net;
+
+namespace GemmaCore.Server;
+
+/// <summary>What the server listens on, whom it answers and how much it takes.</summary>
+public sealed record ServerOptions
+{
+    /// <summary>Address to listen on, or <c>localhost</c>.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+
+    /// <summary>Port; 0 for any free one.</summary>
+    public int Port { get; init; } = 8000;
+
+    /// <summary>Keys that clients may give as bearer tokens; none for a server that asks for none.</summary>
+    public IReadOnlyList<string> ApiKeys { get; init; } = [];
+
+    /// <summary>Listen on an address that other machines reach, without a key.</summary>
+    public bool InsecureNoAuth { get; init; }
+
+    /// <summary>Host names besides localhost that a server on a loopback address answers to (behind a proxy, for example).</summary>
+    public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>Largest request body.</summary>
+    public long MaxBodyBytes { get; init; } = 32L << 20;
+
+    /// <summary>Most pictures of a request.</summary>
+    public int MaxImages { get; init; } = 16;
+
+    /// <summary>Most pixels of a picture, and of all pictures of a request together four times as many.</summary>
+    public long MaxImagePixels { get; init; } = 32_000_000;
+
+    /// <summary>Longest side of a picture in multiples of the shorter one.</summary>
+    public int MaxImageAspect { get; init; } = 64;
+
+    /// <summary>Tokens of an answer when neither the request nor the model's <c>generation_config.json</c> says.</summary>
+    public int DefaultMaxTokens { get; init; } = 1024;
+
+    /// <summary>Most answers to one request (<c>n</c>), and most prompts of one request.</summary>
+    public int MaxChoices { get; init; } = 16;
+
+    /// <summary>Requests under way at a time.</summary>
+    public int MaxSequences { get; init; } = 64;
+
+    /// <summary>Bytes of keys and values under way; 0 for a share of what the device has.</summary>
+    public long CacheBytes { get; init; }
+
+    /// <summary>Tokens, prompts and answers, that may wait; beyond it requests are refused with 429.</summary>
+    public long MaxWaitingTokens { get; init; } = 1 << 18;
+
+    /// <summary>How long answers under way may take to end when the server is told to stop.</summary>
+    public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>True when only this machine can reach the address.</summary>
+    public bool IsLoopback => Host == "localhost" || (IPAddress.TryParse(Host, out IPAddress? address) && IPAddress.IsLoopback(address));
+
+    /// <summary>Refuses what is unsafe or makes no sense.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A value is out of range; the message says what to do.</exception>
+    public void Validate()
+    {
+        if (Host != "localhost" && !IPAddress.TryParse(Host, out _)) throw Wrong(nameof(Host), Host, "an IP address or localhost");
+        if (Port is < 0 or > 65535) throw Wrong(nameof(Port), Port, "from 0 to 65535");
+        if (ApiKeys.Any(string.IsNullOrWhiteSpace)) throw new ArgumentOutOfRangeException(nameof(ApiKeys), "a key must not be empty");
+        if (!IsLoopback && ApiKeys.Count == 0 && !InsecureNoAuth)
+            throw new ArgumentOutOfRangeException(
+                nameof(Host), $"{Host} can be reached by other machines: give a key (--api-key), listen on 127.0.0.1, or say --insecure-no-auth to answer everyone");
+        if (MaxBodyBytes < 1024) throw Wrong(nameof(MaxBodyBytes), MaxBodyBytes, "at least 1024");
+        if (MaxImages < 0) throw Wrong(nameof(MaxImages), MaxImages, "0 or more");
+        if (MaxImagePixels < 1) throw Wrong(nameof(MaxImagePixels), MaxImagePixels, "at least 1");
+        if (MaxImageAspect < 1) throw Wrong(nameof(MaxImageAspect), MaxImageAspect, "at least 1");
+        if (DefaultMaxTokens < 1) throw Wrong(nameof(DefaultMaxTokens), DefaultMaxTokens, "at least 1");
+        if (MaxChoices < 1) throw Wrong(nameof(MaxChoices), MaxChoices, "at least 1");
+        if (MaxSequences < 1) throw Wrong(nameof(MaxSequences), MaxSequences, "at least 1");
+        if (CacheBytes < 0) throw Wrong(nameof(CacheBytes), CacheBytes, "0 or more");
+        if (MaxWaitingTokens < 0) throw Wrong(nameof(MaxWaitingTokens), MaxWaitingTokens, "0 or more");
+    }
+
+    private static ArgumentOutOfRangeException Wrong(string name, object value, string expected) => new(name, $"{name} {value}: expected {expected}");
+}

@@ -1,0 +1,104 @@
+using System.Net;
+using System.Text.Json;
+
+namespace GemmaCore.Server.Tests;
+
+/// <summary>What makes no sense, or is not supported, is refused with the name of the field, before any work.</summary>
+public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedServer>
+{
+    private const string Ask = "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]";
+
+    // Route, body, the field at fault, the code.
+    public static TheoryData<string, string, string?, string?> Bodies => new()
+    {
+        { "chat/completions", "", null, "invalid_json" },
+        { "chat/completions", "{", null, "invalid_json" },
+        { "chat/completions", "[]", null, null },
+        { "chat/completions", "{\"a\":1,\"a\":2}", null, "invalid_json" },
+        { "chat/completions", "{}", "messages", "missing_required_parameter" },
+        { "chat/completions", "{\"messages\":\"x\"}", "messages", "invalid_value" },
+        { "chat/completions", "{\"messages\":[]}", "messages", "invalid_value" },
+        { "chat/completions", "{\"messages\":[1]}", "messages[0]", "invalid_value" },
+        { "chat/completions", "{\"messages\":[{\"content\":\"x\"}]}", "messages[0].role", "missing_required_parameter" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"user\"}]}", "messages[0].content", "missing_required_parameter" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"robot\",\"content\":\"x\"}]}", "messages[0].role", "invalid_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", "messages[0].role", "unsupported_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"audio\"}]}]}", "messages[0].content[0].type", "invalid_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}", "messages[0].content", "invalid_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}", null, null },
+        { "chat/completions", "{" + Ask + ",\"temperature\":-0.1}", "temperature", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"temperature\":\"hot\"}", "temperature", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"temperature\":1e999}", "temperature", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"top_p\":0}", "top_p", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"top_k\":-2}", "top_k", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"max_tokens\":0}", "max_tokens", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"max_tokens\":1.5}", "max_tokens", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"max_tokens\":8190}", "max_tokens", "context_length_exceeded" },
+        { "chat/completions", "{" + Ask + ",\"n\":0}", "n", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"stop\":[\"\"]}", "stop", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"stop\":[1]}", "stop[0]", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"logit_bias\":{\"x\":1}}", "logit_bias", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"logit_bias\":{\"5\":101}}", "logit_bias.5", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"top_logprobs\":2}", "top_logprobs", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"logprobs\":true,\"top_logprobs\":21}", "top_logprobs", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"presence_penalty\":2.1}", "presence_penalty", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"stream\":1}", "stream", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"stream_options\":{\"x\":1}}", "stream_options.x", "unknown_parameter" },
+        { "chat/completions", "{" + Ask + ",\"response_format\":{\"type\":\"json_object\"}}", "response_format", "unsupported_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[{\"type\":\"function\"}]}", "tools", "unsupported_value" },
+        { "chat/completions", "{" + Ask + ",\"temperatur\":1}", "temperatur", "unknown_parameter" },
+        { "chat/completions", "{" + Ask + ",\"seed\":1.5}", "seed", "invalid_value" },
+        { "completions", "{}", "prompt", "missing_required_parameter" },
+        { "completions", "{\"prompt\":[]}", "prompt", "invalid_value" },
+        { "completions", "{\"prompt\":[4096]}", "prompt[0]", "invalid_value" },
+        { "completions", "{\"prompt\":[4032]}", "prompt[0]", "invalid_value" },
+        { "completions", "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix", "unsupported_parameter" },
+        { "completions", "{\"prompt\":\"x\",\"echo\":true,\"logprobs\":1}", "echo", "unsupported_value" },
+        { "completions", "{\"prompt\":[\"x\",\"y\",\"z\"],\"n\":6}", "n", "too_many_choices" },
+        { "completions", "{\"prompt\":\"<start_of_image>\"}", null, null },
+    };
+
+    [Theory]
+    [MemberData(nameof(Bodies))]
+    public async Task A_bad_body_is_refused_by_the_name_of_its_field(string route, string body, string? param, string? code)
+    {
+        (HttpStatusCode status, JsonElement reply) = await shared.Server.PostAsync("/v1/" + route, body);
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        JsonElement error = reply.GetProperty("error");
+        Assert.Equal((param, code, "invalid_request_error"), (error.GetProperty("param").GetString(), error.GetProperty("code").GetString(), error.GetProperty("type").GetString()));
+        Assert.DoesNotContain('\n', error.GetProperty("message").GetString()!);
+    }
+
+    [Theory]
+    [InlineData("/v1/embeddings")]
+    [InlineData("/v1/classify")]
+    [InlineData("/v1/load_lora_adapter")]
+    [InlineData("/v1/files/a.json")]
+    public async Task What_is_not_built_is_not_there(string path)
+    {
+        (HttpStatusCode status, JsonElement reply) = await shared.Server.PostAsync(path, "{}");
+        Assert.Equal((HttpStatusCode.NotFound, "unknown_url"), (status, reply.GetProperty("error").GetProperty("code").GetString()));
+    }
+
+    [Fact]
+    public async Task After_all_of_this_the_server_answers()
+    {
+        (HttpStatusCode status, JsonElement reply) = await shared.Server.PostAsync("/v1/chat/completions", "{" + Ask + ",\"max_tokens\":2,\"user\":\"me\",\"tool_choice\":\"auto\",\"tools\":[]}");
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.InRange(reply.GetProperty("usage").GetProperty("completion_tokens").GetInt32(), 1, 2);
+    }
+
+    [Fact]
+    public async Task Tokens_go_out_and_come_back()
+    {
+        (_, JsonElement tokens) = await shared.Server.PostAsync("/tokenize", "{\"prompt\":\"A lesion, Ünïcode 🩺\"}");
+        int[] ids = [.. tokens.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32())];
+        Assert.Equal(shared.Server.Direct.Prompts.EncodeText("A lesion, Ünïcode 🩺", []).Ids, ids);
+        Assert.Equal(ids.Length, tokens.GetProperty("count").GetInt32());
+        (_, JsonElement text) = await shared.Server.PostAsync("/detokenize", $"{{\"tokens\":[{string.Join(',', ids[1..])}]}}");
+        Assert.Equal("A lesion, Ünïcode 🩺", text.GetProperty("prompt").GetString());
+        (_, JsonElement chat) = await shared.Server.PostAsync("/tokenize", "{" + Ask + "}");
+        Assert.Equal(
+            shared.Server.Direct.Prompts.Encode([Inputs.ChatMessage.FromText(Inputs.ChatRole.User, "x")], true).Ids, chat.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32()));
+    }
+}
