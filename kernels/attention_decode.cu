@@ -93,7 +93,7 @@ template <int count, int step = 16> DEVICE float warp_sums(float (&v)[count]) {
 }
 
 // block x: split; block y: key head + K * (first packed row / ROWS); block z: sequence.
-KERNEL(threads) attention_decode(const float* q, const float* k, const float* v, const Sequence* sequences, const int* key_start,
+KERNEL(threads, HEAD_LIMIT == 128 ? 4 : 3) attention_decode(const float* q, const float* k, const float* v, const Sequence* sequences, const int* key_start,
                                  const int* key_end, float scale, float* y, float* lse, float* partial_y, float* partial_sums, int heads,
                                  int key_heads, int head_size) {
   const Sequence sequence = sequences[block_z()];

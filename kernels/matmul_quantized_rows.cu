@@ -40,7 +40,7 @@ DEVICE void widen(float (&v)[4], const u32 (&codes)[words], int four, const floa
   }
 }
 
-KERNEL(warps * 32, 4) matmul_quantized_rows(const float* x, const u8* codes, const float* absmax, const u8* nested_codes, const float* scales,
+KERNEL(warps * 32, TOKENS == 8 ? 2 : 4) matmul_quantized_rows(const float* x, const u8* codes, const float* absmax, const u8* nested_codes, const float* scales,
                                             const float* table, const float* bias, float* y, int rows, int output_count, int k, int split, float offset) {
   SHARED_ARRAY(float, values, format == NF4 ? 16 * 32 : 1);
   SHARED_ARRAY(float, parts, warps * outputs * TOKENS);
