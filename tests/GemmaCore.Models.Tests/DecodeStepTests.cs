@@ -30,13 +30,13 @@ public sealed class DecodeStepTests
         Assert.Equal(0, allocated);
     }
 
-    // The sequence passes the sliding window and twice the number of splits of its keys: what is recorded then is another step.
+    // A split is 32 keys and their number goes in powers of two: 1, 2, 4 and, past 128 keys, 8. With each the launch is another, and is recorded anew.
     [Theory]
     [MemberData(nameof(Cards))]
     public void Is_one_graph_launch_and_one_read_back(string card)
     {
         if (TestDevices.UsesRealGpu) Assert.Skip("only the simulator counts calls");
-        const int steps = 140, recordings = 3, perRecording = 2; // one step to record, one to make the graph
+        const int steps = 140, recordings = 4, perRecording = 2; // one step to record, one to make the graph
         const int replay = 3; // calls: the graph, the copy to page-locked memory, the wait for it
         (List<int> ids, List<long> calls) = Steps(card, steps, announced: true);
         int others = calls.Count(count => count > replay);
