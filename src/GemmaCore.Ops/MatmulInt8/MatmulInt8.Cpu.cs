@@ -6,7 +6,7 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class MatmulInt8
 {
-    private static void ForwardCpu(CpuDevice cpu, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
+    internal static void ForwardCpu(CpuDevice cpu, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
     {
         int rows = x.Shape.Rows, outputs = w.Shape[0], inputs = w.Shape[1];
         float* b = bias.IsEmpty ? null : bias.Floats;
@@ -32,7 +32,7 @@ public static unsafe partial class MatmulInt8
         ArrayPool<float>.Shared.Return(rented);
     }
 
-    private static void BackwardCpu(CpuDevice cpu, TensorView dY, Int8Matrix w, TensorView dX, bool accumulate) =>
+    internal static void BackwardCpu(CpuDevice cpu, TensorView dY, Int8Matrix w, TensorView dX, bool accumulate) =>
         Gemm.NN(cpu.Workers, dY.Floats, new Int8Rows(w), dX.Floats, dY.Shape.Rows, w.Shape[0], accumulate);
 
     private readonly struct Int8Rows(Int8Matrix w) : IWeightRows

@@ -57,17 +57,6 @@ public static unsafe partial class MatmulInt8
         }
     }
 
-    private static TensorView Dequantize(CudaDevice cuda, Int8Matrix w, int first, int count)
-    {
-        TensorView codes = w.Codes.Slice(first, count);
-        (TensorView dense, CudaKernel kernel) = Kernels.Take(cuda, codes.Shape);
-        long elements = codes.Shape.ElementCount;
-        cuda.Launch(
-            kernel, LaunchGrid.Over((elements + ElementsPerThread - 1) / ElementsPerThread, DequantizeKernels.Threads), codes, w.Absmax.Slice(first, count), dense,
-            elements, w.Shape[1]);
-        return dense;
-    }
-
     private static void CopyColumns(CudaDevice cuda, TensorView from, int fromColumn, TensorView to, int toColumn, int count)
     {
         int blocksPerRow = (count + ColumnsPerBlock - 1) / ColumnsPerBlock;

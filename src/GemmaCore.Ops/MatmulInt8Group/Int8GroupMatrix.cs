@@ -1,16 +1,19 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
 
 /// <summary>A weight matrix of signed 8-bit codes with a scale for every <see cref="Int8Group.Size"/> inputs: finer than rows where a row has outliers.</summary>
-public sealed class Int8GroupMatrix : WeightMatrix
+public sealed class Int8GroupMatrix : QuantizedMatrix
 {
+    private static readonly ProductNames Names = new("MatmulInt8Group", "matmul_int8_group");
+
     /// <summary>A matrix over borrowed storage.</summary>
     /// <param name="codes">[O, K] i8.</param>
     /// <param name="scales">[O, ⌈K/128⌉] f16: what a code of one stands for.</param>
     /// <exception cref="ShapeException">The parts do not fit together.</exception>
     public Int8GroupMatrix(TensorView codes, TensorView scales)
-        : base(codes.Shape)
+        : base(codes.Shape, Names)
     {
         Require.That(codes.DType == DType.I8 && codes.Shape.Rank == 2, "Int8GroupMatrix", $"codes must be i8[O, K], got {codes}");
         var expected = new Shape(codes.Shape[0], Int8Group.Count(codes.Shape[1]));
@@ -31,12 +34,6 @@ public sealed class Int8GroupMatrix : WeightMatrix
     public override long ByteCount => Codes.ByteCount + Scales.ByteCount;
 
     /// <inheritdoc/>
-    public override void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape) => MatmulInt8Group.Forward(x, this, bias, y, tape);
-
-    /// <inheritdoc/>
-    public override void MultiplyInOut(TensorView x, TensorView y) => MatmulInt8Group.ForwardInOut(x, this, y);
-
-    /// <inheritdoc/>
     public override float[] ToFloats()
     {
         byte[] codes = new byte[Codes.ByteCount];
@@ -47,4 +44,10 @@ public sealed class Int8GroupMatrix : WeightMatrix
         for (int i = 0; i < values.Length; i++) values[i] = (sbyte)codes[i] * scales[i / columns * groups + i % columns / Int8Group.Size];
         return values;
     }
+
+    private protected override void ForwardCpu(CpuDevice cpu, TensorView x, TensorView bias, TensorView y) => MatmulInt8Group.ForwardCpu(cpu, x, this, bias, y);
+
+    private protected override void BackwardCpu(CpuDevice cpu, TensorView dY, TensorView dX, bool accumulate) => MatmulInt8Group.BackwardCpu(cpu, dY, this, dX, accumulate);
+
+    private protected override TensorView Dequantize(CudaDevice cuda) => MatmulInt8Group.Dequantize(cuda, this);
 }

@@ -5,10 +5,10 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class MatmulInt8Group
 {
-    private static void ForwardCpu(CpuDevice cpu, TensorView x, Int8GroupMatrix w, TensorView bias, TensorView y) =>
+    internal static void ForwardCpu(CpuDevice cpu, TensorView x, Int8GroupMatrix w, TensorView bias, TensorView y) =>
         Gemm.NT(cpu.Workers, x.Floats, new GroupRows(w), y.Floats, x.Shape.Rows, w.Shape[0], bias.IsEmpty ? null : bias.Floats);
 
-    private static void BackwardCpu(CpuDevice cpu, TensorView dY, Int8GroupMatrix w, TensorView dX, bool accumulate) =>
+    internal static void BackwardCpu(CpuDevice cpu, TensorView dY, Int8GroupMatrix w, TensorView dX, bool accumulate) =>
         Gemm.NN(cpu.Workers, dY.Floats, new GroupRows(w), dX.Floats, dY.Shape.Rows, w.Shape[0], accumulate);
 
     private readonly struct GroupRows(Int8GroupMatrix w) : IWeightRows

@@ -4,7 +4,7 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class MatmulNf4
 {
-    private static void ForwardCpu(CpuDevice cpu, TensorView x, Nf4Matrix w, TensorView bias, TensorView y)
+    internal static void ForwardCpu(CpuDevice cpu, TensorView x, Nf4Matrix w, TensorView bias, TensorView y)
     {
         var rows = new Nf4Rows(w);
         float* b = bias.IsEmpty ? null : bias.Floats;
@@ -12,6 +12,6 @@ public static unsafe partial class MatmulNf4
         else Gemm.NT(cpu.Workers, x.Floats, rows, y.Floats, x.Shape.Rows, w.Shape[0], b);
     }
 
-    private static void BackwardCpu(CpuDevice cpu, TensorView dY, Nf4Matrix w, TensorView dX, bool accumulate) =>
+    internal static void BackwardCpu(CpuDevice cpu, TensorView dY, Nf4Matrix w, TensorView dX, bool accumulate) =>
         Gemm.NN(cpu.Workers, dY.Floats, new Nf4Rows(w), dX.Floats, dY.Shape.Rows, w.Shape[0], accumulate);
 }

@@ -1,4 +1,3 @@
-using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -19,13 +18,8 @@ public static partial class MatmulNf4
     /// <exception cref="ShapeException">Sizes or element types do not fit together.</exception>
     public static void Forward(TensorView x, Nf4Matrix w, TensorView bias, TensorView y, Tape? tape)
     {
-        const string operation = "MatmulNf4.Forward";
         ArgumentNullException.ThrowIfNull(w);
-        Require.Product(operation, x, w.Shape, bias, y);
-        if (x.Device is CpuDevice cpu) ForwardCpu(cpu, x, w, bias, y);
-        else if (x.Device is CudaDevice cuda) ForwardCuda(cuda, x, w, bias, y);
-        else throw Require.NoSuchDevice(operation, x.Device);
-        if (tape is not null && tape.Tracks(x)) Record(x, w, y, tape);
+        w.Multiply(x, bias, y, tape);
     }
 
     /// <summary>Multiplies by a matrix stored [in, out]: y = x·w. Nothing is recorded.</summary>
@@ -35,26 +29,7 @@ public static partial class MatmulNf4
     /// <exception cref="ShapeException">Sizes or element types do not fit together.</exception>
     public static void ForwardInOut(TensorView x, Nf4Matrix w, TensorView y)
     {
-        const string operation = "MatmulNf4.ForwardInOut";
         ArgumentNullException.ThrowIfNull(w);
-        Require.Floats(operation, "x", x);
-        Require.That(w.Shape[0] == x.Shape.Columns, operation, $"w must be [{x.Shape.Columns}, O] for x {x}, got {w}");
-        Require.Rows(operation, y, x.Shape.Rows, w.Shape[1]);
-        if (x.Device is CpuDevice cpu) BackwardCpu(cpu, x, w, y, accumulate: false);
-        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, x, w, y, accumulate: false);
-        else throw Require.NoSuchDevice(operation, x.Device);
-    }
-
-    // Apart from Forward: a lambda there would allocate its closure in inference too.
-    private static void Record(TensorView x, Nf4Matrix w, TensorView y, Tape tape) => tape.Record("matmul_nf4", y, () => Backward(x, w, y, tape));
-
-    // dX = dY·W
-    private static void Backward(TensorView x, Nf4Matrix w, TensorView y, Tape tape)
-    {
-        TensorView dY = tape.GradientOf(y);
-        TensorView dX = tape.GradientFor(x, out bool accumulate);
-        if (x.Device is CpuDevice cpu) BackwardCpu(cpu, dY, w, dX, accumulate);
-        else if (x.Device is CudaDevice cuda) BackwardCuda(cuda, dY, w, dX, accumulate);
-        else throw Require.NoSuchDevice("MatmulNf4.Backward", x.Device);
+        w.MultiplyInOut(x, y);
     }
 }

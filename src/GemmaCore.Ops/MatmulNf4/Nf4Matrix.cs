@@ -1,3 +1,4 @@
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -8,15 +9,17 @@ namespace GemmaCore.Ops;
 /// as 8-bit codes of what they differ from their mean, 256 blocks to a scale.
 /// </summary>
 /// <remarks>Blocks run on over the ends of rows when K is no multiple of the block.</remarks>
-public sealed class Nf4Matrix : WeightMatrix
+public sealed class Nf4Matrix : QuantizedMatrix
 {
+    private static readonly ProductNames Names = new("MatmulNf4", "matmul_nf4");
+
     /// <summary>A matrix over borrowed storage.</summary>
     /// <param name="shape">[O, K].</param>
     /// <param name="codes">[⌈O·K/2⌉] u8.</param>
     /// <param name="absmax">Magnitudes of the blocks.</param>
     /// <exception cref="ShapeException">The parts do not fit together.</exception>
     public Nf4Matrix(Shape shape, TensorView codes, Nf4Absmax absmax)
-        : base(shape)
+        : base(shape, Names)
     {
         ArgumentNullException.ThrowIfNull(absmax);
         long count = shape.ElementCount, bytes = (count + 1) / 2, blocks = Nf4.BlockCount(count);
@@ -40,12 +43,6 @@ public sealed class Nf4Matrix : WeightMatrix
     public override long ByteCount => Codes.ByteCount + Absmax.ByteCount;
 
     /// <inheritdoc/>
-    public override void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape) => MatmulNf4.Forward(x, this, bias, y, tape);
-
-    /// <inheritdoc/>
-    public override void MultiplyInOut(TensorView x, TensorView y) => MatmulNf4.ForwardInOut(x, this, y);
-
-    /// <inheritdoc/>
     public override float[] ToFloats()
     {
         byte[] codes = new byte[Codes.ByteCount];
@@ -54,6 +51,17 @@ public sealed class Nf4Matrix : WeightMatrix
         Nf4.Dequantize(codes, Absmax.ToFloats(), values);
         return values;
     }
+
+    private protected override void ForwardCpu(CpuDevice cpu, TensorView x, TensorView bias, TensorView y) => MatmulNf4.ForwardCpu(cpu, x, this, bias, y);
+
+    private protected override void BackwardCpu(CpuDevice cpu, TensorView dY, TensorView dX, bool accumulate) => MatmulNf4.BackwardCpu(cpu, dY, this, dX, accumulate);
+
+    private protected override void ForwardCuda(CudaDevice cuda, TensorView x, TensorView bias, TensorView y)
+    {
+        if (!MatmulNf4.ForwardFewRows(cuda, x, this, bias, y)) base.ForwardCuda(cuda, x, bias, y);
+    }
+
+    private protected override TensorView Dequantize(CudaDevice cuda) => MatmulNf4.Dequantize(cuda, this);
 }
 
 /// <summary>The magnitudes of NF4 blocks: f32, or 8-bit codes with a scale for every <see cref="Nf4.NestedBlockSize"/> of them and one offset.</summary>
