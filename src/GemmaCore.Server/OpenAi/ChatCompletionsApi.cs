@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Text.Json;
-using System.Threading.Channels;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
 using GemmaCore.Models.Lora;
@@ -25,19 +23,10 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
             .. from choice in Enumerable.Range(0, request.Sampling.Choices)
                select new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant },
         ];
-        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        try
-        {
-            IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
-            metrics.Watch(request.Model, answers, request.Sampling.Choices);
-            var head = new Head("chatcmpl-" + Guid.NewGuid().ToString("N", CultureInfo.InvariantCulture), DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request);
-            if (request.Sampling.Stream) await StreamAsync(context, head, prompt, answers).ConfigureAwait(false);
-            else await WriteAsync(context, head, prompt, await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
-        }
-        finally
-        {
-            await leaving.CancelAsync().ConfigureAwait(false); // whatever is still being answered has no reader
-        }
+        var head = new Head(AnswerDelivery.NewId("chatcmpl-"), DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request);
+        await AnswerDelivery.RunAsync(
+            context, served, metrics, request.Model, request.Sampling, asked, results => WriteAsync(context, head, prompt, results),
+            answers => StreamAsync(context, head, prompt, answers)).ConfigureAwait(false);
     }
 
     private Task WriteAsync(HttpContext context, Head head, Prompt prompt, GenerationResult[] results)
@@ -49,34 +38,11 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
             WireJson.Default.ChatCompletion);
     }
 
-    private async Task StreamAsync(HttpContext context, Head head, Prompt prompt, IReadOnlyList<PendingAnswer> answers)
-    {
-        var events = new ServerSentEvents(context);
-        await events.BeginAsync().ConfigureAwait(false);
-        int tokens = 0;
-        try
-        {
-            for (int choice = 0; choice < answers.Count; choice++)
-                await events.SendAsync(head.Chunk(new ChunkChoice(choice, new ChunkDelta("assistant", ""), null, null)), WireJson.Default.ChatChunk).ConfigureAwait(false);
-            ChannelReader<AnswerEvent> reader = AnswerEvents.Of(answers);
-            while (await events.WaitAsync(reader).ConfigureAwait(false))
-            {
-                while (reader.TryRead(out AnswerEvent happened))
-                {
-                    if (happened.Result is null) tokens++;
-                    if (Chunk(head.Request, happened) is { } choice) await events.SendAsync(head.Chunk(choice), WireJson.Default.ChatChunk).ConfigureAwait(false);
-                }
-            }
-
-            if (head.Request.Sampling.IncludeUsage)
-                await events.SendAsync(head.Chunk(null) with { Usage = UsageOf(prompt, tokens) }, WireJson.Default.ChatChunk).ConfigureAwait(false);
-            await events.DoneAsync().ConfigureAwait(false);
-        }
-        catch (Exception error) when (!context.RequestAborted.IsCancellationRequested) // the status is sent: what went wrong can only be another event
-        {
-            await events.SendAsync(ErrorReply.Body(ErrorReply.Describe(error)), WireJson.Default.ErrorBody).ConfigureAwait(false);
-        }
-    }
+    private Task StreamAsync(HttpContext context, Head head, Prompt prompt, IReadOnlyList<PendingAnswer> answers) => AnswerDelivery.StreamAsync(
+        context, answers, WireJson.Default.ChatChunk,
+        Enumerable.Range(0, answers.Count).Select(choice => head.Chunk(new ChunkChoice(choice, new ChunkDelta("assistant", ""), null, null))),
+        happened => Chunk(head.Request, happened) is { } choice ? head.Chunk(choice) : null,
+        head.Request.Sampling.IncludeUsage ? tokens => head.Chunk(null) with { Usage = UsageOf(prompt, tokens) } : null);
 
     // Nothing to send for a token whose text is held back, unless its log-probability is wanted.
     private ChunkChoice? Chunk(ChatRequest request, AnswerEvent happened)

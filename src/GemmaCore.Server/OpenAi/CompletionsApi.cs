@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Text.Json;
-using System.Threading.Channels;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
 using GemmaCore.Models.Lora;
@@ -26,20 +24,10 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
                from choice in Enumerable.Range(0, request.Sampling.Choices)
                select new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant },
         ];
-        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
-        try
-        {
-            IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
-            metrics.Watch(request.Model, answers, request.Sampling.Choices);
-            var head = new TextCompletion(
-                "cmpl-" + Guid.NewGuid().ToString("N", CultureInfo.InvariantCulture), "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request.Model, [], null);
-            if (request.Sampling.Stream) await StreamAsync(context, head, request, prompts, answers).ConfigureAwait(false);
-            else await WriteAsync(context, head, request, prompts, await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
-        }
-        finally
-        {
-            await leaving.CancelAsync().ConfigureAwait(false); // whatever is still being answered has no reader
-        }
+        var head = new TextCompletion(AnswerDelivery.NewId("cmpl-"), "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request.Model, [], null);
+        await AnswerDelivery.RunAsync(
+            context, served, metrics, request.Model, request.Sampling, asked, results => WriteAsync(context, head, request, prompts, results),
+            answers => StreamAsync(context, head, request, prompts, answers)).ConfigureAwait(false);
     }
 
     private Task WriteAsync(HttpContext context, TextCompletion head, CompletionRequest request, Prompt[] prompts, GenerationResult[] results)
@@ -49,34 +37,14 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
         return Reply.WriteAsync(context, head with { Choices = choices, Usage = UsageOf(prompts, results.Sum(result => result.Tokens.Count)) }, WireJson.Default.TextCompletion);
     }
 
-    private async Task StreamAsync(HttpContext context, TextCompletion head, CompletionRequest request, Prompt[] prompts, IReadOnlyList<PendingAnswer> answers)
+    private Task StreamAsync(HttpContext context, TextCompletion head, CompletionRequest request, Prompt[] prompts, IReadOnlyList<PendingAnswer> answers)
     {
-        var events = new ServerSentEvents(context);
-        await events.BeginAsync().ConfigureAwait(false);
-        int tokens = 0;
         int[] offsets = new int[answers.Count];
-        try
-        {
-            for (int choice = 0; request.Echo && choice < answers.Count; choice++)
-                await events.SendAsync(head with { Choices = [new TextChoice(choice, Echo(request, prompts, choice), null, null)] }, WireJson.Default.TextCompletion).ConfigureAwait(false);
-            ChannelReader<AnswerEvent> reader = AnswerEvents.Of(answers);
-            while (await events.WaitAsync(reader).ConfigureAwait(false))
-            {
-                while (reader.TryRead(out AnswerEvent happened))
-                {
-                    if (happened.Result is null) tokens++;
-                    if (Chunk(request, happened, offsets) is { } choice)
-                        await events.SendAsync(head with { Choices = [choice] }, WireJson.Default.TextCompletion).ConfigureAwait(false);
-                }
-            }
-
-            if (request.Sampling.IncludeUsage) await events.SendAsync(head with { Usage = UsageOf(prompts, tokens) }, WireJson.Default.TextCompletion).ConfigureAwait(false);
-            await events.DoneAsync().ConfigureAwait(false);
-        }
-        catch (Exception error) when (!context.RequestAborted.IsCancellationRequested) // the status is sent: what went wrong can only be another event
-        {
-            await events.SendAsync(ErrorReply.Body(ErrorReply.Describe(error)), WireJson.Default.ErrorBody).ConfigureAwait(false);
-        }
+        return AnswerDelivery.StreamAsync(
+            context, answers, WireJson.Default.TextCompletion,
+            Enumerable.Range(0, request.Echo ? answers.Count : 0).Select(choice => head with { Choices = [new TextChoice(choice, Echo(request, prompts, choice), null, null)] }),
+            happened => Chunk(request, happened, offsets) is { } choice ? head with { Choices = [choice] } : null,
+            request.Sampling.IncludeUsage ? tokens => head with { Usage = UsageOf(prompts, tokens) } : null);
     }
 
     private TextChoice? Chunk(CompletionRequest request, AnswerEvent happened, int[] offsets)

@@ -1,0 +1,70 @@
+using System.Globalization;
+using System.Text.Json.Serialization.Metadata;
+using System.Threading.Channels;
+using GemmaCore.Generation;
+using GemmaCore.Server.Observability;
+using Microsoft.AspNetCore.Http;
+
+namespace GemmaCore.Server.OpenAi;
+
+/// <summary>Hands a request's answers to its client, whole or as they come; what its client no longer waits for is not answered on.</summary>
+internal static class AnswerDelivery
+{
+    /// <summary>A name for a request's answers: the kind, and 32 random digits.</summary>
+    public static string NewId(string kind) => kind + Guid.NewGuid().ToString("N", CultureInfo.InvariantCulture);
+
+    /// <summary>Queues what was asked, and then writes all answers or streams them, as <paramref name="sampling"/> says.</summary>
+    public static async Task RunAsync(
+        HttpContext context, ServedModel served, ServingMetrics metrics, string model, SamplingFields sampling, GenerationRequest[] asked,
+        Func<GenerationResult[], Task> write, Func<IReadOnlyList<PendingAnswer>, Task> stream)
+    {
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        try
+        {
+            IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
+            metrics.Watch(model, answers, sampling.Choices);
+            if (sampling.Stream) await stream(answers).ConfigureAwait(false);
+            else await write(await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
+        }
+        finally
+        {
+            await leaving.CancelAsync().ConfigureAwait(false); // whatever is still being answered has no reader
+        }
+    }
+
+    /// <summary>Sends answers as events, to the end.</summary>
+    /// <param name="context">The client.</param>
+    /// <param name="answers">What is being answered.</param>
+    /// <param name="type">How an event is written.</param>
+    /// <param name="opening">Events before the first token.</param>
+    /// <param name="chunk">The event for something that happened; null for none.</param>
+    /// <param name="usage">The last event, given the number of tokens; null for none.</param>
+    public static async Task StreamAsync<T>(
+        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, T?> chunk, Func<int, T>? usage)
+        where T : class
+    {
+        var events = new ServerSentEvents(context);
+        await events.BeginAsync().ConfigureAwait(false);
+        int tokens = 0;
+        try
+        {
+            foreach (T first in opening) await events.SendAsync(first, type).ConfigureAwait(false);
+            ChannelReader<AnswerEvent> reader = AnswerEvents.Of(answers);
+            while (await events.WaitAsync(reader).ConfigureAwait(false))
+            {
+                while (reader.TryRead(out AnswerEvent happened))
+                {
+                    if (happened.Result is null) tokens++;
+                    if (chunk(happened) is { } next) await events.SendAsync(next, type).ConfigureAwait(false);
+                }
+            }
+
+            if (usage is not null) await events.SendAsync(usage(tokens), type).ConfigureAwait(false);
+            await events.DoneAsync().ConfigureAwait(false);
+        }
+        catch (Exception error) when (!context.RequestAborted.IsCancellationRequested) // the status is sent: what went wrong can only be another event
+        {
+            await events.SendAsync(ErrorReply.Body(ErrorReply.Describe(error)), WireJson.Default.ErrorBody).ConfigureAwait(false);
+        }
+    }
+}
