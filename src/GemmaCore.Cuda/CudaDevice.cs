@@ -9,15 +9,13 @@ namespace GemmaCore.Cuda;
 /// </summary>
 public sealed unsafe class CudaDevice : Device
 {
-    private const int ReleaseThreshold = 4;
-
     [ThreadStatic]
     private static nint t_context;
 
-    private readonly CudaDriver _driver = null!;
-    private readonly CudaQueue? _queue; // null in a rehearsal
+    private readonly CudaDriver? _driver; // a rehearsal has none, and no context
+    private readonly ICardQueue _queue;
     private readonly nint _context;
-    private long _allocated, _peak, _next = 1L << 40;
+    private long _allocated, _peak;
     private bool _disposed;
 
     private CudaDevice(CudaDriver driver, CudaCard card, int architecture, CudaPrecision precision, KernelCache cache)
@@ -30,8 +28,7 @@ public sealed unsafe class CudaDevice : Device
         try
         {
             MakeCurrent();
-            _queue = new CudaQueue(driver, ToString(), queue => new KernelLibrary(driver, queue, TargetOf(card, architecture), ToString(), cache), EndFailedWork);
-            if (card.HasMemoryPools) KeepFreedMemory();
+            _queue = new CudaQueue(driver, card, ToString(), queue => new KernelLibrary(driver, queue, TargetOf(card, architecture), ToString(), cache), EndFailedWork);
             Scratch = new Arena(this, 1 << 20);
         }
         catch
@@ -46,6 +43,7 @@ public sealed unsafe class CudaDevice : Device
     private CudaDevice(CudaCard card, int architecture, CudaPrecision precision)
     {
         (Card, Architecture, Precision) = (card, architecture, precision);
+        _queue = new RehearsedQueue(card.MemoryBytes);
         Scratch = new Arena(this, 1 << 20);
     }
 
@@ -67,7 +65,7 @@ public sealed unsafe class CudaDevice : Device
     public CudaCard Card { get; }
 
     /// <inheritdoc/>
-    public override bool IsRehearsal => _queue is null;
+    public override bool IsRehearsal => _driver is null;
 
     /// <summary>Compute capability that kernels are compiled for, times ten: the card's own, or a lower one that was forced.</summary>
     public int Architecture { get; }
@@ -173,7 +171,6 @@ public sealed unsafe class CudaDevice : Device
     public void Launch(CudaKernel kernel, LaunchGrid grid, params ReadOnlySpan<KernelArgument> arguments)
     {
         ArgumentNullException.ThrowIfNull(kernel);
-        if (_queue is null) return;
         MakeCurrent();
         _queue.Launch(kernel, grid, arguments);
     }
@@ -182,7 +179,6 @@ public sealed unsafe class CudaDevice : Device
     public void Prepare(CudaKernel kernel, int sharedBytes = 0)
     {
         ArgumentNullException.ThrowIfNull(kernel);
-        if (_queue is null) return;
         MakeCurrent();
         _queue.Prepare(kernel, sharedBytes);
     }
@@ -190,7 +186,6 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>Waits until everything queued so far has finished, and reports what went wrong in it.</summary>
     public void Synchronize()
     {
-        if (_queue is null) return;
         MakeCurrent();
         _queue.Synchronize();
     }
@@ -198,7 +193,6 @@ public sealed unsafe class CudaDevice : Device
     /// <inheritdoc/>
     public override void BeginRepeatable(int key)
     {
-        if (_queue is null) return;
         MakeCurrent();
         _queue.BeginRepeatable(key);
     }
@@ -206,18 +200,14 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>Free and total memory of the card, of all processes.</summary>
     public (long Free, long Total) MemoryInfo()
     {
-        if (_queue is null) return (Card.MemoryBytes - AllocatedBytes, Card.MemoryBytes);
         MakeCurrent();
-        nuint free = 0, total = 0;
-        _queue.Check(_driver.MemGetInfo(&free, &total), "cuMemGetInfo");
-        return ((long)free, (long)total);
+        return _queue.MemoryInfo();
     }
 
     /// <inheritdoc/>
     public override void CopyFromHost(ReadOnlySpan<byte> source, TensorView destination)
     {
         if (source.Length != destination.ByteCount) throw new ShapeException($"CopyFromHost: {source.Length} bytes do not fill {destination}");
-        if (_queue is null) return;
         MakeCurrent();
         _queue.Upload(source, destination.Pointer);
     }
@@ -226,12 +216,6 @@ public sealed unsafe class CudaDevice : Device
     public override void CopyToHost(TensorView source, Span<byte> destination)
     {
         if (destination.Length != source.ByteCount) throw new ShapeException($"CopyToHost: {destination.Length} bytes do not take {source}");
-        if (_queue is null)
-        {
-            destination.Clear();
-            return;
-        }
-
         MakeCurrent();
         _queue.Download(source.Pointer, destination);
     }
@@ -239,7 +223,6 @@ public sealed unsafe class CudaDevice : Device
     /// <inheritdoc/>
     public override void Clear(TensorView view)
     {
-        if (_queue is null) return;
         MakeCurrent();
         _queue.Fill(view.Pointer, 0, view.ByteCount);
     }
@@ -248,7 +231,6 @@ public sealed unsafe class CudaDevice : Device
     public override void Copy(TensorView source, TensorView destination)
     {
         if (source.ByteCount != destination.ByteCount) throw new ShapeException($"Copy: {source} does not fit {destination}");
-        if (_queue is null) return;
         MakeCurrent();
         _queue.Copy(source.Pointer, destination.Pointer, source.ByteCount);
     }
@@ -257,17 +239,11 @@ public sealed unsafe class CudaDevice : Device
     public override void Dispose()
     {
         if (_disposed) return;
-        if (_queue is null)
-        {
-            Scratch.Dispose();
-            _disposed = true;
-            return;
-        }
-
         MakeCurrent();
         Scratch.Dispose();
         _queue.Dispose();
         _disposed = true;
+        if (_driver is null) return;
         _driver.CtxSetCurrent(0);
         t_context = 0;
         _driver.DevicePrimaryCtxRelease(Card.Handle);
@@ -278,24 +254,13 @@ public sealed unsafe class CudaDevice : Device
 
     internal override nint Allocate(long bytes)
     {
-        if (_queue is null)
-        {
-            Count(bytes);
-            long room = (bytes + 256) / 256 * 256; // never zero: every allocation has an address of its own
-            return (nint)(Interlocked.Add(ref _next, room) - room);
-        }
-
         MakeCurrent();
-        nint pointer = 0;
-        nuint size = (nuint)Math.Max(bytes, 1);
-        int code = Card.HasMemoryPools ? _driver.MemAllocAsync(&pointer, size, _queue.Stream) : _driver.MemAlloc(&pointer, size);
-        if (code == CudaResult.OutOfMemory)
+        if (!_queue.TryAllocate(bytes, out nint pointer))
         {
             EndFailedWork();
             throw OutOfMemory(bytes);
         }
 
-        _queue.Check(code, Card.HasMemoryPools ? "cuMemAllocAsync" : "cuMemAlloc");
         Count(bytes);
         return pointer;
     }
@@ -307,20 +272,12 @@ public sealed unsafe class CudaDevice : Device
             if (Interlocked.CompareExchange(ref _peak, now, peak) == peak) break;
     }
 
-    // Also called by finalizers of forgotten buffers, after which the device may be gone. Freeing what a lost context held cannot succeed and is not reported.
+    // Also called by finalizers of forgotten buffers, after which the device may be gone.
     internal override void Free(nint pointer, long bytes)
     {
         if (_disposed) return;
-        if (_queue is null)
-        {
-            Interlocked.Add(ref _allocated, -bytes);
-            return;
-        }
-
         MakeCurrent();
-        _queue.EndRepeatable(); // what was held back may use the memory
-        if (Card.HasMemoryPools) _driver.MemFreeAsync(pointer, _queue.Stream);
-        else _driver.MemFree(pointer);
+        _queue.Free(pointer, bytes);
         Interlocked.Add(ref _allocated, -bytes);
     }
 
@@ -333,10 +290,9 @@ public sealed unsafe class CudaDevice : Device
 
     private CudaException OutOfMemory(long bytes)
     {
-        nuint free = 0, total = 0;
-        _driver.MemGetInfo(&free, &total);
+        (long free, long total) = _queue.MemoryInfo();
         return new CudaException(
-            $"{this} has no {Mebibytes(bytes)} MiB left: this program holds {Mebibytes(AllocatedBytes)} MiB of {Mebibytes((long)total)}, {Mebibytes((long)free)} MiB are free; "
+            $"{this} has no {Mebibytes(bytes)} MiB left: this program holds {Mebibytes(AllocatedBytes)} MiB of {Mebibytes(total)}, {Mebibytes(free)} MiB are free; "
             + "use a smaller batch or shorter prompts, gradient_checkpointing when training, or another card", CudaResult.OutOfMemory);
 
         static long Mebibytes(long count) => (count + (1 << 20) - 1) >> 20;
@@ -346,7 +302,7 @@ public sealed unsafe class CudaDevice : Device
     internal float Time(CudaKernel kernel, LaunchGrid grid, params ReadOnlySpan<KernelArgument> arguments)
     {
         MakeCurrent();
-        return _queue!.Time(kernel, grid, arguments);
+        return _queue.Time(kernel, grid, arguments);
     }
 
     private static bool MeasureTensorCores(CudaDriver driver, CudaCard card, int architecture, KernelCache cache)
@@ -366,7 +322,7 @@ public sealed unsafe class CudaDevice : Device
     private void MakeCurrent()
     {
         if (_disposed) ThrowDisposed();
-        if (t_context == _context) return;
+        if (_driver is null || t_context == _context) return;
         int code = _driver.CtxSetCurrent(_context);
         if (code != 0)
         {
@@ -379,13 +335,4 @@ public sealed unsafe class CudaDevice : Device
 
     [DoesNotReturn]
     private void ThrowDisposed() => throw new ObjectDisposedException(Name);
-
-    // Freed memory stays with the pool instead of going back to the system at every synchronisation.
-    private void KeepFreedMemory()
-    {
-        nint pool = 0;
-        ulong all = ulong.MaxValue;
-        _queue!.Check(_driver.DeviceGetDefaultMemPool(&pool, Card.Handle), "cuDeviceGetDefaultMemPool");
-        _queue.Check(_driver.MemPoolSetAttribute(pool, ReleaseThreshold, &all), "cuMemPoolSetAttribute");
-    }
 }

@@ -6,13 +6,14 @@ namespace GemmaCore.Cuda;
 /// The one stream of a device: launches, copies and fills in order, asynchronously. A stretch of work that was announced as repeatable
 /// (<see cref="BeginRepeatable"/>) is recorded the first time, and later replayed as one CUDA graph if it is the same.
 /// </summary>
-internal sealed unsafe class CudaQueue : IDisposable
+internal sealed unsafe class CudaQueue : ICardQueue
 {
     private const uint NonBlocking = 1;
-    private const int MostArguments = 48;
+    private const int MostArguments = 48, ReleaseThreshold = 4;
 
     private readonly CudaDriver _driver;
     private readonly string _device;
+    private readonly bool _pools;
     private readonly Action _failed;
     private readonly KernelLibrary _kernels;
     private readonly LaunchHistory _history = new();
@@ -21,12 +22,13 @@ internal sealed unsafe class CudaQueue : IDisposable
     private RepeatedStep? _step;
 
     /// <param name="driver">The driver.</param>
-    /// <param name="device">Name of the card, for messages.</param>
+    /// <param name="card">The card.</param>
+    /// <param name="device">Its name, for messages.</param>
     /// <param name="kernels">Makes the kernels' library.</param>
     /// <param name="failed">Called before an error is thrown.</param>
-    public CudaQueue(CudaDriver driver, string device, Func<CudaQueue, KernelLibrary> kernels, Action failed)
+    public CudaQueue(CudaDriver driver, CudaCard card, string device, Func<CudaQueue, KernelLibrary> kernels, Action failed)
     {
-        (_driver, _device, _failed) = (driver, device, failed);
+        (_driver, _device, _failed, _pools) = (driver, device, failed, card.HasMemoryPools);
         nint stream = 0;
         Check(driver.StreamCreate(&stream, NonBlocking), "cuStreamCreate");
         Stream = stream;
@@ -34,9 +36,11 @@ internal sealed unsafe class CudaQueue : IDisposable
         try
         {
             _staging = new PinnedStaging(this, driver);
+            if (_pools) KeepFreedMemory(card);
         }
         catch
         {
+            _staging?.Dispose();
             driver.StreamDestroy(stream);
             throw;
         }
@@ -47,7 +51,7 @@ internal sealed unsafe class CudaQueue : IDisposable
     /// <summary>How often everything queued has been waited for.</summary>
     public long WaitCount { get; private set; }
 
-    /// <summary>Loads a kernel, so that its first launch does not wait for the compiler.</summary>
+    /// <inheritdoc/>
     public void Prepare(CudaKernel kernel, int sharedBytes) => _kernels.Function(kernel, sharedBytes);
 
     public void Launch(CudaKernel kernel, LaunchGrid grid, ReadOnlySpan<KernelArgument> arguments)
@@ -63,7 +67,7 @@ internal sealed unsafe class CudaQueue : IDisposable
         _staging.Upload(source, destination);
     }
 
-    /// <summary>Waits for everything before it, and so ends a repeatable stretch.</summary>
+    /// <inheritdoc/>
     public void Download(nint source, Span<byte> destination)
     {
         EndRepeatable();
@@ -88,7 +92,7 @@ internal sealed unsafe class CudaQueue : IDisposable
         WaitForStream();
     }
 
-    /// <summary>Announces work, up to the next read-back, that probably repeats the launches of the last time under this key.</summary>
+    /// <inheritdoc/>
     public void BeginRepeatable(int key)
     {
         EndRepeatable();
@@ -104,14 +108,14 @@ internal sealed unsafe class CudaQueue : IDisposable
         step?.End();
     }
 
-    /// <summary>Whatever was held back is dropped: the work it belongs to has failed.</summary>
+    /// <inheritdoc/>
     public void BreakRepeatable()
     {
         _step?.Break();
         _step = null;
     }
 
-    /// <summary>Milliseconds of one launch, waited for.</summary>
+    /// <inheritdoc/>
     public float Time(CudaKernel kernel, LaunchGrid grid, ReadOnlySpan<KernelArgument> arguments)
     {
         EndRepeatable();
@@ -133,6 +137,34 @@ internal sealed unsafe class CudaQueue : IDisposable
             if (begin != 0) _driver.EventDestroy(begin);
             if (end != 0) _driver.EventDestroy(end);
         }
+    }
+
+    /// <inheritdoc/>
+    public bool TryAllocate(long bytes, out nint pointer)
+    {
+        nint taken = 0;
+        nuint size = (nuint)Math.Max(bytes, 1);
+        int code = _pools ? _driver.MemAllocAsync(&taken, size, Stream) : _driver.MemAlloc(&taken, size);
+        pointer = taken;
+        if (code == CudaResult.OutOfMemory) return false;
+        Check(code, _pools ? "cuMemAllocAsync" : "cuMemAlloc");
+        return true;
+    }
+
+    // Freeing what a lost context held cannot succeed and is not reported.
+    public void Free(nint pointer, long bytes)
+    {
+        EndRepeatable(); // what was held back may use the memory
+        if (_pools) _driver.MemFreeAsync(pointer, Stream);
+        else _driver.MemFree(pointer);
+    }
+
+    /// <inheritdoc/>
+    public (long Free, long Total) MemoryInfo()
+    {
+        nuint free = 0, total = 0;
+        Check(_driver.MemGetInfo(&free, &total), "cuMemGetInfo");
+        return ((long)free, (long)total);
     }
 
     public void Dispose()
@@ -177,6 +209,15 @@ internal sealed unsafe class CudaQueue : IDisposable
     internal void Check(int code, string call, CudaKernel? kernel = null)
     {
         if (code != 0) throw Failure(code, kernel is null ? call : $"{call} for {kernel}");
+    }
+
+    // Freed memory stays with the pool instead of going back to the system at every synchronisation.
+    private void KeepFreedMemory(CudaCard card)
+    {
+        nint pool = 0;
+        ulong all = ulong.MaxValue;
+        Check(_driver.DeviceGetDefaultMemPool(&pool, card.Handle), "cuDeviceGetDefaultMemPool");
+        Check(_driver.MemPoolSetAttribute(pool, ReleaseThreshold, &all), "cuMemPoolSetAttribute");
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
