@@ -14,6 +14,9 @@ public sealed record GenerationRequest(Prompt Prompt, SamplingParams Parameters)
     /// <summary>Whose request it is: while requests wait, tenants are served in turns by the tokens they take.</summary>
     public string Tenant { get; init; } = "";
 
+    /// <summary>Prompts share what has been computed of them only within one tenant, and there only with the same salt.</summary>
+    public string CacheSalt { get; init; } = "";
+
     /// <summary>Tokens that the request can take at most.</summary>
     public long TokenCount => (long)Prompt.Ids.Length + Parameters.MaxTokens;
 }
