@@ -141,6 +141,9 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Gives up what an adapter has computed of prompts, before it goes.</summary>
     public void Forget(LoraAdapter adapter) => _prefixes?.Forget(adapter);
 
+    /// <summary>Gives up all that is kept: what the model computes may be something else from now on.</summary>
+    public void ForgetPrefixes() => _prefixes?.ShrinkTo(0);
+
     /// <inheritdoc/>
     public void Dispose()
     {

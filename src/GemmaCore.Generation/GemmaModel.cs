@@ -147,6 +147,32 @@ public sealed class GemmaModel : IDisposable
         }
     }
 
+    /// <summary>How likely given labels are as answers (<see cref="LabelScores"/>), for several questions together.</summary>
+    /// <param name="questions">Prompts, up to where the answer begins, and the labels of each.</param>
+    /// <param name="wholeAnswer">Whether the end of the answer counts as a part of each label.</param>
+    /// <param name="cancellation">Ends the call.</param>
+    /// <returns>For every question its labels' scores, in the order of the labels.</returns>
+    /// <exception cref="InputException">Labels that cannot be scored, a prompt that does not fit the model's positions, or logits that are not finite.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
+    public IReadOnlyList<IReadOnlyList<LabelScore>> Score(
+        IReadOnlyList<(Prompt Prompt, IReadOnlyList<string> Labels)> questions, bool wholeAnswer = false, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(questions);
+        LabelScores[] scores = [.. questions.Select(question => new LabelScores(Prompts, question.Prompt, question.Labels, wholeAnswer, Defaults.StopIds))];
+        GenerationRequest[][] requests = [.. scores.Select(score => score.Requests.ToArray())];
+        _turn.Wait(cancellation);
+        try
+        {
+            var results = new Queue<GenerationResult>(_generator.Run([.. requests.SelectMany(request => request)], null, cancellation));
+            cancellation.ThrowIfCancellationRequested();
+            return [.. scores.Select((score, i) => score.Of([.. requests[i].Select(_ => results.Dequeue())]))];
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
     /// <summary>Keeps everyone else from computing with the model until the result is disposed.</summary>
     internal IDisposable TakeTurn()
     {

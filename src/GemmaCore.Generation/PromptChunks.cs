@@ -44,6 +44,9 @@ internal sealed class PromptChunks
     {
         var chunks = new PromptChunks();
         chunks.Cut(request.Prompt.Ids, imageTokenId);
+        // Several answers to one prompt are scored together: they share all of it but the token that gives logits.
+        int last = request.Prompt.Ids.Length - 1;
+        if (request.Scoring is not null && last > 0 && (chunks._ends.Count < 2 || chunks._ends[^2] < last)) chunks._ends.Insert(chunks._ends.Count - 1, last);
         chunks.FindKeys(request);
         return chunks;
     }
@@ -56,6 +59,16 @@ internal sealed class PromptChunks
 
     /// <summary>What stands in front of the chunk that begins at <paramref name="start"/>; null for the first.</summary>
     public PrefixKey? KeyBefore(int start) => IndexFrom(start) is var i && i > 0 && i <= _keys.Count ? _keys[i - 1] : null;
+
+    /// <summary>What stands in front of the cuts, all but the last.</summary>
+    public IReadOnlyList<PrefixKey> Keys => _keys;
+
+    /// <summary>Forgets what stands in front of a cut from the first on that is not in <paramref name="shared"/>: nothing will be kept of it.</summary>
+    public void KeepKeys(Predicate<PrefixKey> shared)
+    {
+        int kept = _keys.FindIndex(key => !shared(key));
+        if (kept >= 0) _keys.RemoveRange(kept, _keys.Count - kept);
+    }
 
     private int IndexFrom(int start)
     {

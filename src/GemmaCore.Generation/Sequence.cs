@@ -26,7 +26,7 @@ internal sealed class Sequence : IDisposable
         Chunks = chunks;
         Cancellation = cancellation;
         _onToken = onToken;
-        _stopIds = Parameters.IgnoreEos ? [.. Parameters.StopTokenIds] : [.. stopIds, .. Parameters.StopTokenIds];
+        _stopIds = Parameters.IgnoreEos || request.Scoring is not null ? [.. Parameters.StopTokenIds] : [.. stopIds, .. Parameters.StopTokenIds];
         _sampler = new Sampler(Parameters);
         _stream = new TokenStream(tokenizer, Parameters.Stop);
         _ids = [.. Prompt.Ids];
@@ -85,7 +85,7 @@ internal sealed class Sequence : IDisposable
         : Prompt.Ids.AsSpan(Cache!.Length..ChunkEnd);
 
     /// <summary>How many of the most likely tokens <see cref="TryAccept"/> needs; 0 when only <see cref="Accept"/> will do.</summary>
-    public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 ? 0 : _sampler.CandidateCount(vocabulary);
+    public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 || Request.Scoring is not null ? 0 : _sampler.CandidateCount(vocabulary);
 
     /// <summary>Takes its place among the sequences under way.</summary>
     public void Start(KvCache cache)
@@ -123,6 +123,12 @@ internal sealed class Sequence : IDisposable
         if (!SamplingFilters.AllFinite(logits))
         {
             Fail(NotFinite());
+            return;
+        }
+
+        if (Request.Scoring is { } scoring)
+        {
+            Score(scoring, logits);
             return;
         }
 
@@ -184,6 +190,22 @@ internal sealed class Sequence : IDisposable
         var token = new GeneratedToken(id, text, logprob, top);
         _tokens.Add(token);
         _onToken?.Invoke(token);
+    }
+
+    // The next given token, or in the end all that could come.
+    private void Score(Scoring scoring, ReadOnlySpan<float> logits)
+    {
+        double total = SamplingFilters.LogSumExp(logits);
+        if (_tokens.Count < scoring.Forced.Length)
+        {
+            int given = scoring.Forced[_tokens.Count];
+            Append(given, (float)(logits[given] - total), []);
+            return;
+        }
+
+        var candidates = new TokenLogprob[scoring.Candidates.Length];
+        for (int i = 0; i < candidates.Length; i++) candidates[i] = new TokenLogprob(scoring.Candidates[i], (float)(logits[scoring.Candidates[i]] - total));
+        Append(candidates[0].Id, candidates[0].Logprob, candidates);
     }
 
     // The logits are not finite: whatever came out would be no answer.

@@ -63,7 +63,8 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
         return Parameters with { MaxTokens = most, Seed = unchecked(Parameters.Seed + (ulong)choice) };
     }
 
-    private static string Salt(RequestField field) =>
+    /// <summary>What sets apart requests that could share what is computed of their prompts.</summary>
+    public static string Salt(RequestField field) =>
         (field.TextOrNull() ?? "") is { Length: <= LongestSalt } salt ? salt : throw field.Wrong($"at most {LongestSalt} characters");
 
     private static string[] Stops(RequestField field)

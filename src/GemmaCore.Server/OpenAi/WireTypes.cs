@@ -51,6 +51,12 @@ internal sealed record TextChoice(
 internal sealed record TextLogprobs(
     IReadOnlyList<string> Tokens, IReadOnlyList<float> TokenLogprobs, IReadOnlyList<IReadOnlyDictionary<string, float>> TopLogprobs, IReadOnlyList<int> TextOffset);
 
+internal sealed record Classification(string Id, string Object, long Created, string Model, IReadOnlyList<ClassChoice> Data, Usage Usage);
+
+internal sealed record ClassChoice(int Index, string Label, IReadOnlyList<double> Probs, int NumClasses, IReadOnlyList<LabelReport> Labels);
+
+internal sealed record LabelReport(string Label, double Logprob, double Prob);
+
 internal sealed record ModelList(string Object, IReadOnlyList<ModelCard> Data);
 
 internal sealed record ModelCard(
@@ -68,6 +74,7 @@ internal sealed record Health(string Status);
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(TextCompletion))]
+[JsonSerializable(typeof(Classification))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(Tokenized))]
