@@ -12,7 +12,7 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
 {
     private static readonly string[] Names =
     [
-        "model", "messages", "max_completion_tokens", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls", "modalities",
+        "model", "messages", "max_completion_tokens", "logprobs", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "modalities",
         .. SamplingFields.Names, .. SamplingFields.WithoutEffect,
     ];
 
@@ -35,8 +35,7 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
 
     private static void RefuseUnsupported(RequestField body)
     {
-        RequestField format = body["response_format"], tools = body["tools"], choice = body["tool_choice"], modalities = body["modalities"];
-        if (!format.IsNull && format["type"].Required().Text() != "text") throw Unsupported(format, "only {\"type\": \"text\"}");
+        RequestField tools = body["tools"], choice = body["tool_choice"], modalities = body["modalities"];
         if (!tools.IsNull && tools.Items(1024).Count > 0) throw Unsupported(tools, "no tools");
         if (!choice.IsNull && !(choice.Kind == JsonValueKind.String && choice.Text() is "none" or "auto")) throw Unsupported(choice, "only none and auto");
         if (!modalities.IsNull && modalities.Items(8).Any(item => item.Text() != "text")) throw Unsupported(modalities, "only [\"text\"]");
