@@ -1,4 +1,5 @@
 using GemmaCore.Generation.Constraints.Json;
+using GemmaCore.Generation.Tools;
 using GemmaCore.Inputs;
 
 namespace GemmaCore.Generation.Constraints;
@@ -55,6 +56,34 @@ public sealed class ConstraintCompiler
     {
         ArgumentNullException.ThrowIfNull(schema);
         return Keep("schema:" + schema, () => SchemaReader.Read(schema));
+    }
+
+    /// <summary>A call of one of some tools, in the form that <see cref="ToolPrompt"/> asks for, with arguments by the tool's schema.</summary>
+    /// <param name="tools">The tools, at least one.</param>
+    /// <param name="mostCalls">1, or how many calls there may be in a list.</param>
+    /// <exception cref="InputException">A schema is malformed, uses what is not supported, or is too large; the message names the tool.</exception>
+    public Constraint ToolCalls(IReadOnlyList<Tool> tools, int mostCalls)
+    {
+        ArgumentNullException.ThrowIfNull(tools);
+        string key = System.Text.Json.JsonSerializer.Serialize([.. tools.SelectMany(tool => (string[])[tool.Name, tool.Parameters ?? ""])], ConstraintJson.Default.IReadOnlyListString);
+        return Keep($"tools:{mostCalls}:{key}", () =>
+        {
+            var call = new RulePattern("a call") { Body = Pattern.OneOf([.. tools.Select(Call)]) };
+            return mostCalls == 1 ? call : Pattern.OneOf(call, JsonPatterns.Array(call, 1, mostCalls));
+        });
+    }
+
+    private static Pattern Call(Tool tool)
+    {
+        try
+        {
+            Pattern arguments = tool.Parameters is null ? JsonPatterns.Braces(Pattern.Empty) : SchemaReader.Read(tool.Parameters);
+            return ObjectPattern.Of([("name", JsonPatterns.Literal(tool.Name), true), ("parameters", arguments, true)]);
+        }
+        catch (InputException error)
+        {
+            throw new InputException($"the parameters of '{tool.Name}': {error.Message}", error);
+        }
     }
 
     private Constraint Keep(string key, Func<Pattern> read)
