@@ -100,10 +100,12 @@ public sealed class GemmaServer : IAsyncDisposable
     {
         ChatCompletionsApi chat = new(_served, _metrics);
         CompletionsApi completions = new(_served, _metrics);
+        ClassifyApi classes = new(_served, _metrics);
         ModelsApi models = new(_served);
         TokenizeApi tokens = new(_served);
         _application.MapPost("/v1/chat/completions", (RequestDelegate)chat.HandleAsync);
         _application.MapPost("/v1/completions", (RequestDelegate)completions.HandleAsync);
+        _application.MapPost("/v1/classify", (RequestDelegate)classes.HandleAsync);
         _application.MapGet("/v1/models", (RequestDelegate)models.ListAsync);
         _application.MapGet("/v1/models/{**id}", (RequestDelegate)models.GetAsync);
         _application.MapPost("/tokenize", (RequestDelegate)tokens.TokenizeAsync);
