@@ -18,3 +18,5 @@ echo "== benchmarks, on simulated cards"
 bash tools/check_bench.sh
 echo "== demo"
 bash tools/check_demo.sh
+echo "== dotnet tool"
+bash tools/check_tool.sh
