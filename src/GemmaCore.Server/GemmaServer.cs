@@ -1,6 +1,7 @@
 using System.Net;
 using GemmaCore.Server.Guards;
 using GemmaCore.Server.Observability;
+using GemmaCore.Server.Page;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -29,6 +30,7 @@ public sealed class GemmaServer : IAsyncDisposable
         _application = builder.Build();
         var gate = new RequestGate(served.Options, ServerLog.From(_application.Services), ownsListener: true);
         OpenAiRoutes.Map(_application, served, new ServingMetrics(served), gate);
+        if (served.Options.ServesPage) ChatPage.Map(_application, gate);
         _application.MapFallback("{**path}", gate.Around(OpenAiRoutes.RefuseUnknown));
     }
 

@@ -52,7 +52,11 @@ public sealed class HostingTests
         {
             app.MapGet("/metrics", () => "mine");
             app.MapGemmaCoreOpenAI("/gemma");
+            app.MapGemmaCorePage("/gemma");
         });
+        // The page finds the API beside it; without the slash it would look a folder higher.
+        using HttpResponseMessage page = await application.Client.GetAsync(new Uri("/gemma", UriKind.Relative), Token);
+        Assert.Equal(("text/html", "/gemma/"), (page.Content.Headers.ContentType!.MediaType, page.RequestMessage!.RequestUri!.AbsolutePath));
         Assert.Equal("mine", await application.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token));
         Assert.Equal(HttpStatusCode.OK, (await application.PostAsync("/gemma/v1/chat/completions", Question)).Status);
         using HttpResponseMessage elsewhere = await application.Client.GetAsync(new Uri("/v1/models", UriKind.Relative), Token);

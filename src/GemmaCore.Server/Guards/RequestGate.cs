@@ -29,7 +29,7 @@ internal sealed class RequestGate(ServerOptions options, ILogger logger, bool ow
         try
         {
             _hosts.Check(context);
-            if (!isOpen || context.Request.Path.Value != PathOf(context)) _keys.Check(context); // routing does not mind how a path is spelled
+            if (!isOpen || context.Request.Path.Value?.TrimEnd('/') != PathOf(context).TrimEnd('/')) _keys.Check(context); // routing does not mind how a path is spelled
             // Another server's own limit is for other bodies: pictures need room.
             if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = options.MaxBodyBytes;
             await route(context).ConfigureAwait(false);

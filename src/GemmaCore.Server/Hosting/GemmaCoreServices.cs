@@ -2,6 +2,7 @@ using GemmaCore.Extensions.AI;
 using GemmaCore.Generation;
 using GemmaCore.Server.Guards;
 using GemmaCore.Server.Observability;
+using GemmaCore.Server.Page;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.AI;
@@ -46,9 +47,22 @@ public static class GemmaCoreServices
         IServiceProvider services = routes.ServiceProvider;
         ServedModel served = services.GetService<ServedModel>() ?? throw new InvalidOperationException("MapGemmaCoreOpenAI: there is no model; call services.AddGemmaCore(...) first");
         RouteGroupBuilder group = routes.MapGroup(prefix);
-        OpenAiRoutes.Map(group, served, services.GetRequiredService<ServingMetrics>(), new RequestGate(served.Options, ServerLog.From(services), ownsListener: false));
+        OpenAiRoutes.Map(group, served, services.GetRequiredService<ServingMetrics>(), Gate(services, served.Options));
         return group;
     }
+
+    /// <summary>Maps the page to talk to the model, for a browser; it finds the API of <see cref="MapGemmaCoreOpenAI"/> under the same prefix.</summary>
+    /// <param name="routes">The application.</param>
+    /// <param name="prefix">Where; empty for the application's root.</param>
+    public static RouteGroupBuilder MapGemmaCorePage(this IEndpointRouteBuilder routes, string prefix = "")
+    {
+        ArgumentNullException.ThrowIfNull(routes);
+        RouteGroupBuilder group = routes.MapGroup(prefix);
+        ChatPage.Map(group, Gate(routes.ServiceProvider, routes.ServiceProvider.GetRequiredService<IOptions<GemmaCoreOptions>>().Value.Server));
+        return group;
+    }
+
+    private static RequestGate Gate(IServiceProvider services, ServerOptions options) => new(options, ServerLog.From(services), ownsListener: false);
 
     private static ServedModel Load(GemmaCoreOptions options) =>
         new(options.Name, GemmaModel.Load(options.ModelPath, options.OpenDevice(), options.Weights, options.Tables), options.Adapters.AsReadOnly(), options.Server);
