@@ -21,6 +21,7 @@ internal sealed class ServingOptions
     private readonly Option<int> _sequences = new("--max-sequences") { Description = "answers under way at a time", DefaultValueFactory = _ => Usual.MaxSequences };
     private readonly Option<long> _waiting = new("--max-waiting-tokens") { Description = "tokens that may wait in the queue", DefaultValueFactory = _ => Usual.MaxWaitingTokens };
     private readonly Option<long> _cache = new("--kv-cache-bytes") { Description = "memory for keys and values; 0 for a quarter of what is there", DefaultValueFactory = _ => Usual.CacheBytes };
+    private readonly Option<bool> _noPrefixes = new("--no-prefix-cache") { Description = "compute every prompt from its beginning" };
     private readonly Option<long> _body = new("--max-body-bytes") { Description = "largest request", DefaultValueFactory = _ => Usual.MaxBodyBytes };
     private readonly Option<int> _images = new("--max-images") { Description = "most images of a request", DefaultValueFactory = _ => Usual.MaxImages };
     private readonly Option<long> _pixels = new("--max-image-pixels") { Description = "most pixels of an image", DefaultValueFactory = _ => Usual.MaxImagePixels };
@@ -29,7 +30,7 @@ internal sealed class ServingOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _insecure, _hosts, _noPage, _name, _adapters, _maxTokens, _sequences, _waiting, _cache, _body, _images, _pixels, _choices, _drain])
+        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _insecure, _hosts, _noPage, _name, _adapters, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
             command.Add(option);
     }
 
@@ -48,6 +49,7 @@ internal sealed class ServingOptions
             MaxSequences = parsed.GetValue(_sequences),
             MaxWaitingTokens = parsed.GetValue(_waiting),
             CacheBytes = parsed.GetValue(_cache),
+            PrefixCache = !parsed.GetValue(_noPrefixes),
             MaxBodyBytes = parsed.GetValue(_body),
             MaxImages = parsed.GetValue(_images),
             MaxImagePixels = parsed.GetValue(_pixels),

@@ -116,6 +116,7 @@ public sealed class AnswerTelemetry : IDisposable
         if (_activity is { IsAllDataRequested: true } activity)
         {
             activity.SetTag("gen_ai.response.model", _model).SetTag("gen_ai.usage.input_tokens", asked).SetTag("gen_ai.usage.output_tokens", answered);
+            if (results.Max(result => result.CachedTokenCount) is > 0 and var cached) activity.SetTag("gen_ai.usage.cache_read.input_tokens", (long)cached);
             activity.SetTag("gen_ai.response.finish_reasons", results.Select(result => result.FinishReason == FinishReason.Stop ? "stop" : "length").ToArray());
         }
 

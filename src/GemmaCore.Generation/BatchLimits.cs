@@ -10,6 +10,12 @@ public sealed record BatchLimits
     public long MaxCacheBytes { get; init; } = long.MaxValue;
 
     /// <summary>
+    /// Keep what prompts begin with for later ones that begin alike, in that part of <see cref="MaxCacheBytes"/> that nobody under way needs. It does not change an
+    /// answer by a bit.
+    /// </summary>
+    public bool KeepsPrefixes { get; init; }
+
+    /// <summary>
     /// Rows of a pass in which sequences decode. Up to eight, an answer is the same bit for bit whatever else is under way; more read the weights less often, and
     /// the last bits then depend on the company.
     /// </summary>

@@ -20,9 +20,6 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Most rows of a pass whose products take the way for few rows (<c>RowDots</c>, <c>matmul_rows.cu</c>).</summary>
     public const int FewRows = 8;
 
-    /// <summary>Tokens of a prompt that go in together, if no picture spans the end.</summary>
-    public const int ChunkTokens = 512;
-
     private readonly LanguageModel _model;
     private readonly Tokenizer _tokenizer;
     private readonly int[] _stopIds;
@@ -31,7 +28,8 @@ internal sealed class BatchScheduler : IDisposable
     private readonly Action<Sequence> _onEnd;
     private readonly FairQueue<Sequence> _waiting = new();
     private readonly List<Sequence> _prefilling = [], _decoding = [], _group = [];
-    private readonly Func<Sequence, int> _chunkEnd;
+    private readonly PrefixSharing? _prefixes;
+    private readonly List<int> _starts = [];
     private readonly bool _packsChunks;
 
     /// <param name="model">The model; used by one scheduler at a time.</param>
@@ -43,7 +41,7 @@ internal sealed class BatchScheduler : IDisposable
     {
         (_model, _tokenizer, _stopIds, _limits, _onEnd) = (model, tokenizer, [.. stopIds], limits, onEnd);
         _pass = new ModelPass(model);
-        _chunkEnd = ChunkEnd;
+        if (limits.KeepsPrefixes) _prefixes = new PrefixSharing(model);
         _packsChunks = model.Device is CpuDevice;
     }
 
@@ -56,8 +54,17 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Sequences under way.</summary>
     public int RunningCount => _prefilling.Count + _decoding.Count;
 
-    /// <summary>Bytes of keys and values held.</summary>
+    /// <summary>Bytes of keys and values held by who is under way.</summary>
     public long CacheBytes { get; private set; }
+
+    /// <summary>Bytes of keys and values kept for prompts to come.</summary>
+    public long PrefixBytes => _prefixes?.Bytes ?? 0;
+
+    /// <summary>Tokens of the prompts under way or answered that could have been there already.</summary>
+    public long PrefixQueries { get; private set; }
+
+    /// <summary>Tokens of them that were.</summary>
+    public long PrefixHits => _prefixes?.Hits ?? 0;
 
     /// <summary>Refuses what could never be answered.</summary>
     /// <exception cref="InputException">The prompt is too long for the model, or its keys and values for the limit.</exception>
@@ -74,12 +81,20 @@ internal sealed class BatchScheduler : IDisposable
             throw new InputException($"the request needs {bytes} bytes of keys and values for {request.TokenCount} tokens, but {limits.MaxCacheBytes} are set aside; ask for fewer tokens");
     }
 
+    /// <summary>Cuts a prompt into the parts in which it goes in; from any thread, and better not from the one that computes.</summary>
+    public PromptChunks Cut(GenerationRequest request) =>
+        _prefixes is null ? PromptChunks.Of(request.Prompt, _model.ImageTokenId) : PromptChunks.WithKeys(request, _model.ImageTokenId);
+
     /// <summary>Puts a request into the queue.</summary>
     /// <exception cref="InputException">See <see cref="Check"/>.</exception>
-    public Sequence Add(GenerationRequest request, Action<GeneratedToken>? onToken, CancellationToken cancellation)
+    public Sequence Add(GenerationRequest request, Action<GeneratedToken>? onToken, CancellationToken cancellation) => Add(request, Cut(request), onToken, cancellation);
+
+    /// <summary>Puts a request into the queue whose prompt is cut already.</summary>
+    /// <exception cref="InputException">See <see cref="Check"/>.</exception>
+    public Sequence Add(GenerationRequest request, PromptChunks chunks, Action<GeneratedToken>? onToken, CancellationToken cancellation)
     {
         Check(request, _model, _limits);
-        var sequence = new Sequence(request, _stopIds, _tokenizer, onToken, cancellation);
+        var sequence = new Sequence(request, chunks, _stopIds, _tokenizer, onToken, cancellation);
         _waiting.Add(request.Tenant, sequence, request.TokenCount);
         WaitingTokens += request.TokenCount;
         return sequence;
@@ -92,6 +107,7 @@ internal sealed class BatchScheduler : IDisposable
         RetireCancelled();
         Admit();
         if (RunningCount == 0) return false;
+        _prefixes?.TakeOver(_prefilling);
         SeePictures();
         Decode();
         Prefill();
@@ -122,10 +138,17 @@ internal sealed class BatchScheduler : IDisposable
         return waits || _prefilling.Exists(sequence => sequence.Adapter == adapter) || _decoding.Exists(sequence => sequence.Adapter == adapter);
     }
 
+    /// <summary>Gives up what an adapter has computed of prompts, before it goes.</summary>
+    public void Forget(LoraAdapter adapter) => _prefixes?.Forget(adapter);
+
+    /// <summary>Gives up all that is kept: what the model computes may be something else from now on.</summary>
+    public void ForgetPrefixes() => _prefixes?.ShrinkTo(0);
+
     /// <inheritdoc/>
     public void Dispose()
     {
         Abandon(null);
+        _prefixes?.Dispose();
         _pass.Dispose();
     }
 
@@ -146,7 +169,7 @@ internal sealed class BatchScheduler : IDisposable
         {
             int capacity = Capacity(next.Request, _model);
             long bytes = _model.CacheBytes(capacity);
-            if (CacheBytes + bytes > _limits.MaxCacheBytes) return;
+            if (!HasRoom(bytes)) return;
             _waiting.Take();
             WaitingTokens -= next.Request.TokenCount;
             try
@@ -160,8 +183,18 @@ internal sealed class BatchScheduler : IDisposable
             }
 
             CacheBytes += bytes;
+            PrefixQueries += next.Prompt.Ids.Length;
             _prefilling.Add(next);
         }
+    }
+
+    // Who is under way goes before what is only kept; but nothing is given up where that would not be enough.
+    private bool HasRoom(long bytes)
+    {
+        long left = _limits.MaxCacheBytes - CacheBytes - bytes;
+        if (left < 0) return false;
+        _prefixes?.ShrinkTo(left);
+        return true;
     }
 
     // At most one pass of the vision tower, so that those who decode wait for no more than that.
@@ -169,7 +202,7 @@ internal sealed class BatchScheduler : IDisposable
     {
         _group.Clear();
         foreach (Sequence sequence in _prefilling)
-            if (sequence.SeenPictures < sequence.Prompt.Images.Count && (_group.Count == 0 || sequence.VisionAdapter == _group[0].VisionAdapter)) _group.Add(sequence);
+            if (!sequence.IsHeld && sequence.SeenPictures < sequence.Prompt.Images.Count && (_group.Count == 0 || sequence.VisionAdapter == _group[0].VisionAdapter)) _group.Add(sequence);
         if (_group.Count > 0) _pass.See(_group, _packsChunks ? ImageEncoding.PicturesPerPass(_model) : 1);
     }
 
@@ -182,7 +215,7 @@ internal sealed class BatchScheduler : IDisposable
             if (taken == 0) return;
             foreach (Sequence sequence in _group) _prefilling.Remove(sequence);
             _prefilling.AddRange(_group); // before the pass, so that a failing one loses nobody
-            _pass.Run(_group, _chunkEnd, repeatKey: 0);
+            RunGroup(repeatKey: 0);
             MoveOn();
         }
     }
@@ -194,7 +227,7 @@ internal sealed class BatchScheduler : IDisposable
         int tokens = 0;
         foreach (Sequence sequence in _prefilling)
         {
-            int count = IsReady(sequence) ? ChunkEnd(sequence) - sequence.Cache!.Length : 0;
+            int count = IsReady(sequence) ? sequence.ChunkTokens : 0;
             if (count <= FewRows || (tokens + count > room && !(isFirst && tokens == 0))) continue;
             tokens += count;
             // Those with one adapter side by side.
@@ -217,7 +250,7 @@ internal sealed class BatchScheduler : IDisposable
             for (; at == _decoding.Count && next < _prefilling.Count; next++)
             {
                 Sequence sequence = _prefilling[next];
-                int count = IsReady(sequence) ? ChunkEnd(sequence) - sequence.Cache!.Length : int.MaxValue;
+                int count = IsReady(sequence) ? sequence.ChunkTokens : int.MaxValue;
                 if (count > FewRows) continue;
                 if (rows + count > FewRows) break;
                 rows += count;
@@ -226,10 +259,19 @@ internal sealed class BatchScheduler : IDisposable
 
             if (_group.Count == 0) break;
             // The pass after this many others, with this many sequences: likely the same work as in the last step.
-            _pass.Run(_group, _chunkEnd, _group.TrueForAll(static sequence => sequence.IsDecoding) ? (++key << 16) + _group.Count : 0);
+            RunGroup(_group.TrueForAll(static sequence => sequence.IsDecoding) ? (++key << 16) + _group.Count : 0);
         }
 
         MoveOn();
+    }
+
+    private void RunGroup(int repeatKey)
+    {
+        _starts.Clear();
+        foreach (Sequence sequence in _group) _starts.Add(sequence.Cache!.Length);
+        _pass.Run(_group, repeatKey);
+        for (int i = 0; i < _group.Count; i++)
+            if (_starts[i] < _group[i].Prompt.Ids.Length) _prefixes?.Keep(_group[i], _starts[i], _limits.MaxCacheBytes - CacheBytes);
     }
 
     private static int PlaceBeside(List<Sequence> list, Sequence sequence)
@@ -238,16 +280,7 @@ internal sealed class BatchScheduler : IDisposable
         return last < 0 ? list.Count : last + 1;
     }
 
-    private static bool IsReady(Sequence sequence) => !sequence.IsOver && sequence.SeenPictures == sequence.Prompt.Images.Count;
-
-    // Cut by the prompt alone. A chunk never ends inside a picture, whose tokens see each other both ways, and leaves no tail of a few tokens.
-    private int ChunkEnd(Sequence sequence)
-    {
-        int[] ids = sequence.Prompt.Ids;
-        int end = Math.Min(ids.Length, sequence.Cache!.Length + ChunkTokens);
-        while (end < ids.Length && ids[end] == _model.ImageTokenId && ids[end - 1] == _model.ImageTokenId) end++;
-        return ids.Length - end <= FewRows ? ids.Length : end;
-    }
+    private static bool IsReady(Sequence sequence) => !sequence.IsOver && !sequence.IsHeld && sequence.SeenPictures == sequence.Prompt.Images.Count;
 
     // Whoever's prompt is in joins those who decode, beside those with the same adapter.
     private void MoveOn()

@@ -147,6 +147,49 @@ public sealed class GemmaModel : IDisposable
         }
     }
 
+    /// <summary>How likely given labels are as answers (<see cref="LabelScores"/>), for several questions together.</summary>
+    /// <returns>For every question its labels' scores, in the order of the labels.</returns>
+    /// <exception cref="InputException">As for <see cref="GenerateAndScore"/>.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
+    public IReadOnlyList<IReadOnlyList<LabelScore>> Score(
+        IReadOnlyList<(Prompt Prompt, IReadOnlyList<string> Labels)> questions, bool wholeAnswer = false, CancellationToken cancellation = default)
+    {
+        IReadOnlyList<IReadOnlyList<LabelScore>> scores = GenerateAndScore([], questions, wholeAnswer, cancellation).Scores;
+        cancellation.ThrowIfCancellationRequested();
+        return scores;
+    }
+
+    /// <summary>Answers and scores together: what prompts of both begin with is computed once.</summary>
+    /// <param name="prompts">To be answered.</param>
+    /// <param name="questions">Prompts, up to where the answer begins, and the labels of each.</param>
+    /// <param name="wholeAnswer">Whether the end of the answer counts as a part of each label.</param>
+    /// <param name="cancellation">Ends the call.</param>
+    /// <returns>The answers, and for every question its labels' scores, in the order of the labels; no scores when the call was cancelled.</returns>
+    /// <exception cref="InputException">Labels that cannot be scored, a prompt that does not fit the model's positions, or logits that are not finite.</exception>
+    public (IReadOnlyList<GenerationResult> Answers, IReadOnlyList<IReadOnlyList<LabelScore>> Scores) GenerateAndScore(
+        IReadOnlyList<(Prompt Prompt, SamplingParams Parameters)> prompts, IReadOnlyList<(Prompt Prompt, IReadOnlyList<string> Labels)> questions, bool wholeAnswer = false,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        ArgumentNullException.ThrowIfNull(questions);
+        GenerationRequest[] asked = [.. prompts.Select(item => new GenerationRequest(item.Prompt, item.Parameters))];
+        LabelScores[] scores = [.. questions.Select(question => new LabelScores(Prompts, question.Prompt, question.Labels, wholeAnswer, Defaults.StopIds))];
+        GenerationRequest[][] requests = [.. scores.Select(score => score.Requests.ToArray())];
+        _turn.Wait(cancellation);
+        try
+        {
+            IReadOnlyList<GenerationResult> results = _generator.Run([.. asked, .. requests.SelectMany(request => request)], null, cancellation);
+            GenerationResult[] answers = [.. results.Take(asked.Length)];
+            if (cancellation.IsCancellationRequested) return (answers, []);
+            var scored = new Queue<GenerationResult>(results.Skip(asked.Length));
+            return (answers, [.. scores.Select((score, i) => score.Of([.. requests[i].Select(_ => scored.Dequeue())]))]);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
     /// <summary>Keeps everyone else from computing with the model until the result is disposed.</summary>
     internal IDisposable TakeTurn()
     {

@@ -42,6 +42,9 @@ public sealed record GenerationResult(
     double PrefillSeconds,
     double DecodeSeconds)
 {
+    /// <summary>Tokens of the prompt whose keys and values were there from earlier prompts.</summary>
+    public int CachedTokenCount { get; init; }
+
     /// <summary>Time spent waiting for a place among the sequences under way.</summary>
     public double QueueSeconds { get; init; }
 }

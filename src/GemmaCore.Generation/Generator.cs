@@ -5,10 +5,12 @@ using GemmaCore.Models;
 namespace GemmaCore.Generation;
 
 /// <summary>
-/// Answers a set of prompts together: steps of a <see cref="BatchScheduler"/> until all are answered. Nothing is padded, so lengths may differ freely.
+/// Answers a set of prompts together: steps of a <see cref="BatchScheduler"/> until all are answered. Nothing is padded, so lengths may differ freely, and what
+/// several of them begin with (a picture that is asked about twice) is computed once.
 /// </summary>
 public sealed class Generator : IDisposable
 {
+    private readonly LanguageModel _model;
     private readonly BatchScheduler _scheduler;
 
     /// <summary>A generator over a loaded model.</summary>
@@ -19,7 +21,9 @@ public sealed class Generator : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(stopIds);
-        _scheduler = new BatchScheduler(model, tokenizer, stopIds, new BatchLimits { MaxSequences = int.MaxValue, DecodeRows = int.MaxValue }, static _ => { });
+        _model = model;
+        var limits = new BatchLimits { MaxSequences = int.MaxValue, DecodeRows = int.MaxValue, KeepsPrefixes = true };
+        _scheduler = new BatchScheduler(model, tokenizer, stopIds, limits, static _ => { });
     }
 
     /// <summary>Answers every prompt.</summary>
@@ -31,13 +35,20 @@ public sealed class Generator : IDisposable
         IReadOnlyList<(Prompt Prompt, SamplingParams Parameters)> prompts, Action<int, GeneratedToken>? onToken, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(prompts);
+        return Run([.. prompts.Select(item => new GenerationRequest(item.Prompt, item.Parameters))], onToken, cancellation);
+    }
+
+    /// <summary>As <see cref="Generate"/>.</summary>
+    internal IReadOnlyList<GenerationResult> Run(GenerationRequest[] requests, Action<int, GeneratedToken>? onToken, CancellationToken cancellation)
+    {
+        PromptChunks[] chunks = Cut(requests);
         try
         {
-            var sequences = new List<Sequence>(prompts.Count);
-            foreach ((Prompt prompt, SamplingParams parameters) in prompts)
+            var sequences = new List<Sequence>(requests.Length);
+            foreach (GenerationRequest request in requests)
             {
                 int index = sequences.Count;
-                sequences.Add(_scheduler.Add(new GenerationRequest(prompt, parameters), onToken is null ? null : token => onToken(index, token), cancellation));
+                sequences.Add(_scheduler.Add(request, chunks[index], onToken is null ? null : token => onToken(index, token), cancellation));
             }
 
             bool worked;
@@ -52,9 +63,22 @@ public sealed class Generator : IDisposable
         finally
         {
             _scheduler.Abandon(null);
+            _scheduler.ForgetPrefixes(); // before the next call an adapter may have been put on, or trained further
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => _scheduler.Dispose();
+
+    // Only what another of the prompts begins with as well is worth the memory.
+    private PromptChunks[] Cut(GenerationRequest[] requests)
+    {
+        if (requests.Length == 1) return [PromptChunks.Of(requests[0].Prompt, _model.ImageTokenId)];
+        PromptChunks[] chunks = [.. requests.AsParallel().AsOrdered().Select(request => PromptChunks.WithKeys(request, _model.ImageTokenId))];
+        HashSet<PrefixKey> once = [], shared = [];
+        foreach (PrefixKey key in chunks.SelectMany(prompt => prompt.Keys))
+            if (!once.Add(key)) shared.Add(key);
+        foreach (PromptChunks prompt in chunks) prompt.KeepKeys(shared.Contains);
+        return chunks;
+    }
 }

@@ -54,9 +54,8 @@ internal sealed class ModelPass : IDisposable
 
     /// <summary>Puts in the next tokens of each sequence.</summary>
     /// <param name="sequences">Started sequences, those with the same adapter side by side.</param>
-    /// <param name="chunkEnd">Where a sequence's next chunk of its prompt ends.</param>
     /// <param name="repeatKey">A number for passes that are likely to be the same work again; 0 for others.</param>
-    public void Run(IReadOnlyList<Sequence> sequences, Func<Sequence, int> chunkEnd, int repeatKey)
+    public void Run(IReadOnlyList<Sequence> sequences, int repeatKey)
     {
         _arena.Reset();
         _batch.Clear();
@@ -65,10 +64,10 @@ internal sealed class ModelPass : IDisposable
         foreach (Sequence sequence in sequences)
         {
             bool decoding = sequence.IsDecoding;
-            int end = decoding ? 0 : chunkEnd(sequence);
+            bool answers = decoding || sequence.ChunkEnd == sequence.Prompt.Ids.Length;
             // A chosen id goes in as ordinary text even if it is the image id: it has no features.
-            _batch.Add(sequence.NextIds(end), decoding ? -1 : _model.ImageTokenId, sequence.Cache, adapter: sequence.Adapter);
-            if (decoding || end == sequence.Prompt.Ids.Length) _answering.Add((sequence, _batch.TokenCount - 1));
+            _batch.Add(sequence.NextIds, decoding ? -1 : _model.ImageTokenId, sequence.Cache, adapter: sequence.Adapter);
+            if (answers) _answering.Add((sequence, _batch.TokenCount - 1));
             images = _batch.ImageRows.Length;
         }
 

@@ -26,10 +26,14 @@ public sealed class LoopClosedException : Exception
 /// <param name="Running">Sequences under way.</param>
 /// <param name="Waiting">Requests in the queue.</param>
 /// <param name="WaitingTokens">Tokens these may take.</param>
-/// <param name="CacheBytes">Bytes of keys and values held.</param>
+/// <param name="CacheBytes">Bytes of keys and values held by who is under way.</param>
 /// <param name="Steps">Steps so far.</param>
 /// <param name="StepSeconds">Time that they took, all together.</param>
-public sealed record LoopStatus(int Running, int Waiting, long WaitingTokens, long CacheBytes, long Steps, double StepSeconds);
+/// <param name="PrefixBytes">Bytes of keys and values kept for prompts to come.</param>
+/// <param name="PrefixQueries">Tokens of all prompts so far.</param>
+/// <param name="PrefixHits">Tokens of them whose keys and values were there.</param>
+public sealed record LoopStatus(
+    int Running, int Waiting, long WaitingTokens, long CacheBytes, long Steps, double StepSeconds, long PrefixBytes = 0, long PrefixQueries = 0, long PrefixHits = 0);
 
 /// <summary>
 /// Answers requests from any thread with one model, many at a time: a <see cref="BatchScheduler"/> on a thread of its own. It has the model to itself until it
@@ -102,6 +106,7 @@ public sealed class RequestLoop : IDisposable
     {
         ArgumentNullException.ThrowIfNull(requests);
         foreach (GenerationRequest request in requests) BatchScheduler.Check(request, _model.Model, _limits);
+        PromptChunks[] chunks = [.. requests.Select(_scheduler.Cut)];
         long tokens = requests.Sum(request => request.TokenCount);
         lock (_inbox)
         {
@@ -114,7 +119,7 @@ public sealed class RequestLoop : IDisposable
             PendingAnswer[] answers = [.. requests.Select(request => new PendingAnswer(request))];
             _inbox.Enqueue(() =>
             {
-                foreach (PendingAnswer answer in answers) Begin(answer, cancellation);
+                for (int i = 0; i < answers.Length; i++) Begin(answers[i], chunks[i], cancellation);
             });
             _wake.Release();
             return answers;
@@ -149,6 +154,9 @@ public sealed class RequestLoop : IDisposable
 
     /// <summary>True when a request waits or is under way with this adapter; to be asked <see cref="BetweenSteps"/>.</summary>
     public bool Uses(LoraAdapter adapter) => _scheduler.Uses(adapter);
+
+    /// <summary>Gives up what an adapter has computed of prompts; to be called <see cref="BetweenSteps"/>, before the adapter goes.</summary>
+    public void Forget(LoraAdapter adapter) => _scheduler.Forget(adapter);
 
     /// <summary>Takes no more requests and ends when all are answered; those that are not in time are cancelled.</summary>
     public async Task DrainAsync(TimeSpan timeout)
@@ -214,13 +222,13 @@ public sealed class RequestLoop : IDisposable
         _idle.TrySetResult();
     }
 
-    private void Begin(PendingAnswer answer, CancellationToken cancellation)
+    private void Begin(PendingAnswer answer, PromptChunks chunks, CancellationToken cancellation)
     {
         Interlocked.Add(ref _inboxTokens, -answer.Request.TokenCount);
         Interlocked.Decrement(ref _inboxCount);
         try
         {
-            _pending[_scheduler.Add(answer.Request, answer.Write, cancellation)] = answer;
+            _pending[_scheduler.Add(answer.Request, chunks, answer.Write, cancellation)] = answer;
         }
         catch (Exception error) when (error is InputException or ArgumentException)
         {
@@ -237,5 +245,6 @@ public sealed class RequestLoop : IDisposable
     }
 
     private void Publish() => _status = new LoopStatus(
-        _scheduler.RunningCount, _scheduler.WaitingCount, _scheduler.WaitingTokens, _scheduler.CacheBytes, _steps, _stepTicks / (double)Stopwatch.Frequency);
+        _scheduler.RunningCount, _scheduler.WaitingCount, _scheduler.WaitingTokens, _scheduler.CacheBytes, _steps, _stepTicks / (double)Stopwatch.Frequency,
+        _scheduler.PrefixBytes, _scheduler.PrefixQueries, _scheduler.PrefixHits);
 }

@@ -18,13 +18,15 @@ internal sealed class Sequence : IDisposable
     private readonly Action<GeneratedToken>? _onToken;
     private readonly long _created = Stopwatch.GetTimestamp();
     private long _started, _firstToken, _lastToken;
+    private int _cachedTokens;
 
-    public Sequence(GenerationRequest request, IEnumerable<int> stopIds, Tokenizer tokenizer, Action<GeneratedToken>? onToken, CancellationToken cancellation)
+    public Sequence(GenerationRequest request, PromptChunks chunks, IEnumerable<int> stopIds, Tokenizer tokenizer, Action<GeneratedToken>? onToken, CancellationToken cancellation)
     {
         Request = request;
+        Chunks = chunks;
         Cancellation = cancellation;
         _onToken = onToken;
-        _stopIds = Parameters.IgnoreEos ? [.. Parameters.StopTokenIds] : [.. stopIds, .. Parameters.StopTokenIds];
+        _stopIds = Parameters.IgnoreEos || request.Scoring is not null ? [.. Parameters.StopTokenIds] : [.. stopIds, .. Parameters.StopTokenIds];
         _sampler = new Sampler(Parameters);
         _stream = new TokenStream(tokenizer, Parameters.Stop);
         _ids = [.. Prompt.Ids];
@@ -33,6 +35,12 @@ internal sealed class Sequence : IDisposable
     public GenerationRequest Request { get; }
 
     public Prompt Prompt => Request.Prompt;
+
+    /// <summary>The parts in which the prompt goes in.</summary>
+    public PromptChunks Chunks { get; }
+
+    /// <summary>True while another sequence computes the part that this one needs next.</summary>
+    public bool IsHeld { get; set; }
 
     public SamplingParams Parameters => Request.Parameters;
 
@@ -65,19 +73,33 @@ internal sealed class Sequence : IDisposable
     /// <summary>True once the whole prompt is in the cache.</summary>
     public bool IsDecoding => Cache is { } cache && cache.Length >= Prompt.Ids.Length;
 
+    /// <summary>Where the next chunk of the prompt ends.</summary>
+    public int ChunkEnd => Chunks.EndFrom(Cache!.Length);
+
+    /// <summary>Tokens of the next chunk of the prompt.</summary>
+    public int ChunkTokens => ChunkEnd - Cache!.Length;
+
     /// <summary>What goes in next: a chunk of the prompt, or the token chosen last.</summary>
-    public ReadOnlySpan<int> NextIds(int chunkEnd) => IsDecoding
+    public ReadOnlySpan<int> NextIds => IsDecoding
         ? CollectionsMarshal.AsSpan(_ids)[^1..]
-        : Prompt.Ids.AsSpan(Cache!.Length..chunkEnd);
+        : Prompt.Ids.AsSpan(Cache!.Length..ChunkEnd);
 
     /// <summary>How many of the most likely tokens <see cref="TryAccept"/> needs; 0 when only <see cref="Accept"/> will do.</summary>
-    public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 ? 0 : _sampler.CandidateCount(vocabulary);
+    public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 || Request.Scoring is not null ? 0 : _sampler.CandidateCount(vocabulary);
 
     /// <summary>Takes its place among the sequences under way.</summary>
     public void Start(KvCache cache)
     {
         Cache = cache;
         _started = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>Takes over the next chunk of the prompt, pictures and all.</summary>
+    public void TakeOver(KvSegment segment, int tokensPerImage)
+    {
+        for (; SeenPictures < Prompt.Images.Count && Prompt.ImageSpans[SeenPictures].Start < segment.End; SeenPictures++) UsedFeatures += tokensPerImage;
+        Cache!.Append(segment);
+        _cachedTokens = Cache.Length;
     }
 
     /// <summary>Chooses the next token from the most likely ones and reports it; false when it takes the whole row, see <see cref="Sampler.TryChoose"/>.</summary>
@@ -101,6 +123,12 @@ internal sealed class Sequence : IDisposable
         if (!SamplingFilters.AllFinite(logits))
         {
             Fail(NotFinite());
+            return;
+        }
+
+        if (Request.Scoring is { } scoring)
+        {
+            Score(scoring, logits);
             return;
         }
 
@@ -132,6 +160,7 @@ internal sealed class Sequence : IDisposable
             _stream.Text + _stream.Finish(), _tokens, Finished ?? FinishReason.Cancelled, Prompt.Ids.Length, Prompt.ImageTokenCount,
             Stopwatch.GetElapsedTime(start, first).TotalSeconds, Stopwatch.GetElapsedTime(first, end).TotalSeconds)
         {
+            CachedTokenCount = _cachedTokens,
             QueueSeconds = Stopwatch.GetElapsedTime(_created, start).TotalSeconds,
         };
     }
@@ -161,6 +190,22 @@ internal sealed class Sequence : IDisposable
         var token = new GeneratedToken(id, text, logprob, top);
         _tokens.Add(token);
         _onToken?.Invoke(token);
+    }
+
+    // The next given token, or in the end all that could come.
+    private void Score(Scoring scoring, ReadOnlySpan<float> logits)
+    {
+        double total = SamplingFilters.LogSumExp(logits);
+        if (_tokens.Count < scoring.Forced.Length)
+        {
+            int given = scoring.Forced[_tokens.Count];
+            Append(given, (float)(logits[given] - total), []);
+            return;
+        }
+
+        var candidates = new TokenLogprob[scoring.Candidates.Length];
+        for (int i = 0; i < candidates.Length; i++) candidates[i] = new TokenLogprob(scoring.Candidates[i], (float)(logits[scoring.Candidates[i]] - total));
+        Append(candidates[0].Id, candidates[0].Logprob, candidates);
     }
 
     // The logits are not finite: whatever came out would be no answer.

@@ -81,11 +81,58 @@ public sealed class KvCache : IDisposable
         Store(_values[layer].View, values, rows);
     }
 
+    /// <summary>The tokens from <paramref name="start"/> to the end, for other sequences that begin with the same ones.</summary>
+    /// <exception cref="OutOfMemoryException">There is no memory for the copy; a card says so with an exception of its own.</exception>
+    public KvSegment Copy(int start)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)start, (uint)Length, nameof(start));
+        TensorView some = _keys[0].View;
+        var segment = new KvSegment(some.Device, _windows, start, Length, some.Shape[1] * some.Shape[2]);
+        for (int layer = 0; layer < _keys.Length; layer++)
+        {
+            Exchange(segment.Keys(layer), _keys[layer].View, segment.End, toRing: false);
+            Exchange(segment.Values(layer), _values[layer].View, segment.End, toRing: false);
+        }
+
+        return segment;
+    }
+
+    /// <summary>Takes over the tokens of a segment that begins where this sequence ends.</summary>
+    /// <exception cref="ArgumentException">It begins elsewhere, or there is no room for it.</exception>
+    public void Append(KvSegment segment)
+    {
+        ArgumentNullException.ThrowIfNull(segment);
+        if (segment.Start != Length || segment.End > Capacity)
+            throw new ArgumentException($"a segment of tokens {segment.Start} to {segment.End} does not go behind {Length} of at most {Capacity}", nameof(segment));
+        for (int layer = 0; layer < _keys.Length; layer++)
+        {
+            Exchange(segment.Keys(layer), _keys[layer].View, segment.End, toRing: true);
+            Exchange(segment.Values(layer), _values[layer].View, segment.End, toRing: true);
+        }
+
+        Length = segment.End;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
         foreach (DeviceBuffer? buffer in _keys) buffer?.Dispose();
         foreach (DeviceBuffer? buffer in _values) buffer?.Dispose();
+    }
+
+    // Between straight rows, the last of them slot end − 1, and the ring where slot s is row s mod capacity: two runs where it wraps around.
+    private static void Exchange(TensorView rows, TensorView ring, int end, bool toRing)
+    {
+        int capacity = ring.Shape[0], count = rows.Shape[0];
+        TensorView flat = ring.Reshape(new Shape(capacity, ring.Shape[1] * ring.Shape[2]));
+        for (int done = 0; done < count;)
+        {
+            int row = (end - count + done) % capacity, run = Math.Min(count - done, capacity - row);
+            TensorView straight = rows.Slice(done, run), round = flat.Slice(row, run);
+            if (toRing) ring.Device.Copy(straight, round);
+            else ring.Device.Copy(round, straight);
+            done += run;
+        }
     }
 
     private static void Store(TensorView ring, TensorView source, TensorView rows)

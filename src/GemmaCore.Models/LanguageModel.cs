@@ -75,6 +75,14 @@ public abstract class LanguageModel : IDisposable
         return rows * Layout.KvHeadCount * Layout.HeadDim * 2 * sizeof(float);
     }
 
+    /// <summary>Bytes of a copy of the tokens [<paramref name="start"/>, <paramref name="end"/>) of a sequence (<see cref="KvCache.Copy"/>).</summary>
+    public long SegmentBytes(int start, int end)
+    {
+        long rows = 0;
+        foreach (int window in _windows) rows += KvSegment.RowCount(window, start, end);
+        return rows * Layout.KvHeadCount * Layout.HeadDim * 2 * sizeof(float);
+    }
+
     /// <summary>Hidden states after the last norm.</summary>
     /// <param name="batch">Packed tokens; the caches of its sequences grow by them.</param>
     /// <param name="arena">Memory of this pass; the result lives in it.</param>

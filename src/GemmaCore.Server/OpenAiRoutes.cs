@@ -15,10 +15,12 @@ internal static class OpenAiRoutes
     {
         ChatCompletionsApi chat = new(served, metrics);
         CompletionsApi completions = new(served, metrics);
+        ClassifyApi classes = new(served, metrics);
         ModelsApi models = new(served);
         TokenizeApi tokens = new(served);
         routes.MapPost("/v1/chat/completions", gate.Around(chat.HandleAsync));
         routes.MapPost("/v1/completions", gate.Around(completions.HandleAsync));
+        routes.MapPost("/v1/classify", gate.Around(classes.HandleAsync));
         routes.MapGet("/v1/models", gate.Around(models.ListAsync));
         routes.MapGet("/v1/models/{**id}", gate.Around(models.GetAsync));
         routes.MapPost("/tokenize", gate.Around(tokens.TokenizeAsync));

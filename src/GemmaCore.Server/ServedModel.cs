@@ -39,7 +39,7 @@ public sealed class ServedModel : IDisposable
 
         // A quarter: weights are mapped files on the CPU, and passes need room too.
         long bytes = options.CacheBytes > 0 ? options.CacheBytes : model.Model.Device.AvailableBytes / 4;
-        Loop = new RequestLoop(model, new BatchLimits { MaxSequences = options.MaxSequences, MaxCacheBytes = bytes }, options.MaxWaitingTokens);
+        Loop = new RequestLoop(model, new BatchLimits { MaxSequences = options.MaxSequences, MaxCacheBytes = bytes, KeepsPrefixes = options.PrefixCache }, options.MaxWaitingTokens);
     }
 
     /// <summary>The base model's name.</summary>

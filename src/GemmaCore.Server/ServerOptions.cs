@@ -47,6 +47,11 @@ public sealed record ServerOptions
     /// <summary>Bytes of keys and values under way; 0 for a share of what the device has.</summary>
     public long CacheBytes { get; init; }
 
+    /// <summary>
+    /// Keep what prompts begin with, pictures above all, for later ones of the same tenant, in what requests under way leave of <see cref="CacheBytes"/>.
+    /// </summary>
+    public bool PrefixCache { get; init; } = true;
+
     /// <summary>Tokens, prompts and answers, that may wait; beyond it requests are refused with 429.</summary>
     public long MaxWaitingTokens { get; init; } = 1 << 18;
 

@@ -56,7 +56,10 @@ public sealed class GemmaChatClientTests(LoadedClient loaded) : IClassFixture<Lo
         ChatResponse first = await Client.GetStreamingResponseAsync([LoadedClient.Asked], LoadedClient.Greedy, Token).ToChatResponseAsync(Token);
         ChatMessage[] conversation = [LoadedClient.Asked, .. first.Messages, new(ChatRole.User, "How large?")];
         GenerationResult expected = loaded.Expect(Greedy, LoadedClient.Ours, OurMessage.FromText(OurRole.Assistant, first.Text), OurMessage.FromText(OurRole.User, "How large?"));
-        Assert.Equal(expected.Text, (await Client.GetResponseAsync(conversation, LoadedClient.Greedy, Token)).Text);
+        ChatResponse second = await Client.GetResponseAsync(conversation, LoadedClient.Greedy, Token);
+        Assert.Equal(expected.Text, second.Text);
+        // The picture and the first question are not computed again.
+        Assert.InRange(second.Usage!.CachedInputTokenCount!.Value, 16, second.Usage.InputTokenCount!.Value - 1);
     }
 
     [Fact]

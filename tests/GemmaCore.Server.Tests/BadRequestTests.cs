@@ -71,7 +71,6 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
 
     [Theory]
     [InlineData("/v1/embeddings")]
-    [InlineData("/v1/classify")]
     [InlineData("/v1/load_lora_adapter")]
     [InlineData("/v1/files/a.json")]
     public async Task What_is_not_built_is_not_there(string path)

@@ -31,7 +31,7 @@ public sealed partial class EventStreamTests(SharedServer shared) : IClassFixtur
         expected.Append(Chunk("{}", answer.FinishReason == FinishReason.Stop ? "\"stop\"" : "\"length\""));
         int prompt = answer.PromptTokenCount, count = answer.Tokens.Count;
         expected.Append("data: {\"id\":\"ID\",\"object\":\"chat.completion.chunk\",\"created\":TIME,\"model\":\"demo\",\"choices\":[],\"usage\":{\"prompt_tokens\":")
-            .Append(CultureInfo.InvariantCulture, $"{prompt},\"completion_tokens\":{count},\"total_tokens\":{prompt + count}").Append("}}\n\ndata: [DONE]\n\n");
+            .Append(CultureInfo.InvariantCulture, $"{prompt},\"completion_tokens\":{count},\"total_tokens\":{prompt + count},").Append("\"prompt_tokens_details\":{\"cached_tokens\":0}}}\n\ndata: [DONE]\n\n");
         Assert.Equal(expected.ToString(), Body(reply));
         Assert.Single(Ids().Matches(reply).Select(match => match.Value).Distinct());
         Assert.StartsWith("HTTP/1.1 200 OK\r\n", reply, StringComparison.Ordinal);

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Generation;
+using GemmaCore.Inputs;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Cli.Commands;
@@ -21,7 +22,7 @@ internal static class PredictCommand
 
             Examples:
               gemmacore predict demo --data demo --dataset phantom_cells --prompts question --out predictions.json
-              gemmacore predict demo --data demo --dataset phantom_brain --prompts question --out predictions.json --batch 16
+              gemmacore predict demo --data demo --dataset phantom_brain --prompts question --out predictions.json --batch 16 --label-scores
             """);
         var model = new ModelOptions();
         var data = new Option<string>("--data") { Description = "FLARE folder, question file, or demo", Required = true };
@@ -31,10 +32,12 @@ internal static class PredictCommand
         var prompts = new Option<string>("--prompts") { Description = "question, flare25 or flare26", DefaultValueFactory = _ => "flare26" };
         var batch = new Option<int>("--batch") { Description = "questions answered together", DefaultValueFactory = _ => 8 };
         var maxTokens = new Option<int>("--max-tokens") { Description = "most tokens of an answer", DefaultValueFactory = _ => 256 };
+        var scores = new Option<bool>("--label-scores") { Description = "also write how likely each option or label is: ln p as \"scores\"" };
+        var labels = new Option<string[]>("--label") { Description = "label to score where a question lists no options; may be repeated" };
         var badRow = new Option<string>("--on-bad-row") { Description = "stop or skip", DefaultValueFactory = _ => "stop" };
         badRow.AcceptOnlyFromAmong("stop", "skip");
         model.AddTo(command);
-        foreach (Option option in (Option[])[data, output, split, datasets, prompts, batch, maxTokens, badRow]) command.Add(option);
+        foreach (Option option in (Option[])[data, output, split, datasets, prompts, batch, maxTokens, scores, labels, badRow]) command.Add(option);
         command.SetAction(parsed =>
         {
             string source = ModelLocation.ResolveData(parsed.GetValue(data)!);
@@ -43,12 +46,14 @@ internal static class PredictCommand
                 source, parsed.GetValue(split)!, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!), report);
             using GemmaModel loaded = model.Load(parsed);
             string file = parsed.GetValue(output)!;
-            Dictionary<string, string> answers = Known(file, rows);
+            LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;
+            if (questions is null && parsed.GetValue(labels) is { Length: > 0 }) throw new UsageException("--label goes with --label-scores");
+            Dictionary<string, Prediction> answers = Known(file, rows, questions);
             var parameters = new SamplingParams { MaxTokens = parsed.GetValue(maxTokens) };
             foreach (TrainingExample[] chunk in rows.Where(row => !answers.ContainsKey(row.Row)).Chunk(Math.Max(1, parsed.GetValue(batch))))
             {
                 if (Edge.Interrupted.IsCancellationRequested) break;
-                Answer(loaded, chunk, parameters, answers, report);
+                Answer(loaded, chunk, parameters, questions, answers, report);
                 AtomicFile.WriteAllText(file, Document(rows, answers));
                 Console.Error.WriteLine($"{answers.Count}/{rows.Count}");
             }
@@ -61,34 +66,44 @@ internal static class PredictCommand
     }
 
     private static void Answer(
-        GemmaModel model, TrainingExample[] rows, SamplingParams parameters, Dictionary<string, string> answers, RowReport report)
+        GemmaModel model, TrainingExample[] rows, SamplingParams parameters, LabelQuestions? questions, Dictionary<string, Prediction> answers, RowReport report)
     {
-        var usable = new List<(TrainingExample Row, Inputs.Prompt Prompt)>();
+        var usable = new List<(TrainingExample Row, Prompt Prompt)>();
         foreach (TrainingExample row in rows)
         {
             try
             {
                 usable.Add((row, model.Prompts.Encode(row.Prompt, addGenerationPrompt: true)));
             }
-            catch (Inputs.InputException error)
+            catch (InputException error)
             {
                 report.Add(row.Row, error.Message);
             }
         }
 
-        IReadOnlyList<GenerationResult> results = model.Generate([.. usable.Select(item => (item.Prompt, parameters))], null, Edge.Interrupted);
-        for (int i = 0; i < results.Count; i++)
-            if (results[i].FinishReason != FinishReason.Cancelled) answers[usable[i].Row.Row] = results[i].Text;
+        (IReadOnlyList<ChatMessage> Messages, IReadOnlyList<string> Labels)[][] asked = [.. usable.Select(item => questions?.Of(item.Row).ToArray() ?? [])];
+        (IReadOnlyList<GenerationResult> results, IReadOnlyList<IReadOnlyList<LabelScore>> scores) = model.GenerateAndScore(
+            [.. usable.Select(item => (item.Prompt, parameters))],
+            [.. asked.SelectMany(row => row).Select(question => (model.Prompts.Encode(question.Messages, addGenerationPrompt: true), question.Labels))],
+            cancellation: Edge.Interrupted);
+        if (Edge.Interrupted.IsCancellationRequested && questions is not null) return; // an answer without its scores would not be asked again
+        for (int i = 0, scored = 0; i < results.Count; scored += asked[i++].Length)
+        {
+            if (results[i].FinishReason == FinishReason.Cancelled) continue;
+            TrainingExample row = usable[i].Row;
+            answers[row.Row] = new Prediction(results[i].Text, questions is null ? null : questions.Read(row, [.. scores.Skip(scored).Take(asked[i].Length)]));
+        }
     }
 
-    // A row is known again by everything it holds but the answer, however the JSON of it is spelled.
+    // A row is known again by everything it holds but what is predicted, however the JSON of it is spelled.
     private static string Key(IEnumerable<KeyValuePair<string, JsonNode?>> fields) =>
-        string.Join('\n', fields.Where(field => field.Key != "Answer").OrderBy(field => field.Key, StringComparer.Ordinal)
+        string.Join('\n', fields.Where(field => field.Key is not ("Answer" or "scores")).OrderBy(field => field.Key, StringComparer.Ordinal)
             .Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}"));
 
-    private static Dictionary<string, string> Known(string file, IReadOnlyList<TrainingExample> rows)
+    // With questions to score, an answer without scores is not enough.
+    private static Dictionary<string, Prediction> Known(string file, IReadOnlyList<TrainingExample> rows, LabelQuestions? questions)
     {
-        var answers = new Dictionary<string, string>();
+        var answers = new Dictionary<string, Prediction>();
         if (!File.Exists(file)) return answers;
         // Equal rows take the answers in their order.
         Dictionary<string, Queue<string>> waiting = rows.GroupBy(row => Key(row.Fields.Select(field => KeyValuePair.Create(field.Key, JsonNode.Parse(field.Value)))))
@@ -98,7 +113,9 @@ internal static class PredictCommand
             foreach (JsonNode? node in JsonNode.Parse(File.ReadAllText(file))!.AsArray())
             {
                 string answer = node!["Answer"]!.GetValue<string>();
-                if (waiting.TryGetValue(Key(node.AsObject()), out Queue<string>? same) && same.TryDequeue(out string? row)) answers[row] = answer;
+                (string, double)[]? scores = node["scores"]?.AsObject().Select(score => (score.Key, score.Value!.GetValue<double>())).ToArray();
+                if (questions is not null && scores is null) continue;
+                if (waiting.TryGetValue(Key(node.AsObject()), out Queue<string>? same) && same.TryDequeue(out string? row)) answers[row] = new Prediction(answer, scores);
             }
 
             return answers;
@@ -109,18 +126,23 @@ internal static class PredictCommand
         }
     }
 
-    private static string Document(IReadOnlyList<TrainingExample> rows, Dictionary<string, string> answers)
+    private static string Document(IReadOnlyList<TrainingExample> rows, Dictionary<string, Prediction> answers)
     {
         var array = new JsonArray();
         foreach (TrainingExample row in rows.Where(row => answers.ContainsKey(row.Row)))
         {
             var item = new JsonObject();
             foreach ((string name, string json) in row.Fields)
-                if (name != "Answer") item[name] = JsonNode.Parse(json);
-            item["Answer"] = answers[row.Row];
+                if (name is not ("Answer" or "scores")) item[name] = JsonNode.Parse(json);
+            item["Answer"] = answers[row.Row].Text;
+            if (answers[row.Row].Scores is { } scores) item["scores"] = new JsonObject(scores.Select(score => KeyValuePair.Create(score.Label, (JsonNode?)score.Score)));
             array.Add((JsonNode)item);
         }
 
         return array.ToJsonString(Format) + "\n";
     }
+
+    /// <param name="Text">The answer.</param>
+    /// <param name="Scores">Per label ln p; null when they were not asked for.</param>
+    private sealed record Prediction(string Text, IReadOnlyList<(string Label, double Score)>? Scores);
 }

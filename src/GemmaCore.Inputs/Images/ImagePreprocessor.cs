@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace GemmaCore.Inputs;
@@ -6,7 +8,25 @@ namespace GemmaCore.Inputs;
 /// <param name="Values">[3, Height, Width] float32: red, green and blue planes, normalised.</param>
 /// <param name="Height">Rows.</param>
 /// <param name="Width">Pixels per row.</param>
-public sealed record ImagePixels(float[] Values, int Height, int Width);
+public sealed record ImagePixels(float[] Values, int Height, int Width)
+{
+    private byte[]? _digest;
+
+    /// <summary>
+    /// SHA-256 of shape and values: two pictures have the same one only if the tower sees the same. What prepared them is in the values; a shape that was not in it
+    /// gave a peer's users answers about other pictures (CVE-2025-46722).
+    /// </summary>
+    public ReadOnlySpan<byte> Digest => _digest ??= Hash();
+
+    private byte[] Hash()
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        ReadOnlySpan<int> shape = [Height, Width];
+        hash.AppendData(MemoryMarshal.AsBytes(shape));
+        hash.AppendData(MemoryMarshal.AsBytes(Values.AsSpan()));
+        return hash.GetHashAndReset();
+    }
+}
 
 /// <summary>
 /// Resize, crop, rescale and normalise, with the settings of <c>preprocessor_config.json</c>; numbers equal those of the slow

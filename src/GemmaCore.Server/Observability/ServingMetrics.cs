@@ -79,6 +79,9 @@ internal sealed class ServingMetrics(ServedModel served)
         Write(text, "num_requests_running", "gauge", "Requests under way.", status.Running);
         Write(text, "num_requests_waiting", "gauge", "Requests in the queue.", status.Waiting);
         Write(text, "kv_cache_usage_perc", "gauge", "Keys and values held, as a share of what is set aside; 1 is all of it.", share);
+        Write(text, "prefix_cache_queries_total", "counter", "Prompt tokens that could have been in the prefix cache.", status.PrefixQueries);
+        Write(text, "prefix_cache_hits_total", "counter", "Prompt tokens that were.", status.PrefixHits);
+        Write(text, "prefix_cache_bytes", "gauge", "Keys and values kept for prompts to come; requests under way push them out.", status.PrefixBytes);
         Write(text, "prompt_tokens_total", "counter", "Prompt tokens of ended requests.", Interlocked.Read(ref _promptTokens));
         Write(text, "generation_tokens_total", "counter", "Answer tokens of ended requests.", Interlocked.Read(ref _answerTokens));
         Write(text, "request_failure_total", "counter", "Requests that ended without an answer.", Interlocked.Read(ref _failed));

@@ -55,14 +55,15 @@ internal static class AnswerDelivery
     /// <param name="type">How an event is written.</param>
     /// <param name="opening">Events before the first token.</param>
     /// <param name="chunk">The event for something that happened; null for none.</param>
-    /// <param name="usage">The last event, given the number of tokens; null for none.</param>
+    /// <param name="usage">The last event, given the number of tokens of all answers, and for each how many of its prompt's were there already; null for none.</param>
     public static async Task StreamAsync<T>(
-        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, T?> chunk, Func<int, T>? usage)
+        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, T?> chunk, Func<int, int[], T>? usage)
         where T : class
     {
         var events = new ServerSentEvents(context);
         await events.BeginAsync().ConfigureAwait(false);
         int tokens = 0;
+        int[] cached = new int[answers.Count];
         try
         {
             foreach (T first in opening) await events.SendAsync(first, type).ConfigureAwait(false);
@@ -72,11 +73,12 @@ internal static class AnswerDelivery
                 while (reader.TryRead(out AnswerEvent happened))
                 {
                     if (happened.Result is null) tokens++;
+                    else cached[happened.Choice] = happened.Result.CachedTokenCount;
                     if (chunk(happened) is { } next) await events.SendAsync(next, type).ConfigureAwait(false);
                 }
             }
 
-            if (usage is not null) await events.SendAsync(usage(tokens), type).ConfigureAwait(false);
+            if (usage is not null) await events.SendAsync(usage(tokens, cached), type).ConfigureAwait(false);
             await events.DoneAsync().ConfigureAwait(false);
         }
         catch (Exception error) when (!context.RequestAborted.IsCancellationRequested) // the status is sent: what went wrong can only be another event

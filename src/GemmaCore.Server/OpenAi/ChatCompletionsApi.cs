@@ -21,7 +21,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         GenerationRequest[] asked =
         [
             .. from choice in Enumerable.Range(0, request.Sampling.Choices)
-               select new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant },
+               select new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant, CacheSalt = request.Sampling.CacheSalt },
         ];
         var head = new Head(AnswerDelivery.NewId("chatcmpl-"), DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request);
         await AnswerDelivery.RunAsync(
@@ -34,7 +34,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         ChatChoice[] choices = [.. results.Select((result, choice) => new ChatChoice(
             choice, new AssistantMessage("assistant", result.Text, null), Logprobs(head.Request, result.Tokens), FinishReasonOf(result)))];
         return Reply.WriteAsync(
-            context, new ChatCompletion(head.Id, "chat.completion", head.Created, head.Request.Model, choices, UsageOf(prompt, results.Sum(result => result.Tokens.Count))),
+            context, new ChatCompletion(head.Id, "chat.completion", head.Created, head.Request.Model, choices, UsageOf(prompt, results.Sum(result => result.Tokens.Count), [.. results.Select(result => result.CachedTokenCount)])),
             WireJson.Default.ChatCompletion);
     }
 
@@ -42,7 +42,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         context, answers, WireJson.Default.ChatChunk,
         Enumerable.Range(0, answers.Count).Select(choice => head.Chunk(new ChunkChoice(choice, new ChunkDelta("assistant", ""), null, null))),
         happened => Chunk(head.Request, happened) is { } choice ? head.Chunk(choice) : null,
-        head.Request.Sampling.IncludeUsage ? tokens => head.Chunk(null) with { Usage = UsageOf(prompt, tokens) } : null);
+        head.Request.Sampling.IncludeUsage ? (tokens, cached) => head.Chunk(null) with { Usage = UsageOf(prompt, tokens, cached) } : null);
 
     // Nothing to send for a token whose text is held back, unless its log-probability is wanted.
     private ChunkChoice? Chunk(ChatRequest request, AnswerEvent happened)
@@ -60,7 +60,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
 
     internal static string FinishReasonOf(GenerationResult result) => result.FinishReason == FinishReason.Stop ? "stop" : "length";
 
-    internal static Usage UsageOf(Prompt prompt, int answered) => new(prompt.Ids.Length, answered, prompt.Ids.Length + answered);
+    private static Usage UsageOf(Prompt prompt, int answered, int[] cached) => Usage.Of(prompt.Ids.Length, answered, cached, cached.Length);
 
     /// <summary>What all chunks of an answer share.</summary>
     private sealed record Head(string Id, long Created, ChatRequest Request)

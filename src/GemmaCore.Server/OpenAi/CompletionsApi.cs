@@ -22,7 +22,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
         [
             .. from prompt in prompts
                from choice in Enumerable.Range(0, request.Sampling.Choices)
-               select new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant },
+               select new GenerationRequest(prompt, request.Sampling.For(prompt, choice, served, "max_tokens")) { Adapter = adapter, Tenant = tenant, CacheSalt = request.Sampling.CacheSalt },
         ];
         var head = new TextCompletion(AnswerDelivery.NewId("cmpl-"), "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request.Model, [], null);
         await AnswerDelivery.RunAsync(
@@ -34,7 +34,8 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
     {
         TextChoice[] choices = [.. results.Select((result, choice) => new TextChoice(
             choice, Echo(request, prompts, choice) + result.Text, Logprobs(request, result.Tokens, 0), ChatCompletionsApi.FinishReasonOf(result)))];
-        return Reply.WriteAsync(context, head with { Choices = choices, Usage = UsageOf(prompts, results.Sum(result => result.Tokens.Count)) }, WireJson.Default.TextCompletion);
+        Usage usage = UsageOf(request, prompts, results.Sum(result => result.Tokens.Count), [.. results.Select(result => result.CachedTokenCount)]);
+        return Reply.WriteAsync(context, head with { Choices = choices, Usage = usage }, WireJson.Default.TextCompletion);
     }
 
     private Task StreamAsync(HttpContext context, TextCompletion head, CompletionRequest request, Prompt[] prompts, IReadOnlyList<PendingAnswer> answers)
@@ -44,7 +45,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
             context, answers, WireJson.Default.TextCompletion,
             Enumerable.Range(0, request.Echo ? answers.Count : 0).Select(choice => head with { Choices = [new TextChoice(choice, Echo(request, prompts, choice), null, null)] }),
             happened => Chunk(request, happened, offsets) is { } choice ? head with { Choices = [choice] } : null,
-            request.Sampling.IncludeUsage ? tokens => head with { Usage = UsageOf(prompts, tokens) } : null);
+            request.Sampling.IncludeUsage ? (tokens, cached) => head with { Usage = UsageOf(request, prompts, tokens, cached) } : null);
     }
 
     private TextChoice? Chunk(CompletionRequest request, AnswerEvent happened, int[] offsets)
@@ -62,9 +63,6 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
     private string Echo(CompletionRequest request, Prompt[] prompts, int choice) =>
         request.Echo ? served.Prompts.Tokenizer.Decode(prompts[choice / request.Sampling.Choices].Ids, skipSpecialTokens: true) : "";
 
-    private static Usage UsageOf(Prompt[] prompts, int answered)
-    {
-        int asked = prompts.Sum(prompt => prompt.Ids.Length);
-        return new Usage(asked, answered, asked + answered);
-    }
+    private static Usage UsageOf(CompletionRequest request, Prompt[] prompts, int answered, int[] cached) =>
+        Usage.Of(prompts.Sum(prompt => prompt.Ids.Length), answered, cached, request.Sampling.Choices);
 }

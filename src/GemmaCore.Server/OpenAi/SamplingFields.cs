@@ -5,15 +5,15 @@ using GemmaCore.Inputs;
 namespace GemmaCore.Server.OpenAi;
 
 /// <summary>The fields that say how to answer, the same for chat and completions: OpenAI's, and vLLM's where those end.</summary>
-internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens, int Choices, bool Stream, bool IncludeUsage)
+internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens, int Choices, bool Stream, bool IncludeUsage, string CacheSalt)
 {
-    private const int MostStops = 16, LongestStop = 256, MostBiases = 1024, MostStopIds = 64;
+    private const int MostStops = 16, LongestStop = 256, MostBiases = 1024, MostStopIds = 64, LongestSalt = 256;
 
     /// <summary>Field names that <see cref="Read"/> looks at.</summary>
     public static readonly string[] Names =
     [
         "max_tokens", "temperature", "top_p", "top_k", "min_p", "n", "stream", "stream_options", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
-        "repetition_penalty", "ignore_eos", "stop_token_ids",
+        "repetition_penalty", "ignore_eos", "stop_token_ids", "cache_salt",
     ];
 
     /// <summary>Fields that clients send and that change nothing here.</summary>
@@ -43,7 +43,8 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
             Logprobs = logprobs,
         };
         return new SamplingFields(
-            parameters, maxTokens, body["n"].IntegerOr(1, 1, served.Options.MaxChoices), body["stream"].FlagOr(false), streaming["include_usage"].FlagOr(false));
+            parameters, maxTokens, body["n"].IntegerOr(1, 1, served.Options.MaxChoices), body["stream"].FlagOr(false), streaming["include_usage"].FlagOr(false),
+            Salt(body["cache_salt"]));
     }
 
     /// <summary>The parameters of answer <paramref name="choice"/> to a prompt: each draws with a seed of its own, and none is longer than the model's positions allow.</summary>
@@ -61,6 +62,10 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
         int most = MaxTokens ?? Math.Min(room, served.Model.Defaults.MaxNewTokens ?? served.Options.DefaultMaxTokens);
         return Parameters with { MaxTokens = most, Seed = unchecked(Parameters.Seed + (ulong)choice) };
     }
+
+    /// <summary>What sets apart requests that could share what is computed of their prompts.</summary>
+    public static string Salt(RequestField field) =>
+        (field.TextOrNull() ?? "") is { Length: <= LongestSalt } salt ? salt : throw field.Wrong($"at most {LongestSalt} characters");
 
     private static string[] Stops(RequestField field)
     {

@@ -9,7 +9,17 @@ internal sealed record ErrorDetail(
     string Message, string Type, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Param,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Code);
 
-internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens);
+internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails PromptTokensDetails)
+{
+    /// <param name="asked">Tokens of all prompts.</param>
+    /// <param name="answered">Tokens of all answers.</param>
+    /// <param name="cached">Tokens of each answer's prompt that were there from earlier ones.</param>
+    /// <param name="choices">Answers to a prompt, which counts once for all of them: as if the luckiest of them had not been.</param>
+    public static Usage Of(int asked, int answered, IReadOnlyList<int> cached, int choices) =>
+        new(asked, answered, asked + answered, new PromptTokensDetails(cached.Chunk(choices).Sum(ofPrompt => ofPrompt.Min())));
+}
+
+internal sealed record PromptTokensDetails(int CachedTokens);
 
 internal sealed record ChatCompletion(string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage Usage);
 
@@ -41,6 +51,12 @@ internal sealed record TextChoice(
 internal sealed record TextLogprobs(
     IReadOnlyList<string> Tokens, IReadOnlyList<float> TokenLogprobs, IReadOnlyList<IReadOnlyDictionary<string, float>> TopLogprobs, IReadOnlyList<int> TextOffset);
 
+internal sealed record Classification(string Id, string Object, long Created, string Model, IReadOnlyList<ClassChoice> Data, Usage Usage);
+
+internal sealed record ClassChoice(int Index, string Label, IReadOnlyList<double> Probs, int NumClasses, IReadOnlyList<LabelReport> Labels);
+
+internal sealed record LabelReport(string Label, double Logprob, double Prob);
+
 internal sealed record ModelList(string Object, IReadOnlyList<ModelCard> Data);
 
 internal sealed record ModelCard(
@@ -58,6 +74,7 @@ internal sealed record Health(string Status);
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(TextCompletion))]
+[JsonSerializable(typeof(Classification))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(Tokenized))]
