@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using GemmaCore.Generation;
+using GemmaCore.Generation.Tools;
 using GemmaCore.Inputs;
 using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
@@ -16,6 +19,8 @@ namespace GemmaCore.Extensions.AI;
 /// </summary>
 public sealed class GemmaChatClient : IChatClient
 {
+    private static readonly JsonTypeInfo ArgumentsType = AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(IDictionary<string, object?>));
+
     private readonly GemmaModel _model;
     private readonly RequestLoop _loop;
     private readonly Func<string, LoraAdapter?> _adapters;
@@ -77,18 +82,19 @@ public sealed class GemmaChatClient : IChatClient
     /// <param name="cancellationToken">Ends the answer before its next token.</param>
     /// <exception cref="InputException">The conversation cannot be put to the model: order of roles, a damaged picture, too long.</exception>
     /// <exception cref="NotSupportedException">An option or content that is not honoured; the message names it.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option's value makes no sense, or there is no model of that name.</exception>
+    /// <exception cref="ArgumentException">An option's value makes no sense, or there is no model of that name.</exception>
     /// <exception cref="QueueFullException">Too much is waiting.</exception>
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         using Answer answer = await BeginAsync(messages, options, streams: false, cancellationToken).ConfigureAwait(false);
         GenerationResult result = await answer.EndAsync(cancellationToken).ConfigureAwait(false);
-        return new ChatResponse(new ChatMessage(ChatRole.Assistant, result.Text) { MessageId = answer.Id })
+        (string text, IReadOnlyList<ToolCall> calls) = answer.Reader.Read(result.Text);
+        return new ChatResponse(new ChatMessage(ChatRole.Assistant, ContentsOf(text, calls)) { MessageId = answer.Id })
         {
             ResponseId = answer.Id,
             ModelId = answer.Model,
             CreatedAt = answer.Created,
-            FinishReason = ReasonOf(result),
+            FinishReason = ReasonOf(result, calls),
             Usage = UsageOf(result),
             RawRepresentation = result,
         };
@@ -102,13 +108,14 @@ public sealed class GemmaChatClient : IChatClient
         using Answer answer = await BeginAsync(messages, options, streams: true, cancellationToken).ConfigureAwait(false);
         await foreach (GeneratedToken token in answer.Pending.Tokens.ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
-            // Text that is held back, because a stop string or a character may end in it, comes with a later token.
-            if (token.Text.Length > 0) yield return answer.Update([new TextContent(token.Text)], token);
+            // Text that is held back, because a stop string, a character or a call may end in it, comes with a later token.
+            if (answer.Reader.Push(token.Text) is { Length: > 0 } text) yield return answer.Update([new TextContent(text)], token);
         }
 
         GenerationResult result = await answer.EndAsync(cancellationToken).ConfigureAwait(false);
-        ChatResponseUpdate last = answer.Update([new UsageContent(UsageOf(result))], result);
-        last.FinishReason = ReasonOf(result);
+        (string rest, IReadOnlyList<ToolCall> calls) = answer.Reader.Finish();
+        ChatResponseUpdate last = answer.Update([.. ContentsOf(rest, calls), new UsageContent(UsageOf(result))], result);
+        last.FinishReason = ReasonOf(result, calls);
         yield return last;
     }
 
@@ -134,16 +141,19 @@ public sealed class GemmaChatClient : IChatClient
         LoraAdapter? adapter = name == _metadata.DefaultModelId
             ? null
             : _adapters(name) ?? throw new ArgumentOutOfRangeException(nameof(options), name, $"There is no model '{name}'; expected {_metadata.DefaultModelId} or an adapter's name");
-        IReadOnlyList<Inputs.ChatMessage> conversation = ConversationReader.Read(messages, options?.Instructions);
+        StructuredOptions structured = options is null ? StructuredOptions.None : StructuredOptions.Read(options, _model.Constraints);
+        IReadOnlyList<Inputs.ChatMessage> conversation = ConversationReader.Read(messages, options?.Instructions, structured.Tools);
         // Pictures take time to prepare; the caller's thread may be one that draws a window.
         Prompt prompt = await Task.Run(() => Prompts.Encode(conversation, addGenerationPrompt: true), cancellation).ConfigureAwait(false);
         SamplingParams parameters = OptionsReader.Read(options, this, _model.DefaultSampling(), _model.Model.Layout.MaxPositions - prompt.Ids.Length);
+        if (structured.Constraint is { } constraint) parameters = parameters with { Constraint = constraint };
         string id = "chatcmpl-" + Guid.NewGuid().ToString("N", CultureInfo.InvariantCulture);
         AnswerTelemetry telemetry = AnswerTelemetry.Begin("chat", name, id, parameters, choices: 1, streams, isClient: true);
         var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         try
         {
-            return new Answer(id, name, _loop.Submit(new GenerationRequest(prompt, parameters) { Adapter = adapter }, leaving.Token), telemetry, leaving);
+            PendingAnswer pending = _loop.Submit(new GenerationRequest(prompt, parameters) { Adapter = adapter }, leaving.Token);
+            return new Answer(id, name, pending, new ToolAnswerReader(structured.Tools, structured.MustCall, structured.Parallel), telemetry, leaving);
         }
         catch (Exception error)
         {
@@ -154,7 +164,19 @@ public sealed class GemmaChatClient : IChatClient
         }
     }
 
-    private static ChatFinishReason ReasonOf(GenerationResult result) => result.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
+    private static List<AIContent> ContentsOf(string text, IReadOnlyList<ToolCall> calls)
+    {
+        List<AIContent> contents = text.Length > 0 ? [new TextContent(text)] : [];
+        foreach (ToolCall call in calls)
+            contents.Add(FunctionCallContent.CreateFromParsedArguments(call.Arguments, $"call_{Guid.NewGuid():N}", call.Name, json => (IDictionary<string, object?>?)JsonSerializer.Deserialize(json, ArgumentsType)));
+        return contents;
+    }
+
+    private static ChatFinishReason ReasonOf(GenerationResult result, IReadOnlyList<ToolCall> calls)
+    {
+        if (calls.Count > 0) return ChatFinishReason.ToolCalls;
+        return result.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
+    }
 
     private static UsageDetails UsageOf(GenerationResult result) => new()
     {
@@ -166,13 +188,16 @@ public sealed class GemmaChatClient : IChatClient
     };
 
     /// <summary>An answer with a reader; without one it ends.</summary>
-    private sealed class Answer(string id, string model, PendingAnswer pending, AnswerTelemetry telemetry, CancellationTokenSource leaving) : IDisposable
+    private sealed class Answer(
+        string id, string model, PendingAnswer pending, ToolAnswerReader reader, AnswerTelemetry telemetry, CancellationTokenSource leaving) : IDisposable
     {
         public string Id { get; } = id;
 
         public string Model { get; } = model;
 
         public PendingAnswer Pending { get; } = pending;
+
+        public ToolAnswerReader Reader { get; } = reader;
 
         public DateTimeOffset Created { get; } = DateTimeOffset.UtcNow;
 

@@ -40,7 +40,6 @@ internal static class OptionsReader
     /// <exception cref="NotSupportedException">An option that cannot be honoured.</exception>
     public static void Check(ChatOptions options)
     {
-        StructuredOptions.Check(options);
         if (options.ConversationId is not null) throw Unsupported(nameof(options.ConversationId), "no conversation is kept: pass its messages");
         if (options.ContinuationToken is not null) throw Unsupported(nameof(options.ContinuationToken), "an answer is not kept: ask again");
         if (options.AllowBackgroundResponses is true) throw Unsupported(nameof(options.AllowBackgroundResponses), "an answer ends with its caller: wait for it");

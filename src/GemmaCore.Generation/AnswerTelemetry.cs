@@ -58,7 +58,8 @@ public sealed class AnswerTelemetry : IDisposable
         if (telemetry._activity is { IsAllDataRequested: true } activity)
         {
             activity.SetTag("gen_ai.operation.name", operation).SetTag("gen_ai.provider.name", ProviderName);
-            activity.SetTag("gen_ai.request.model", model).SetTag("gen_ai.response.id", id).SetTag("gen_ai.output.type", "text");
+            activity.SetTag("gen_ai.request.model", model).SetTag("gen_ai.response.id", id);
+            if (parameters.Constraint is null) activity.SetTag("gen_ai.output.type", "text");
             activity.SetTag("gen_ai.request.max_tokens", parameters.MaxTokens).SetTag("gen_ai.request.temperature", (double)parameters.Temperature);
             activity.SetTag("gen_ai.request.top_p", (double)parameters.TopP).SetTag("gen_ai.request.seed", unchecked((long)parameters.Seed));
             if (parameters.TopK > 0) activity.SetTag("gen_ai.request.top_k", (double)parameters.TopK);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using GemmaCore.Generation.Constraints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
@@ -24,6 +25,7 @@ public sealed class GemmaModel : IDisposable
         Prompts = PromptEncoder.Load(folder);
         Defaults = GenerationDefaults.Load(folder, Prompts.Tokenizer);
         Model = ModelFolder.Load(folder, device, format, tables);
+        Constraints = new ConstraintCompiler(Prompts.Tokenizer);
         _generator = new Generator(Model, Prompts.Tokenizer, [.. Defaults.StopIds]);
     }
 
@@ -32,6 +34,9 @@ public sealed class GemmaModel : IDisposable
 
     /// <summary>Tokenizer, template and picture preparation.</summary>
     public PromptEncoder Prompts { get; }
+
+    /// <summary>Makes constraints for answers: regular expressions, choices, JSON schemas.</summary>
+    public ConstraintCompiler Constraints { get; }
 
     /// <summary>What the folder's <c>generation_config.json</c> says.</summary>
     public GenerationDefaults Defaults { get; }

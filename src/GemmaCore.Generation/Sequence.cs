@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using GemmaCore.Generation.Constraints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
@@ -13,6 +14,7 @@ internal sealed class Sequence : IDisposable
     private readonly HashSet<int> _stopIds;
     private readonly Sampler _sampler;
     private readonly TokenStream _stream;
+    private readonly ConstraintProgress? _constraint;
     private readonly List<int> _ids;
     private readonly List<GeneratedToken> _tokens = [];
     private readonly Action<GeneratedToken>? _onToken;
@@ -30,6 +32,9 @@ internal sealed class Sequence : IDisposable
         _sampler = new Sampler(Parameters);
         _stream = new TokenStream(tokenizer, Parameters.Stop);
         _ids = [.. Prompt.Ids];
+        if (Parameters.Constraint is not { } constraint) return;
+        if (constraint.TokenCount != tokenizer.VocabularySize) throw new InputException("the constraint was compiled for another model's vocabulary");
+        _constraint = new ConstraintProgress(constraint);
     }
 
     public GenerationRequest Request { get; }
@@ -85,7 +90,12 @@ internal sealed class Sequence : IDisposable
         : Prompt.Ids.AsSpan(Cache!.Length..ChunkEnd);
 
     /// <summary>How many of the most likely tokens <see cref="TryAccept"/> needs; 0 when only <see cref="Accept"/> will do.</summary>
-    public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 || Request.Scoring is not null ? 0 : _sampler.CandidateCount(vocabulary);
+    public int CandidateCount(int vocabulary)
+    {
+        // Of a constrained answer, only the most likely token of all can tell: when it is allowed it is the most likely of the allowed ones too.
+        bool needsRow = Parameters.Logprobs > 0 || Request.Scoring is not null || (_constraint is not null && (Parameters.Logprobs == 0 || Parameters.Temperature > 0));
+        return needsRow ? 0 : _sampler.CandidateCount(vocabulary);
+    }
 
     /// <summary>Takes its place among the sequences under way.</summary>
     public void Start(KvCache cache)
@@ -112,6 +122,7 @@ internal sealed class Sequence : IDisposable
             return true;
         }
 
+        if (_constraint is not null && !_constraint.Allows(ids[0], _stopIds)) return false;
         if (!_sampler.TryChoose(ids, candidates.Logits(row), out int index)) return false;
         Append(ids[index], Parameters.Logprobs < 0 ? float.NaN : candidates.Logprobs(row)[index], []);
         return true;
@@ -129,6 +140,12 @@ internal sealed class Sequence : IDisposable
         if (Request.Scoring is { } scoring)
         {
             Score(scoring, logits);
+            return;
+        }
+
+        if (_constraint?.TryApply(logits, _stopIds) == false)
+        {
+            Fail(_constraint.Failure!);
             return;
         }
 
@@ -182,7 +199,8 @@ internal sealed class Sequence : IDisposable
         else
         {
             text = _stream.Push(id);
-            if (_stream.Stopped) Finished = FinishReason.Stop;
+            _constraint?.Advance(id);
+            if (_stream.Stopped || _constraint?.IsComplete == true) Finished = FinishReason.Stop;
             else if (_tokens.Count + 1 >= Parameters.MaxTokens || Cache!.Length >= Cache.Capacity) Finished = FinishReason.Length;
         }
 

@@ -89,7 +89,7 @@ public sealed class AdvisoryTests(SharedServer shared) : IClassFixture<SharedSer
     [InlineData("\"logprobs\":true,\"top_logprobs\":-1")]
     [InlineData("\"stop_token_ids\":[-1]")]
     [InlineData("\"logit_bias\":{\"-1\":1}")]
-    [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"pattern\":\"(a+)+$\"}}}}}]")]
+    [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"pattern\":\"(a+\"}}}}}],\"tool_choice\":\"required\"")]
     [InlineData("\"chat_template_kwargs\":{\"chat_template\":\"{% for i in range(10**9) %}{% endfor %}\"}")]
     [InlineData("\"prompt_embeds\":\"gASVAAAAAAAAAAA=\"")] // CVE-2025-62164
     public async Task Unbounded_parameters(string field)

@@ -8,6 +8,8 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
 {
     private const string Ask = "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]";
 
+    private const string Tool = "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}";
+
     // Route, body, the field at fault, the code.
     public static TheoryData<string, string, string?, string?> Bodies => new()
     {
@@ -22,7 +24,11 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         { "chat/completions", "{\"messages\":[{\"content\":\"x\"}]}", "messages[0].role", "missing_required_parameter" },
         { "chat/completions", "{\"messages\":[{\"role\":\"user\"}]}", "messages[0].content", "missing_required_parameter" },
         { "chat/completions", "{\"messages\":[{\"role\":\"robot\",\"content\":\"x\"}]}", "messages[0].role", "invalid_value" },
-        { "chat/completions", "{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", "messages[0].role", "unsupported_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}", "messages[0].tool_call_id", "missing_required_parameter" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"tool\",\"content\":\"x\",\"tool_call_id\":\"call_1\"}]}", "messages[0].tool_call_id", "invalid_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\",\"tool_call_id\":\"call_1\"}]}", "messages[0].tool_call_id", "invalid_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\",\"tool_calls\":[]}]}", "messages[0].tool_calls", "invalid_value" },
+        { "chat/completions", "{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}]}", "messages[0].tool_calls[0].function.arguments", "invalid_value" },
         { "chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"audio\"}]}]}", "messages[0].content[0].type", "invalid_value" },
         { "chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}", "messages[0].content", "invalid_value" },
         { "chat/completions", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}", null, null },
@@ -44,8 +50,17 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         { "chat/completions", "{" + Ask + ",\"presence_penalty\":2.1}", "presence_penalty", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"stream\":1}", "stream", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"stream_options\":{\"x\":1}}", "stream_options.x", "unknown_parameter" },
-        { "chat/completions", "{" + Ask + ",\"response_format\":{\"type\":\"json_object\"}}", "response_format", "unsupported_value" },
-        { "chat/completions", "{" + Ask + ",\"tools\":[{\"type\":\"function\"}]}", "tools", "unsupported_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[{\"type\":\"function\"}]}", "tools[0].function", "missing_required_parameter" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[{\"type\":\"web_search\",\"function\":{}}]}", "tools[0].type", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"a b\"}}]}", "tools[0].function.name", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":[]}}]}", "tools[0].function.parameters", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"string\"}}}]}", "tools[0].function.parameters.type", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "," + Tool + "]}", "tools", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tool_choice\":\"required\"}", "tool_choice", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tool_choice\":\"sometimes\"}", "tool_choice", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}}", "tool_choice.function.name", "invalid_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json_object\"}}", "tools", "unsupported_value" },
+        { "chat/completions", "{" + Ask + ",\"parallel_tool_calls\":1}", "parallel_tool_calls", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"temperatur\":1}", "temperatur", "unknown_parameter" },
         { "chat/completions", "{" + Ask + ",\"seed\":1.5}", "seed", "invalid_value" },
         { "completions", "{}", "prompt", "missing_required_parameter" },

@@ -17,9 +17,11 @@ internal static class GenerateCommand
             Examples:
               gemmacore generate demo --prompt "How many cells are in this image?" --image demo/data/validation-public/Microscopy/phantom_cells/imagesVal/phantom_cells_0000.jpg
               gemmacore generate demo --prompt "Describe the endoscopic finding." --image demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg --temperature 0 --json
+              gemmacore generate demo --prompt "Is there a polyp?" --choice yes --choice no
             """);
         var model = new ModelOptions();
         var sampling = new SamplingOptions();
+        var constraint = new ConstraintOptions();
         var prompt = new Option<string>("--prompt") { Description = "the question", Required = true };
         var images = new Option<string[]>("--image") { Description = "picture shown before the question; may be repeated" };
         var raw = new Option<bool>("--raw") { Description = "use the prompt as it is, without the chat template" };
@@ -29,13 +31,14 @@ internal static class GenerateCommand
         command.Add(images);
         command.Add(raw);
         sampling.AddTo(command);
+        constraint.AddTo(command);
         command.Add(json);
         command.SetAction(parsed =>
         {
             long start = Stopwatch.GetTimestamp();
             using GemmaModel loaded = model.Load(parsed);
             Prompt encoded = Encode(loaded.Prompts, parsed.GetValue(prompt)!, parsed.GetValue(images) ?? [], parsed.GetValue(raw));
-            SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling());
+            SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling()) with { Constraint = constraint.Read(parsed, loaded.Constraints) };
             double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             bool asJson = parsed.GetValue(json);
             GenerationResult result = loaded.Generate([(encoded, parameters)], (_, token) => Stream(token, asJson), Edge.Interrupted)[0];

@@ -54,10 +54,10 @@ internal static class AnswerDelivery
     /// <param name="answers">What is being answered.</param>
     /// <param name="type">How an event is written.</param>
     /// <param name="opening">Events before the first token.</param>
-    /// <param name="chunk">The event for something that happened; null for none.</param>
+    /// <param name="chunks">The events for something that happened, often one and sometimes none.</param>
     /// <param name="usage">The last event, given the number of tokens of all answers, and for each how many of its prompt's were there already; null for none.</param>
     public static async Task StreamAsync<T>(
-        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, T?> chunk, Func<int, int[], T>? usage)
+        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, IEnumerable<T>> chunks, Func<int, int[], T>? usage)
         where T : class
     {
         var events = new ServerSentEvents(context);
@@ -74,7 +74,7 @@ internal static class AnswerDelivery
                 {
                     if (happened.Result is null) tokens++;
                     else cached[happened.Choice] = happened.Result.CachedTokenCount;
-                    if (chunk(happened) is { } next) await events.SendAsync(next, type).ConfigureAwait(false);
+                    foreach (T next in chunks(happened)) await events.SendAsync(next, type).ConfigureAwait(false);
                 }
             }
 
