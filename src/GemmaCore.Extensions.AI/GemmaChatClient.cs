@@ -21,9 +21,7 @@ public sealed class GemmaChatClient : IChatClient
 {
     private static readonly JsonTypeInfo ArgumentsType = AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(IDictionary<string, object?>));
 
-    private readonly GemmaModel _model;
-    private readonly RequestLoop _loop;
-    private readonly Func<string, LoraAdapter?> _adapters;
+    private readonly NamedModel _named;
     private readonly IReadOnlyList<IDisposable> _owned;
     private readonly ChatClientMetadata _metadata;
 
@@ -42,13 +40,19 @@ public sealed class GemmaChatClient : IChatClient
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(loop);
-        (_model, _loop, _adapters, _owned) = (model, loop, adapters, owned);
+        (_named, _owned) = (new NamedModel(name, model, loop, adapters), owned);
         _metadata = new ChatClientMetadata(AnswerTelemetry.ProviderName, null, name);
         Prompts = model.Prompts;
     }
 
     /// <summary>The way in, with its limits on pictures.</summary>
     public PromptEncoder Prompts { get; init; }
+
+    /// <summary>The same model as a generator of embeddings of texts.</summary>
+    public IEmbeddingGenerator<string, Embedding<float>> TextEmbeddings => Embeddings();
+
+    /// <summary>The same model as a generator of embeddings of pictures.</summary>
+    public IEmbeddingGenerator<DataContent, Embedding<float>> ImageEmbeddings => Embeddings();
 
     /// <summary>Loads a model folder and answers with it; disposing the client gives everything back.</summary>
     /// <param name="folder">A Hugging Face model folder.</param>
@@ -124,7 +128,7 @@ public sealed class GemmaChatClient : IChatClient
     {
         ArgumentNullException.ThrowIfNull(serviceType);
         if (serviceKey is not null) return null;
-        return ((object[])[_metadata, _model, _loop, this]).FirstOrDefault(serviceType.IsInstanceOfType);
+        return ((object[])[_metadata, _named.Model, _named.Loop, this]).FirstOrDefault(serviceType.IsInstanceOfType);
     }
 
     /// <summary>Gives back what <see cref="Load"/> has taken; answers under way are cancelled.</summary>
@@ -133,26 +137,26 @@ public sealed class GemmaChatClient : IChatClient
         foreach (IDisposable owned in _owned) owned.Dispose();
     }
 
+    private GemmaEmbeddingGenerator Embeddings() => new(_named.Name, _named.Model, _named.Loop, _named.Adapters) { Prompts = Prompts };
+
     private async Task<Answer> BeginAsync(IEnumerable<ChatMessage> messages, ChatOptions? options, bool streams, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(messages);
         if (options is not null) OptionsReader.Check(options);
-        string name = options?.ModelId ?? _metadata.DefaultModelId!;
-        LoraAdapter? adapter = name == _metadata.DefaultModelId
-            ? null
-            : _adapters(name) ?? throw new ArgumentOutOfRangeException(nameof(options), name, $"There is no model '{name}'; expected {_metadata.DefaultModelId} or an adapter's name");
-        StructuredOptions structured = options is null ? StructuredOptions.None : StructuredOptions.Read(options, _model.Constraints);
+        string name = options?.ModelId ?? _named.Name;
+        LoraAdapter? adapter = _named.Resolve(name);
+        StructuredOptions structured = options is null ? StructuredOptions.None : StructuredOptions.Read(options, _named.Model.Constraints);
         IReadOnlyList<Inputs.ChatMessage> conversation = ConversationReader.Read(messages, options?.Instructions, structured.Tools);
         // Pictures take time to prepare; the caller's thread may be one that draws a window.
         Prompt prompt = await Task.Run(() => Prompts.Encode(conversation, addGenerationPrompt: true), cancellation).ConfigureAwait(false);
-        SamplingParams parameters = OptionsReader.Read(options, this, _model.DefaultSampling(), _model.Model.Layout.MaxPositions - prompt.Ids.Length);
+        SamplingParams parameters = OptionsReader.Read(options, this, _named.Model.DefaultSampling(), _named.Model.Model.Layout.MaxPositions - prompt.Ids.Length);
         if (structured.Constraint is { } constraint) parameters = parameters with { Constraint = constraint };
         string id = "chatcmpl-" + Guid.NewGuid().ToString("N", CultureInfo.InvariantCulture);
         AnswerTelemetry telemetry = AnswerTelemetry.Begin("chat", name, id, parameters, choices: 1, streams, isClient: true);
         var leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         try
         {
-            PendingAnswer pending = _loop.Submit(new GenerationRequest(prompt, parameters) { Adapter = adapter }, leaving.Token);
+            PendingAnswer pending = _named.Loop.Submit(new GenerationRequest(prompt, parameters) { Adapter = adapter }, leaving.Token);
             return new Answer(id, name, pending, new ToolAnswerReader(structured.Tools, structured.MustCall, structured.Parallel), telemetry, leaving);
         }
         catch (Exception error)

@@ -44,7 +44,7 @@ public sealed class AnswerTelemetry : IDisposable
     }
 
     /// <summary>A request arrives.</summary>
-    /// <param name="operation"><c>chat</c>, <c>text_completion</c> or <c>embeddings</c>.</param>
+    /// <param name="operation"><c>chat</c> or <c>text_completion</c>.</param>
     /// <param name="model">The model's name in the request.</param>
     /// <param name="id">The answer's own name.</param>
     /// <param name="parameters">How it is to be answered.</param>
@@ -69,6 +69,16 @@ public sealed class AnswerTelemetry : IDisposable
             if (streams) activity.SetTag("gen_ai.request.stream", true);
         }
 
+        return telemetry;
+    }
+
+    /// <summary>A request for embeddings arrives.</summary>
+    /// <param name="model">The model's name in the request.</param>
+    /// <param name="isClient">Whether the caller is this program.</param>
+    public static AnswerTelemetry BeginEmbeddings(string model, bool isClient)
+    {
+        var telemetry = new AnswerTelemetry("embeddings", model, isClient);
+        telemetry._activity?.SetTag("gen_ai.operation.name", "embeddings").SetTag("gen_ai.provider.name", ProviderName).SetTag("gen_ai.request.model", model);
         return telemetry;
     }
 
@@ -116,20 +126,20 @@ public sealed class AnswerTelemetry : IDisposable
         long answered = results.Sum(result => (long)result.Tokens.Count);
         if (_activity is { IsAllDataRequested: true } activity)
         {
-            activity.SetTag("gen_ai.response.model", _model).SetTag("gen_ai.usage.input_tokens", asked).SetTag("gen_ai.usage.output_tokens", answered);
+            activity.SetTag("gen_ai.response.model", _model).SetTag("gen_ai.usage.input_tokens", asked);
             if (results.Max(result => result.CachedTokenCount) is > 0 and var cached) activity.SetTag("gen_ai.usage.cache_read.input_tokens", (long)cached);
-            activity.SetTag("gen_ai.response.finish_reasons", results.Select(result => result.FinishReason == FinishReason.Stop ? "stop" : "length").ToArray());
+            if (answered > 0) activity.SetTag("gen_ai.usage.output_tokens", answered).SetTag("gen_ai.response.finish_reasons", results.Select(result => result.FinishReason == FinishReason.Stop ? "stop" : "length").ToArray());
         }
 
         TagList tags = Tags();
         tags.Add("gen_ai.response.model", _model);
         RecordDuration(tags);
-        FirstToken.Record(results.Min(result => result.QueueSeconds + result.PrefillSeconds), tags);
+        if (answered > 0) FirstToken.Record(results.Min(result => result.QueueSeconds + result.PrefillSeconds), tags);
         foreach (GenerationResult result in results)
             if (result.Tokens.Count > 1) PerToken.Record(result.DecodeSeconds / (result.Tokens.Count - 1), tags);
         if (!_isClient) return;
         RecordTokens(asked, "input", tags);
-        RecordTokens(answered, "output", tags);
+        if (answered > 0) RecordTokens(answered, "output", tags);
     }
 
     private void RecordDuration(TagList tags)

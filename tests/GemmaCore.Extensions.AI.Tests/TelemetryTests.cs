@@ -112,6 +112,21 @@ public sealed class TelemetryTests : IDisposable
     }
 
     [Fact]
+    public async Task Embeddings_are_measured_without_what_only_answers_have()
+    {
+        GeneratedEmbeddings<Embedding<float>> embeddings = await _client.TextEmbeddings.GenerateAsync([Secret, "x"], cancellationToken: Token);
+        Activity span = Assert.Single(_spans);
+        Assert.Equal(
+            [
+                ("gen_ai.operation.name", "embeddings"), ("gen_ai.provider.name", "gemmacore"), ("gen_ai.request.model", Name), ("gen_ai.response.model", Name),
+                ("gen_ai.usage.input_tokens", $"{embeddings.Usage!.InputTokenCount}"),
+            ],
+            span.TagObjects.Select(tag => (tag.Key, $"{tag.Value}")).Order());
+        Assert.Equal(
+            ["gen_ai.client.operation.duration", "gen_ai.client.token.usage", "gen_ai.server.request.duration"], _measurements.Select(measured => measured.Instrument).Order());
+    }
+
+    [Fact]
     public async Task Nothing_that_was_asked_or_answered_is_recorded()
     {
         // Not even where the variable of the conventions asks for it: who wants contents wraps the client in UseOpenTelemetry() with EnableSensitiveData.

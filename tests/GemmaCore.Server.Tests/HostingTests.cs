@@ -39,6 +39,10 @@ public sealed class HostingTests
         ChatResponse adapted = await client.GetResponseAsync("What is a lesion?", new ChatOptions { MaxOutputTokens = 4, ModelId = RunningServer.AdapterName }, Token);
         Assert.Equal(RunningServer.AdapterName, adapted.ModelId);
 
+        Embedding<float> text = await application.Services.GetRequiredService<IEmbeddingGenerator<string, Embedding<float>>>().GenerateAsync("A lesion.", cancellationToken: Token);
+        DataContent picture = new(await File.ReadAllBytesAsync(RunningServer.Picture("colon"), Token), "image/jpeg");
+        Embedding<float> image = await application.Services.GetRequiredService<IEmbeddingGenerator<DataContent, Embedding<float>>>().GenerateAsync(picture, cancellationToken: Token);
+        Assert.Equal((128, 128), (text.Dimensions, image.Dimensions));
         string models = await application.Client.GetStringAsync(new Uri("/v1/models", UriKind.Relative), Token);
         Assert.Equal(["phantom", RunningServer.AdapterName], JsonDocument.Parse(models).RootElement.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("id").GetString()!));
         Assert.Equal(HttpStatusCode.OK, (await application.Client.GetAsync(new Uri("/health/ready", UriKind.Relative), Token)).StatusCode);

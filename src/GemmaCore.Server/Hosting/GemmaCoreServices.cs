@@ -17,7 +17,8 @@ public static class GemmaCoreServices
 {
     /// <summary>
     /// Adds a model: it is loaded when the application starts, which fails with one clear line if that cannot be, and lets answers under way end when the
-    /// application stops. Services: <see cref="IChatClient"/> and <see cref="GemmaChatClient"/>, <see cref="ServedModel"/>.
+    /// application stops. Services: <see cref="IChatClient"/> and <see cref="GemmaChatClient"/>, <c>IEmbeddingGenerator</c> for texts and for
+    /// pictures, <see cref="ServedModel"/>.
     /// </summary>
     /// <param name="services">The application's services.</param>
     /// <param name="configure">Says which model. Settings can also be bound: <c>services.Configure&lt;GemmaCoreOptions&gt;(section)</c>.</param>
@@ -31,6 +32,8 @@ public static class GemmaCoreServices
         services.TryAddSingleton<ServingMetrics>();
         services.TryAddSingleton(provider => ClientOf(provider.GetRequiredService<ServedModel>()));
         services.TryAddSingleton<IChatClient>(provider => provider.GetRequiredService<GemmaChatClient>());
+        services.TryAddSingleton(provider => provider.GetRequiredService<GemmaChatClient>().TextEmbeddings);
+        services.TryAddSingleton(provider => provider.GetRequiredService<GemmaChatClient>().ImageEmbeddings);
         services.AddHostedService<ModelLifetime>();
         return services;
     }
