@@ -19,6 +19,8 @@ internal sealed class Sequence : IDisposable
     private readonly List<GeneratedToken> _tokens = [];
     private readonly Action<GeneratedToken>? _onToken;
     private readonly long _created = Stopwatch.GetTimestamp();
+    private MeanHidden? _hidden;
+    private float[]? _embedding;
     private long _started, _firstToken, _lastToken;
     private int _cachedTokens;
 
@@ -165,6 +167,21 @@ internal sealed class Sequence : IDisposable
         Append(id, logprob, top);
     }
 
+    /// <summary>Takes the hidden states of the tokens that went in last; when they were the prompt's last, its embedding is there.</summary>
+    /// <param name="rows">[T, D].</param>
+    /// <param name="hiddenSize">D.</param>
+    public void AddHidden(ReadOnlySpan<float> rows, int hiddenSize)
+    {
+        _hidden ??= new MeanHidden(hiddenSize);
+        int skipped = Math.Clamp(Request.Embedding!.SkippedTokens - (Cache!.Length - rows.Length / hiddenSize), 0, rows.Length / hiddenSize);
+        _hidden.Add(rows[(skipped * hiddenSize)..]);
+        if (!IsDecoding) return;
+        _firstToken = _lastToken = Stopwatch.GetTimestamp();
+        _embedding = _hidden.Vector();
+        if (_embedding is null) Fail(NotFinite());
+        else Finished = FinishReason.Stop;
+    }
+
     public void Cancel() => Finished ??= FinishReason.Cancelled;
 
     /// <summary>Ends without an answer.</summary>
@@ -178,6 +195,7 @@ internal sealed class Sequence : IDisposable
             Stopwatch.GetElapsedTime(start, first).TotalSeconds, Stopwatch.GetElapsedTime(first, end).TotalSeconds)
         {
             CachedTokenCount = _cachedTokens,
+            Embedding = _embedding,
             QueueSeconds = Stopwatch.GetElapsedTime(_created, start).TotalSeconds,
         };
     }

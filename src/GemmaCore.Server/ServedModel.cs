@@ -74,6 +74,9 @@ public sealed class ServedModel : IDisposable
         return _adapters.TryGetValue(name, out LoraAdapter? adapter) ? adapter : throw RequestException.UnknownModel(name);
     }
 
+    /// <summary>The adapter of a name, or null.</summary>
+    internal LoraAdapter? AdapterOrNull(string name) => _adapters.GetValueOrDefault(name);
+
     /// <summary>Encodes on the caller's thread, few at a time: pictures take memory while they are decoded.</summary>
     internal async Task<Prompt> EncodeAsync(Func<PromptEncoder, Prompt> encode, CancellationToken cancellation)
     {
