@@ -101,6 +101,9 @@ public sealed class GemmaServer : IAsyncDisposable
         ChatCompletionsApi chat = new(_served, _metrics);
         CompletionsApi completions = new(_served, _metrics);
         ClassifyApi classes = new(_served, _metrics);
+        AdaptersApi adapters = new(_served);
+        EmbeddingsApi embeddings = new(_served, _metrics);
+        _application.MapPost("/v1/embeddings", (RequestDelegate)embeddings.HandleAsync);
         ModelsApi models = new(_served);
         TokenizeApi tokens = new(_served);
         _application.MapPost("/v1/chat/completions", (RequestDelegate)chat.HandleAsync);
@@ -110,6 +113,12 @@ public sealed class GemmaServer : IAsyncDisposable
         _application.MapGet("/v1/models/{**id}", (RequestDelegate)models.GetAsync);
         _application.MapPost("/tokenize", (RequestDelegate)tokens.TokenizeAsync);
         _application.MapPost("/detokenize", (RequestDelegate)tokens.DetokenizeAsync);
+        if (_served.LoadsAdapters)
+        {
+            _application.MapPost("/v1/load_lora_adapter", (RequestDelegate)adapters.LoadAsync);
+            _application.MapPost("/v1/unload_lora_adapter", (RequestDelegate)adapters.UnloadAsync);
+        }
+
         _application.MapGet("/health/live", (RequestDelegate)(context => Reply.WriteAsync(context, new Health("ok"), WireJson.Default.Health)));
         _application.MapGet("/health/ready", (RequestDelegate)ReadyAsync);
         _application.MapGet("/metrics", (RequestDelegate)_metrics.WriteAsync);
