@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Cuda;
+using GemmaCore.Evaluation;
 using GemmaCore.Inputs;
 using GemmaCore.Tensors;
 using GemmaCore.Training.Configuration;
@@ -46,7 +47,7 @@ internal static class Edge
     private static string Describe(Exception error) => error switch
     {
         AggregateException { InnerException: { } inner } => Describe(inner),
-        CheckpointException or CudaException or InputException or ShapeException or ConfigurationException or DatasetException or UsageException
+        CheckpointException or CudaException or InputException or ShapeException or ConfigurationException or DatasetException or EvaluationException or UsageException
             or ArgumentOutOfRangeException or IOException or UnauthorizedAccessException or NotSupportedException or InvalidOperationException => OneLine(error.Message),
         OutOfMemoryException => "out of memory; use a smaller batch or shorter prompts",
         OperationCanceledException => "cancelled",

@@ -14,6 +14,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     PlanCommand.Create(),
     TrainCommand.Create(),
     PredictCommand.Create(),
+    EvalCommand.Create(),
     MergeCommand.Create(),
     QuantizeCommand.Create(),
     ServeCommand.Create(),

@@ -8,7 +8,7 @@ namespace GemmaCore.Evaluation;
 /// <param name="LowerIsBetter">True for errors, false for rates.</param>
 public sealed record MetricResult(string Name, double Value, int Rows, int Parsed, bool LowerIsBetter);
 
-/// <summary>The metrics of the 2026 rules that the demo reports (flare.md §6); the whole of them comes with <c>gemmacore eval</c>.</summary>
+/// <summary>The metrics of the 2026 rules that the demo reports (flare.md §6); the whole of them is <see cref="Evaluator"/>.</summary>
 public static class TaskMetric
 {
     /// <summary>
@@ -74,7 +74,7 @@ public static class TaskMetric
             IReadOnlyList<Box> references = Boxes.Parse(reference) ?? throw new FormatException($"the reference '{reference}' holds no readable boxes");
             IReadOnlyList<Box>? predictions = Boxes.Parse(prediction);
             if (predictions is not null) parsed++;
-            matched += Match(references, predictions ?? [], threshold);
+            matched += BoxMatching.BestPairs(references, predictions ?? [], [threshold])[0];
             expected += references.Count;
             given += predictions?.Count ?? 0;
         }
@@ -99,31 +99,6 @@ public static class TaskMetric
         }
 
         return new MetricResult("mean_absolute_error", rows.Count == 0 ? 0 : sum / rows.Count, rows.Count, parsed, true);
-    }
-
-    private static int Match(IReadOnlyList<Box> references, IReadOnlyList<Box> predictions, double threshold)
-    {
-        var pairs = new List<(double Iou, int Reference, int Prediction)>();
-        for (int r = 0; r < references.Count; r++)
-        {
-            for (int p = 0; p < predictions.Count; p++)
-            {
-                bool compatible = references[r].Label is not { } label || predictions[p].Label is not { } other || label == other;
-                double iou = references[r].Iou(predictions[p]);
-                if (compatible && iou >= threshold) pairs.Add((iou, r, p));
-            }
-        }
-
-        var usedReferences = new HashSet<int>();
-        var usedPredictions = new HashSet<int>();
-        foreach ((_, int r, int p) in pairs.OrderByDescending(pair => pair))
-        {
-            if (usedReferences.Contains(r) || usedPredictions.Contains(p)) continue;
-            usedReferences.Add(r);
-            usedPredictions.Add(p);
-        }
-
-        return usedReferences.Count;
     }
 
     private static MetricResult Rate(string name, double sum, int rows, int parsed) => new(name, rows == 0 ? 0 : sum / rows, rows, parsed, false);

@@ -25,6 +25,9 @@ public enum TaskType
 /// <summary>Reads the many spellings of task types found in FLARE files (flare.md §1.4).</summary>
 public static class TaskTypes
 {
+    /// <summary>All canonical names, for messages.</summary>
+    public static string Names => string.Join(", ", Enum.GetValues<TaskType>().Select(Name));
+
     /// <summary>The family a spelling means, or null: compared in lower case, with punctuation as blanks.</summary>
     public static TaskType? Parse(string text)
     {

@@ -20,6 +20,7 @@ public sealed class ExampleTests
     [InlineData("plan")]
     [InlineData("train")]
     [InlineData("predict")]
+    [InlineData("eval")]
     [InlineData("merge")]
     [InlineData("quantize")]
     [InlineData("serve")]
@@ -31,6 +32,7 @@ public sealed class ExampleTests
         using var hub = new LoopbackHub(new Dictionary<string, byte[]> { ["config.json"] = "{}"u8.ToArray() });
         string[] surroundings = ["HF_ENDPOINT=" + hub.Endpoint, "HF_HOME=" + folder.File("hub")];
         if (verb is "merge" or "serve") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out", surroundings);
+        if (verb == "eval") Run(folder, "gemmacore predict demo --data demo --dataset phantom_brain --prompts question --batch 16 --out predictions.json", surroundings);
         foreach (string example in examples.Except(TooLong))
         {
             if (verb == "serve") Serve(folder, example);

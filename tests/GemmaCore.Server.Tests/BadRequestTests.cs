@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 
 namespace GemmaCore.Server.Tests;
@@ -93,6 +94,21 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         JsonElement error = reply.GetProperty("error");
         Assert.Equal((param, code, "invalid_request_error"), (error.GetProperty("param").GetString(), error.GetProperty("code").GetString(), error.GetProperty("type").GetString()));
         Assert.DoesNotContain('\n', error.GetProperty("message").GetString()!);
+    }
+
+    // Found by tools/load_test.sh: such names were an internal error.
+    [Theory]
+    [InlineData("{\"messages\":[],\"\u00db\":1}")]
+    [InlineData("{\"messages\":[],\"\\ud83d\":1}")]
+    [InlineData("{\"messages\":[{\"role\":\"user\",\"\\udc00x\":1}]}")]
+    [InlineData("{\"messages\":[{\"role\":\"user\",\"content\":\"\u00db\"}]}")]
+    public async Task Bytes_and_escapes_that_are_no_text_are_a_bad_body(string latin1)
+    {
+        using var content = new ByteArrayContent(Encoding.Latin1.GetBytes(latin1));
+        content.Headers.ContentType = new("application/json");
+        using HttpResponseMessage response = await shared.Server.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        string reply = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_json"), (response.StatusCode, JsonDocument.Parse(reply).RootElement.GetProperty("error").GetProperty("code").GetString()));
     }
 
     [Theory]

@@ -7,8 +7,6 @@ namespace GemmaCore.Training.Datasets;
 /// <summary>A FLARE folder: splits, categories, data sets, one question file each (layout and tolerance: flare.md §1).</summary>
 public static class FlareDataset
 {
-    private static readonly string[] ListKeys = ["questions", "data", "annotations", "items"];
-
     /// <summary>Reads the rows of one split.</summary>
     /// <param name="root">The folder that holds <c>training</c>, <c>validation-public</c>, …; or one question file.</param>
     /// <param name="split">Folder of the split; ignored when <paramref name="root"/> is a file.</param>
@@ -21,7 +19,7 @@ public static class FlareDataset
         string root, string split, IReadOnlyCollection<string> tasks, PromptSet prompts, RowReport report, int maxImages = 0)
     {
         ArgumentNullException.ThrowIfNull(tasks);
-        (string File, string Dataset)[] files = [.. QuestionFiles(root, split).Select(file => (file, NameOf(root, file)))];
+        (string File, string Dataset)[] files = [.. QuestionFiles(root, split).Select(file => (file, FlareFiles.DatasetOf(root, file)))];
         HashSet<TaskType> types = [];
         foreach (string task in tasks)
         {
@@ -57,11 +55,11 @@ public static class FlareDataset
         ReadOnlyMemory<byte> json, string file, string dataset, Func<string, string?> findImage, PromptSet prompts, RowReport report, int maxImages = 0)
     {
         ArgumentNullException.ThrowIfNull(report);
-        using JsonDocument document = Open(json, file);
+        using JsonDocument document = Open(json, file, out JsonElement questions);
         var reader = new FlareRow(file, dataset, findImage, prompts, maxImages);
         var examples = new List<TrainingExample>();
         int index = -1;
-        foreach (JsonElement row in QuestionList(document.RootElement, file).EnumerateArray())
+        foreach (JsonElement row in questions.EnumerateArray())
         {
             index++;
             if (row.ValueKind != JsonValueKind.Object) continue;
@@ -83,20 +81,10 @@ public static class FlareDataset
         return examples;
     }
 
-    private static string NameOf(string root, string file) =>
-        File.Exists(root) ? Path.GetFileNameWithoutExtension(file) : Path.GetFileName(Path.GetDirectoryName(file)!);
-
-    private static IEnumerable<string> QuestionFiles(string root, string split)
-    {
-        if (File.Exists(root)) return [root];
-        string folder = FlareSplits.Folder(root, split) ?? throw new DatasetException(
+    private static IReadOnlyList<string> QuestionFiles(string root, string split) => FlareFiles.Find(root, split) is { Count: > 0 } files
+        ? files
+        : FlareSplits.Folder(root, split) is not null ? [] : throw new DatasetException(
             $"{Path.Combine(root, split)}: not found; expected a FLARE split folder such as training or validation-public");
-        return Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-            .Where(file => file.EndsWith(".json", StringComparison.OrdinalIgnoreCase) && Path.GetFileName(file) is var name && !name.StartsWith('.') && name != "predictions.json")
-            .Where(file => !Path.GetRelativePath(folder, file).Split(Path.DirectorySeparatorChar).Contains(".cache"))
-            .Where(file => !file.EndsWith("_withGT.json", StringComparison.Ordinal))
-            .Order(StringComparer.Ordinal);
-    }
 
     private static IReadOnlyList<TrainingExample> ReadFile(string file, string dataset, PromptSet prompts, RowReport report, int maxImages)
     {
@@ -116,27 +104,17 @@ public static class FlareDataset
         return Parse(File.ReadAllBytes(file), file, dataset, FindImage, prompts, report, maxImages);
     }
 
-    private static JsonDocument Open(ReadOnlyMemory<byte> json, string file)
+    private static JsonDocument Open(ReadOnlyMemory<byte> json, string file, out JsonElement questions)
     {
-        if (json.Span.StartsWith("\uFEFF"u8)) json = json[3..];
         try
         {
-            return JsonDocument.Parse(json);
+            JsonDocument document = FlareFiles.Open(json, file);
+            questions = FlareFiles.Questions(document.RootElement, file);
+            return document;
         }
-        catch (JsonException error)
+        catch (FormatException error)
         {
-            throw new DatasetException($"{file}: not valid JSON: {error.Message}");
+            throw new DatasetException(error.Message);
         }
-    }
-
-    private static JsonElement QuestionList(JsonElement root, string file)
-    {
-        if (root.ValueKind == JsonValueKind.Object)
-        {
-            foreach (string key in ListKeys)
-                if (root.TryGetProperty(key, out JsonElement list) && list.ValueKind == JsonValueKind.Array) return list;
-        }
-
-        return root.ValueKind == JsonValueKind.Array ? root : throw new DatasetException($"{file}: expected a JSON array of questions");
     }
 }

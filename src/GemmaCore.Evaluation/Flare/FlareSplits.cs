@@ -1,7 +1,7 @@
-namespace GemmaCore.Training.Datasets;
+namespace GemmaCore.Evaluation;
 
 /// <summary>The spellings of FLARE's splits (flare.md §1.1, §1.3).</summary>
-internal static class FlareSplits
+public static class FlareSplits
 {
     private static readonly string[][] Spellings =
     [
@@ -11,9 +11,26 @@ internal static class FlareSplits
         ["testing", "test"],
     ];
 
+    /// <summary>The splits, by the spelling that the data set's own folders have.</summary>
+    public static IReadOnlyList<string> All { get; } = [.. Spellings.Select(group => group[0])];
+
+    /// <summary>Splits whose answers are scored.</summary>
+    public static IReadOnlyList<string> Evaluated { get; } = [.. All.Skip(1)];
+
+    /// <summary>The name of a split in the published files of predictions and scores, from the first part of a uid or a row's own word.</summary>
+    public static string Published(string split)
+    {
+        ArgumentNullException.ThrowIfNull(split);
+        string plain = split.Trim().ToLowerInvariant();
+        int group = Array.FindIndex(Spellings, spellings => spellings.Contains(plain));
+        return group switch { 0 => "train", 1 => "validation_public", 2 => "validation_hidden", 3 => "testing", _ => plain };
+    }
+
     /// <summary>The folder of a split, under any of its spellings; null when there is none.</summary>
     public static string? Folder(string root, string split)
     {
+        ArgumentNullException.ThrowIfNull(root);
+        ArgumentNullException.ThrowIfNull(split);
         string[] spellings = Spellings.FirstOrDefault(group => group.Contains(split)) ?? [];
         return ((string[])[split, .. spellings]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists);
     }
@@ -21,6 +38,8 @@ internal static class FlareSplits
     /// <summary>The name that uids carry: what the row says, overruled by hidden and testing folders.</summary>
     public static string Name(string rowSplit, string file)
     {
+        ArgumentNullException.ThrowIfNull(rowSplit);
+        ArgumentNullException.ThrowIfNull(file);
         string[] folders = file.Split('/', '\\');
         if (folders.Any(Spellings[2].Contains)) return "validation_hidden";
         if (folders.Any(Spellings[3].Contains)) return "testing";

@@ -52,6 +52,24 @@ public static partial class Boxes
         return groups.Count > 0 ? boxes : null;
     }
 
+    /// <summary>
+    /// Boxes as JSON that <see cref="Parse"/> reads the same way: a list of lists of four numbers, or of objects with <c>box</c> and <c>label</c> where one has a
+    /// label.
+    /// </summary>
+    public static string Format(IReadOnlyList<Box> boxes)
+    {
+        ArgumentNullException.ThrowIfNull(boxes);
+        bool labelled = boxes.Any(box => box.Label is not null);
+        return "[" + string.Join(", ", boxes.Select(box => labelled ? $"{{\"box\": {Corners(box)}{Label(box)}}}" : Corners(box))) + "]";
+    }
+
+    private static string Corners(Box box) => $"[{Show(box.X1)}, {Show(box.Y1)}, {Show(box.X2)}, {Show(box.Y2)}]";
+
+    private static string Label(Box box) => box.Label is null ? "" : ", \"label\": " + JsonSerializer.Serialize(box.Label);
+
+    // A number too large for a double is read as infinity and has to be written as one that JSON knows.
+    private static string Show(double value) => double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : value > 0 ? "1e999" : "-1e999";
+
     private static bool Read(JsonElement value, string? label, List<Box> boxes)
     {
         if (value.ValueKind == JsonValueKind.Array)
@@ -84,7 +102,8 @@ public static partial class Boxes
     {
         double? Get(string key) => value.TryGetProperty(key, out JsonElement item) && item.ValueKind == JsonValueKind.Number ? item.GetDouble() : null;
         if (Get("x1") is { } x1 && Get("y1") is { } y1 && Get("x2") is { } x2 && Get("y2") is { } y2) return new Box(x1, y1, x2, y2, null);
-        if (Get("x") is { } x && Get("y") is { } y && Get("width") is { } width && Get("height") is { } height) return new Box(x, y, x + width, y + height, null);
+        if (Get("x") is { } x && Get("y") is { } y && Get("width") is { } width && Get("height") is { } height
+            && !double.IsNaN(x + width) && !double.IsNaN(y + height)) return new Box(x, y, x + width, y + height, null);
         return null;
     }
 

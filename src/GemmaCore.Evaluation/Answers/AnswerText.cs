@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
@@ -7,6 +8,7 @@ namespace GemmaCore.Evaluation;
 /// <summary>What the 2026 rules do to answers before they compare them (flare.md §6.1, §6.3, §6.5).</summary>
 public static partial class AnswerText
 {
+    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly HashSet<string> NoLabels = ["", "none", "no finding", "no findings", "n/a", "na", "null", "[]"];
 
     /// <summary>Lower case, trimmed, every run of white space one blank.</summary>
@@ -51,18 +53,21 @@ public static partial class AnswerText
         return Split(text);
     }
 
+    /// <summary>Labels as a JSON list, in order; <see cref="Labels"/> reads the same set from it.</summary>
+    public static string FormatLabels(IEnumerable<string> labels) =>
+        "[" + string.Join(", ", labels.Order(StringComparer.Ordinal).Select(label => JsonSerializer.Serialize(label, Plain))) + "]";
+
     /// <summary>The number in a counting or regression answer; null when there is none.</summary>
     public static double? Number(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         if (Decode(text) is { } json)
         {
-            if (json.ValueKind == JsonValueKind.Array && json.GetArrayLength() == 1) return Number(Text(json[0]));
+            if (json.ValueKind == JsonValueKind.Array && json.GetArrayLength() == 1) return NumberOf(json[0]);
             if (json.ValueKind == JsonValueKind.Object)
             {
                 foreach (string key in (string[])["value", "count", "number", "prediction"])
-                    if (json.TryGetProperty(key, out JsonElement value)) return Number(Text(value));
-                return null;
+                    if (json.TryGetProperty(key, out JsonElement value)) return NumberOf(value);
             }
         }
 
@@ -70,12 +75,26 @@ public static partial class AnswerText
         return match.Success ? double.Parse(match.Value, CultureInfo.InvariantCulture) : null;
     }
 
+    /// <summary>A finite number without exponent, as <see cref="Number"/> reads it; short where that loses nothing.</summary>
+    public static string FormatNumber(double value)
+    {
+        string text = value.ToString("R", CultureInfo.InvariantCulture);
+        // The rules know no exponents. 340 decimals hold every double.
+        return text.Contains('E', StringComparison.Ordinal) ? value.ToString("F340", CultureInfo.InvariantCulture).TrimEnd('0').TrimEnd('.') : text;
+    }
+
+    // A JSON number is taken as it is, exponent included; anything else is read as text.
+    private static double? NumberOf(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble() : Number(Text(value));
+
     // Whole numbers print without ".0", so that 20.0 and "20" are one label.
     internal static string Text(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => value.GetString()!,
         JsonValueKind.Number when value.GetDouble() is var number && number == Math.Floor(number) && Math.Abs(number) < 1e15 =>
             number.ToString("F0", CultureInfo.InvariantCulture),
+        // As Python's str writes it.
+        JsonValueKind.True => "True",
+        JsonValueKind.False => "False",
         _ => value.GetRawText(),
     };
 

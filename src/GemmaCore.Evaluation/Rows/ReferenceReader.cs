@@ -1,0 +1,98 @@
+using System.Text.Json;
+
+namespace GemmaCore.Evaluation;
+
+/// <summary>A reference: an evaluation row without prediction, and the key under which the challenge looks for one.</summary>
+/// <param name="Row">The row.</param>
+/// <param name="Key">Picture name and question.</param>
+public sealed record Reference(EvaluationRow Row, string Key);
+
+/// <summary>What was read as references.</summary>
+/// <param name="References">Rows with a right answer, sorted by uid.</param>
+/// <param name="BlankCount">Rows left out because their reference is missing, null or blank.</param>
+/// <param name="Files">The files.</param>
+public sealed record ReferenceSet(IReadOnlyList<Reference> References, int BlankCount, IReadOnlyList<string> Files);
+
+/// <summary>
+/// Reads references: rows converted by <c>flare convert</c> or by the 2026 baseline (JSON lines), FLARE question files with answers, or folders of either
+/// (flare.md §5).
+/// </summary>
+public static class ReferenceReader
+{
+    // The first key that exists counts, even when its value is null or empty.
+    private static readonly string[] AnswerKeys = ["raw_answer", "answer", "target", "reference", "label", "ground_truth"];
+
+    /// <summary>Reads files and folders.</summary>
+    /// <param name="paths">Files, FLARE folders, or folders of converted rows.</param>
+    /// <param name="splits">Splits of folders to read; empty for all that are evaluated.</param>
+    /// <exception cref="EvaluationException">A file is not there or no JSON, a uid stands twice, a row has no task, or nothing is left.</exception>
+    public static ReferenceSet Read(IReadOnlyList<string> paths, IReadOnlyList<string> splits)
+    {
+        ArgumentNullException.ThrowIfNull(paths);
+        ArgumentNullException.ThrowIfNull(splits);
+        string[] files = [.. paths.SelectMany(path => Expand(path, splits))];
+        var references = new List<Reference>();
+        int blank = 0;
+        foreach (string file in files)
+        {
+            string dataset = FlareFiles.DatasetOf("", file);
+            foreach ((string where, int index, JsonElement row) in JsonRows.Read(file))
+            {
+                if (ReadRow(row, file, dataset, where, index) is { } reference) references.Add(reference);
+                else blank++;
+            }
+        }
+
+        string[] twice = [.. references.GroupBy(reference => reference.Row.Uid).Where(group => group.Count() > 1).Select(group => group.Key).Order(StringComparer.Ordinal)];
+        if (twice.Length > 0) throw new EvaluationException($"the references hold {twice.Length} uids more than once: {FirstTen.Of(twice)}; is one file given twice?");
+        if (references.Count == 0) throw new EvaluationException($"{string.Join(", ", paths)}: no row has an answer to compare with");
+        references.Sort((a, b) => string.CompareOrdinal(a.Row.Uid, b.Row.Uid));
+        return new ReferenceSet(references, blank, files);
+    }
+
+    private static string[] Expand(string path, IReadOnlyList<string> splits)
+    {
+        if (!Directory.Exists(path)) return [path];
+        IReadOnlyList<string> wanted = splits.Count > 0 ? splits : FlareSplits.Evaluated;
+        string[] questions = [.. wanted.SelectMany(split => FlareFiles.Find(path, split, answers: true))];
+        if (questions.Length > 0) return questions;
+        string[] names = [.. wanted.Select(FlareSplits.Published).SelectMany(name => (string[])[name + ".jsonl", (name == "validation_public" ? "validation" : name) + ".jsonl"])];
+        string[] converted = [.. names.Distinct().Select(name => Path.Combine(path, name)).Where(File.Exists)];
+        return converted.Length > 0
+            ? converted
+            : throw new EvaluationException($"{path}: holds neither question files nor converted rows of {string.Join(", ", wanted)}; give the file or another --split");
+    }
+
+    private static Reference? ReadRow(JsonElement row, string file, string dataset, string where, int index)
+    {
+        try
+        {
+            var record = new FlareRecord(row, file, dataset, index);
+            JsonElement? value = record.Answer;
+            foreach (string key in AnswerKeys)
+            {
+                if (!row.TryGetProperty(key, out JsonElement found)) continue;
+                value = found;
+                break;
+            }
+
+            string answer = value is { } some ? AnswerText.Text(some) : "";
+            if (string.IsNullOrWhiteSpace(answer) || value is { ValueKind: JsonValueKind.Null }) return null;
+            if (record.Task is not { } task) throw new EvaluationException($"{where}: there is no task_type; expected one of {TaskTypes.Names}");
+            string[] parts = record.Uid.Split(':');
+            bool named = parts.Length >= 6;
+            var evaluated = new EvaluationRow(
+                record.Uid, where, FlareSplits.Published(named ? parts[0] : record.Split), named ? parts[1] : Dataset(record), record.Modality, task, record.IsInstanceDetection,
+                answer, null);
+            return new Reference(evaluated, FlareRecord.Key(record.ImageNames, record.Question));
+        }
+        catch (Exception error) when (error is FormatException or InvalidOperationException)
+        {
+            // Strings are decoded when they are asked for.
+            throw new EvaluationException($"{where}: {(error is FormatException ? error.Message : "a string is not valid Unicode")}", error);
+        }
+    }
+
+    private static string Dataset(FlareRecord record) => record.Field("dataset") is { Length: > 0 } name ? name
+        : record.Field("source") is { Length: > 0 } source ? source : record.Dataset;
+}
