@@ -17,6 +17,8 @@ internal sealed class ServingOptions
     private readonly Option<bool> _noPage = new("--no-page") { Description = "serve the API alone, without the page at /" };
     private readonly Option<string?> _name = new("--served-model-name") { Description = "the model's name in requests" };
     private readonly Option<string[]> _adapters = new("--adapter") { Description = "NAME=DIR: a PEFT adapter that requests choose as their model; may be repeated" };
+    private readonly Option<string[]> _roots = new("--adapter-root") { Description = "DIR below which /v1/load_lora_adapter may load adapters by name; may be repeated" };
+    private readonly Option<int> _most = new("--max-adapters") { Description = "most adapters in memory", DefaultValueFactory = _ => Usual.MaxAdapters };
     private readonly Option<int> _maxTokens = new("--max-tokens") { Description = "tokens of an answer when neither request nor model says", DefaultValueFactory = _ => Usual.DefaultMaxTokens };
     private readonly Option<int> _sequences = new("--max-sequences") { Description = "answers under way at a time", DefaultValueFactory = _ => Usual.MaxSequences };
     private readonly Option<long> _waiting = new("--max-waiting-tokens") { Description = "tokens that may wait in the queue", DefaultValueFactory = _ => Usual.MaxWaitingTokens };
@@ -30,7 +32,7 @@ internal sealed class ServingOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _insecure, _hosts, _noPage, _name, _adapters, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
+        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _insecure, _hosts, _noPage, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
             command.Add(option);
     }
 
@@ -45,6 +47,8 @@ internal sealed class ServingOptions
             InsecureNoAuth = parsed.GetValue(_insecure),
             AllowedHosts = parsed.GetValue(_hosts) ?? [],
             ServesPage = !parsed.GetValue(_noPage),
+            AdapterRoots = parsed.GetValue(_roots) ?? [],
+            MaxAdapters = parsed.GetValue(_most),
             DefaultMaxTokens = parsed.GetValue(_maxTokens),
             MaxSequences = parsed.GetValue(_sequences),
             MaxWaitingTokens = parsed.GetValue(_waiting),

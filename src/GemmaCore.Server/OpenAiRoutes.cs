@@ -16,11 +16,20 @@ internal static class OpenAiRoutes
         ChatCompletionsApi chat = new(served, metrics);
         CompletionsApi completions = new(served, metrics);
         ClassifyApi classes = new(served, metrics);
+        EmbeddingsApi embeddings = new(served, metrics);
+        AdaptersApi adapters = new(served);
         ModelsApi models = new(served);
         TokenizeApi tokens = new(served);
         routes.MapPost("/v1/chat/completions", gate.Around(chat.HandleAsync));
         routes.MapPost("/v1/completions", gate.Around(completions.HandleAsync));
         routes.MapPost("/v1/classify", gate.Around(classes.HandleAsync));
+        routes.MapPost("/v1/embeddings", gate.Around(embeddings.HandleAsync));
+        if (served.LoadsAdapters)
+        {
+            routes.MapPost("/v1/load_lora_adapter", gate.Around(adapters.LoadAsync));
+            routes.MapPost("/v1/unload_lora_adapter", gate.Around(adapters.UnloadAsync));
+        }
+
         routes.MapGet("/v1/models", gate.Around(models.ListAsync));
         routes.MapGet("/v1/models/{**id}", gate.Around(models.GetAsync));
         routes.MapPost("/tokenize", gate.Around(tokens.TokenizeAsync));

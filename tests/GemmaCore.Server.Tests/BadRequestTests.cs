@@ -64,6 +64,17 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         { "chat/completions", "{" + Ask + ",\"parallel_tool_calls\":1}", "parallel_tool_calls", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"temperatur\":1}", "temperatur", "unknown_parameter" },
         { "chat/completions", "{" + Ask + ",\"seed\":1.5}", "seed", "invalid_value" },
+        { "embeddings", "{}", "input", "missing_required_parameter" },
+        { "embeddings", "{\"input\":\"\"}", "input", "invalid_value" },
+        { "embeddings", "{\"input\":[]}", "input", "invalid_value" },
+        { "embeddings", "{\"input\":[\"a\",1]}", "input[1]", "invalid_value" },
+        { "embeddings", "{\"input\":[1,-1]}", "input[1]", "invalid_value" },
+        { "embeddings", "{\"input\":\"x\",\"dimensions\":0}", "dimensions", "invalid_value" },
+        { "embeddings", "{\"input\":\"x\",\"dimensions\":100000}", "dimensions", "invalid_value" },
+        { "embeddings", "{\"input\":\"x\",\"encoding_format\":\"int8\"}", "encoding_format", "invalid_value" },
+        { "embeddings", "{\"input\":\"x\"," + Ask + "}", "messages", "invalid_value" },
+        { "embeddings", "{\"input\":\"x\",\"truncate\":true}", "truncate", "unknown_parameter" },
+        { "embeddings", "{\"input\":\"" + new string('é', 9000) + "\"}", "input", "context_length_exceeded" },
         { "completions", "{}", "prompt", "missing_required_parameter" },
         { "completions", "{\"prompt\":[]}", "prompt", "invalid_value" },
         { "completions", "{\"prompt\":[4096]}", "prompt[0]", "invalid_value" },
@@ -101,7 +112,6 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
     }
 
     [Theory]
-    [InlineData("/v1/embeddings")]
     [InlineData("/v1/load_lora_adapter")]
     [InlineData("/v1/files/a.json")]
     public async Task What_is_not_built_is_not_there(string path)

@@ -61,6 +61,9 @@ internal static class GenerateCommand
         if (!asJson) Console.Write(token.Text);
     }
 
+    // A model's head may have more rows than its tokenizer has tokens.
+    private static string Spell(Tokenizer tokenizer, int id) => id < tokenizer.VocabularySize ? tokenizer.TokenOf(id) : "";
+
     private static JsonObject Document(GenerationResult result, Tokenizer tokenizer, double loadSeconds) => new()
     {
         ["text"] = result.Text,
@@ -69,12 +72,12 @@ internal static class GenerateCommand
         ["logprobs"] = new JsonArray([.. result.Tokens.Where(token => !float.IsNaN(token.Logprob)).Select(token => (JsonNode)new JsonObject
         {
             ["id"] = token.Id,
-            ["token"] = tokenizer.TokenOf(token.Id),
+            ["token"] = Spell(tokenizer, token.Id),
             ["logprob"] = token.Logprob,
             ["top"] = new JsonArray([.. token.Top.Select(top => (JsonNode)new JsonObject
             {
                 ["id"] = top.Id,
-                ["token"] = tokenizer.TokenOf(top.Id),
+                ["token"] = Spell(tokenizer, top.Id),
                 ["logprob"] = top.Logprob,
             })]),
         })]),

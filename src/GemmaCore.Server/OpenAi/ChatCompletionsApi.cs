@@ -18,7 +18,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
     {
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         ChatRequest request = ChatRequest.Read(RequestField.Body(document.RootElement), served);
-        LoraAdapter? adapter = served.Resolve(request.Model);
+        LoraAdapter? adapter = served.Resolve(request.Model, context);
         Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(request.Messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked =

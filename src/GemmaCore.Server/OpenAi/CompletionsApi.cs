@@ -15,7 +15,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
     {
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         CompletionRequest request = CompletionRequest.Read(RequestField.Body(document.RootElement), served);
-        LoraAdapter? adapter = served.Resolve(request.Model);
+        LoraAdapter? adapter = served.Resolve(request.Model, context);
         Prompt[] prompts = await Task.WhenAll(request.Prompts.Select(prompt => served.EncodeAsync(prompt, context.RequestAborted))).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked =

@@ -73,6 +73,13 @@ internal sealed record Tokenized(int Count, int MaxModelLen, IReadOnlyList<int> 
 
 internal sealed record Detokenized(string Prompt);
 
+internal sealed record EmbeddingList(string Object, IReadOnlyList<EmbeddingReport> Data, string Model, EmbeddingUsage Usage);
+
+// Numbers, or base64 of them.
+internal sealed record EmbeddingReport(string Object, int Index, object Embedding);
+
+internal sealed record EmbeddingUsage(long PromptTokens, long TotalTokens);
+
 internal sealed record Health(string Status);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
@@ -85,5 +92,8 @@ internal sealed record Health(string Status);
 [JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(Tokenized))]
 [JsonSerializable(typeof(Detokenized))]
+[JsonSerializable(typeof(EmbeddingList))]
+[JsonSerializable(typeof(float[]))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(Health))]
 internal sealed partial class WireJson : JsonSerializerContext;
