@@ -7,8 +7,12 @@ namespace GemmaCore.Cli;
 /// <summary>An evaluation on the terminal: the overall figures, then the main metric of each data set.</summary>
 internal static class EvaluationTable
 {
+    private const int PipeWidth = 200;
+
     public static void Write(EvaluationResult result, string? folder)
     {
+        // A pipe has no width of its own, and a wrapped table is no table for grep.
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = PipeWidth;
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumn("metric");
         foreach (string number in (string[])["value", "95 % interval", "read/rows", .. result.IsComparison ? (string[])["compared", "difference", "95 % interval"] : []])

@@ -56,11 +56,7 @@ public static class ReferenceReader
         IReadOnlyList<string> wanted = splits.Count > 0 ? splits : FlareSplits.Evaluated;
         string[] questions = [.. wanted.SelectMany(split => FlareFiles.Find(path, split, answers: true))];
         if (questions.Length > 0) return questions;
-        string[] names = [.. wanted.Select(FlareSplits.Published).SelectMany(name => (string[])[name + ".jsonl", (name == "validation_public" ? "validation" : name) + ".jsonl"])];
-        string[] converted = [.. names.Distinct().Select(name => Path.Combine(path, name)).Where(File.Exists)];
-        return converted.Length > 0
-            ? converted
-            : throw new EvaluationException($"{path}: holds neither question files nor converted rows of {string.Join(", ", wanted)}; give the file or another --split");
+        throw new EvaluationException($"{path}: holds neither question files nor converted rows of {string.Join(", ", wanted)}; give the file or another --split");
     }
 
     private static Reference? ReadRow(JsonElement row, string file, string dataset, string where, int index)
