@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the demo as the README says and holds it to its bar: tuned mean of the two trained tasks at least 0.65 (demo/README.md).
-# Then the same verbs with --device cuda on simulated cards, which tools/test_kernels.sh has built: an answer that equals the CPU's, a short training run,
+# Then FLARE's chain from folder to submission in its short form (tools/flare_phantoms.sh). Then the same verbs with --device cuda on simulated cards, which tools/test_kernels.sh has built: an answer that equals the CPU's, a short training run,
 # and the demo in its small form, since a simulated card is some hundred times slower than the CPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +21,8 @@ expect_files "$out/demo" "${adapter[@]}" report.json
 # The trained tasks' "after" values: the line follows "trained": true and "before".
 awk '/"trained": true/ { trained = 1 } trained && /"after"/ { gsub(/[^0-9.]/, ""); sum += $0; n++; trained = 0 }
      END { mean = n ? sum / n : 0; printf "tuned mean of %d tasks: %.3f\n", n, mean; exit !(n == 2 && mean >= 0.65) }' "$out/demo/report.json"
+
+bash tools/flare_phantoms.sh --smoke "$out/flare"
 
 simulator=$PWD/build/tests/cudasim/libcudasim.so
 test -f "$simulator" || { echo "check_demo: $simulator is not built; run tools/test_kernels.sh first"; exit 1; }

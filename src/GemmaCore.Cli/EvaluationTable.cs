@@ -7,8 +7,12 @@ namespace GemmaCore.Cli;
 /// <summary>An evaluation on the terminal: the overall figures, then the main metric of each data set.</summary>
 internal static class EvaluationTable
 {
+    private const int PipeWidth = 200;
+
     public static void Write(EvaluationResult result, string? folder)
     {
+        // A pipe has no width of its own, and a wrapped table is no table for grep.
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = PipeWidth;
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumn("metric");
         foreach (string number in (string[])["value", "95 % interval", "read/rows", .. result.IsComparison ? (string[])["compared", "difference", "95 % interval"] : []])
@@ -32,6 +36,13 @@ internal static class EvaluationTable
         }
 
         AnsiConsole.Write(sets);
+        foreach (LabelCurves curves in LabelCurves.Of(result))
+        {
+            string calibration = curves.Calibration is { } known ? $", calibration error {EvaluationPage.Show(known.ExpectedError)} (temperature {EvaluationPage.Show(known.Temperature)})" : "";
+            string skipped = curves.Skipped.Count > 0 ? $"; no area for labels with one class: {string.Join(", ", curves.Skipped)}" : "";
+            Console.WriteLine($"{curves.Dataset}: mean AUC {EvaluationPage.Show(curves.MacroArea)} over {curves.Labels.Count} labels of {curves.Rows} rows{calibration}{skipped}");
+        }
+
         string over = result.Rules.MeanOverDatasets ? "data sets" : "splits";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"rules {result.Rules.Name}, {result.Rows.Count} rows; overall figures are means over {over}"));
         foreach ((string task, int rows) in result.Unscored) Console.WriteLine($"not scored: {rows} rows of {task}, which the rules leave to a judge model");

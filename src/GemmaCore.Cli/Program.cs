@@ -15,6 +15,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     TrainCommand.Create(),
     PredictCommand.Create(),
     EvalCommand.Create(),
+    FlareCommand.Create(),
     MergeCommand.Create(),
     QuantizeCommand.Create(),
     ServeCommand.Create(),

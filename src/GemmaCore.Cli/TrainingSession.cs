@@ -32,7 +32,7 @@ internal sealed class TrainingSession : IDisposable
         configuration = Here(folder, configuration);
         _report = new RowReport(configuration.SkipBadRows);
         PromptEncoder prompts = PromptEncoder.Load(folder, configuration.MmTokensPerImage);
-        var encoder = new ExampleEncoder(prompts, configuration.MaxLength, configuration.AnswersOnly);
+        var encoder = new ExampleEncoder(prompts, configuration.MaxLength, configuration.LossOn);
         (IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample> evaluationRows) = Dataset.Open(
             configuration with { Dataset = Located(configuration.Dataset), EvalDataset = configuration.EvalDataset is { } other ? Located(other) : null }, _report);
         var data = new EncodedDataset(rows, encoder, _report);

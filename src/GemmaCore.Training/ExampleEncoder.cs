@@ -9,13 +9,13 @@ public sealed class ExampleEncoder
 {
     private readonly PromptEncoder _prompts;
     private readonly int _maxLength;
-    private readonly bool _answersOnly;
+    private readonly LossTokens _lossOn;
 
     /// <summary>An encoder.</summary>
     /// <param name="prompts">Tokenizer, template and picture preparation of the model.</param>
     /// <param name="maxLength">Longest sample in tokens; 0 for no limit. Samples are never cut: images and answers would be damaged.</param>
-    /// <param name="answersOnly">Teach the answer and its end mark only; else all text.</param>
-    public ExampleEncoder(PromptEncoder prompts, int maxLength, bool answersOnly) => (_prompts, _maxLength, _answersOnly) = (prompts, maxLength, answersOnly);
+    /// <param name="lossOn">Which tokens are taught.</param>
+    public ExampleEncoder(PromptEncoder prompts, int maxLength, LossTokens lossOn) => (_prompts, _maxLength, _lossOn) = (prompts, maxLength, lossOn);
 
     /// <summary>Encodes one row.</summary>
     /// <exception cref="DatasetException">The row has no answer, or needs more tokens than allowed.</exception>
@@ -25,12 +25,12 @@ public sealed class ExampleEncoder
         ArgumentNullException.ThrowIfNull(example);
         if (example.Answer is not { } answer) throw new DatasetException($"{example.Row}: there is no answer to train on");
         Prompt prompt = _prompts.Encode(example.Prompt, addGenerationPrompt: true);
-        int[] tail = _prompts.EncodeAnswer(answer);
+        int[] tail = [.. _prompts.EncodeAnswer(answer), .. _lossOn == LossTokens.AssistantTurn ? _prompts.Tokenizer.EncodeContinuation("\n") : []];
         int[] ids = [.. prompt.Ids, .. tail];
         if (_maxLength > 0 && ids.Length > _maxLength)
             throw new DatasetException($"{example.Row}: needs {ids.Length} tokens ({prompt.ImageTokenCount} of images), but max_length is {_maxLength}");
         var targets = new bool[ids.Length];
-        for (int i = 0; i < ids.Length; i++) targets[i] = i >= prompt.Ids.Length || (!_answersOnly && ids[i] != _prompts.ImageTokenId);
+        for (int i = 0; i < ids.Length; i++) targets[i] = i >= prompt.Ids.Length || (_lossOn == LossTokens.AllText && ids[i] != _prompts.ImageTokenId);
         return new EncodedExample(ids, targets, prompt.Images, Keys(example, prompt.Images.Count));
     }
 

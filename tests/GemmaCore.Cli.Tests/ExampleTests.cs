@@ -21,6 +21,7 @@ public sealed class ExampleTests
     [InlineData("train")]
     [InlineData("predict")]
     [InlineData("eval")]
+    [InlineData("flare")]
     [InlineData("merge")]
     [InlineData("quantize")]
     [InlineData("serve")]
@@ -39,6 +40,19 @@ public sealed class ExampleTests
             else Run(folder, example, surroundings);
             if (verb == "merge") Directory.Delete(folder.File("merged"), recursive: true);
         }
+    }
+
+    [Theory]
+    [InlineData("convert")]
+    [InlineData("report")]
+    [InlineData("submit")]
+    public void The_examples_of_a_flare_verb_run_as_printed(string verb)
+    {
+        string[] examples = Examples(GemmacoreProcess.Run("flare", verb, "-h").Expect(0).Output);
+        Assert.Equal(2, examples.Length);
+        using TemporaryFolder folder = CloneLike();
+        if (verb == "submit") Run(folder, "gemmacore predict demo --data demo --prompts question --batch 32 --max-tokens 8 --out predictions.json", []);
+        foreach (string example in examples) Run(folder, example, []);
     }
 
     [Fact]

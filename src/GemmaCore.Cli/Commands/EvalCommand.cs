@@ -32,12 +32,14 @@ internal static class EvalCommand
         var allowMissing = new Option<bool>("--allow-missing-predictions") { Description = "score rows without a prediction as empty answers" };
         var resamples = new Option<int>("--bootstrap") { Description = "resamples for 95 % intervals; 0 for none", DefaultValueFactory = _ => DefaultResamples };
         var seed = new Option<int>("--seed") { Description = "seed of the resamples", DefaultValueFactory = _ => DefaultSeed };
+        var text = new Option<string?>("--text") { Description = "score reports by their words too: bleu,rouge,cider,meteor-lite" };
         var json = new Option<bool>("--json") { Description = "one JSON document instead of a table" };
-        foreach (Option option in (Option[])[rules, predictions, references, compared, splits, datasets, output, allowMissing, resamples, seed, json]) command.Add(option);
+        foreach (Option option in (Option[])[rules, predictions, references, compared, splits, datasets, output, allowMissing, resamples, seed, text, json]) command.Add(option);
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(resamples) is < 0 or > 100_000) throw new UsageException("--bootstrap: expected 0 to 100000 resamples");
             ScoringRules chosen = ScoringRules.All.First(one => one.Name == parsed.GetValue(rules));
+            if (parsed.GetValue(text) is { } words) chosen = chosen.With(new TextScoring(Words(words)));
             ReferenceSet expected = Chosen(
                 ReferenceReader.Read([.. parsed.GetValue(references)!.Select(ModelLocation.ResolveData)], parsed.GetValue(splits) ?? []), parsed.GetValue(datasets) ?? []);
             bool lenient = chosen.SkipsMissing || parsed.GetValue(allowMissing);
@@ -51,7 +53,7 @@ internal static class EvalCommand
                 ["compared"] = parsed.GetValue(compared) is { Length: > 0 } ? Names(parsed.GetValue(compared)!) : null,
                 ["resamples"] = parsed.GetValue(resamples),
                 ["seed"] = parsed.GetValue(seed),
-                ["rows_without_reference"] = expected.BlankCount,
+                ["rows_without_reference"] = expected.Blank.Count,
                 ["rows_without_prediction"] = rows.Missing.Count,
             };
             foreach (string note in result.Notes) Console.Error.WriteLine("note: " + note);
@@ -64,6 +66,14 @@ internal static class EvalCommand
         return command;
     }
 
+    private static string[] Words(string text)
+    {
+        string[] wanted = text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (wanted.FirstOrDefault(name => !TextScoring.Known.Contains(name)) is { } unknown || wanted.Length == 0)
+            throw new UsageException($"--text {text}: expected one or more of {string.Join(", ", TextScoring.Known)}, with commas between them");
+        return wanted;
+    }
+
     private static ReferenceSet Chosen(ReferenceSet references, string[] datasets)
     {
         if (datasets.Length == 0) return references;
@@ -74,7 +84,7 @@ internal static class EvalCommand
                 $"--dataset {unknown}: the references have no such data set; did you mean {Training.Configuration.Spelling.Nearest(unknown, known)}? (there are {string.Join(", ", known)})");
         }
 
-        return references with { References = [.. references.References.Where(reference => datasets.Contains(reference.Row.Dataset))] };
+        return references.Only(datasets);
     }
 
     private static void Write(string folder, EvaluationResult result, JsonObject details, string[] predictions, string[]? compared)

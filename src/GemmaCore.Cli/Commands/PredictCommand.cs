@@ -1,7 +1,4 @@
 using System.CommandLine;
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
@@ -12,20 +9,18 @@ namespace GemmaCore.Cli.Commands;
 /// <summary><c>gemmacore predict</c>: answers for a whole data set.</summary>
 internal static class PredictCommand
 {
-    private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     public static Command Create()
     {
         var command = new Command("predict", """
-            Answer the questions of a FLARE folder or question file. The output is a JSON array of the input rows with Answer filled in; a run
-            that was interrupted goes on where it stopped.
+            Answer the questions of a FLARE folder, a question file, or rows of 'flare convert'. The output is a JSON array of the input rows with Answer filled in, or
+            lines of uid and prediction where its name ends in .jsonl; a run that was interrupted goes on where it stopped.
 
             Examples:
               gemmacore predict demo --data demo --dataset phantom_cells --prompts question --out predictions.json
               gemmacore predict demo --data demo --dataset phantom_brain --prompts question --out predictions.json --batch 16 --label-scores
             """);
         var model = new ModelOptions();
-        var data = new Option<string>("--data") { Description = "FLARE folder, question file, or demo", Required = true };
+        var data = new Option<string>("--data") { Description = "FLARE folder, question file, converted rows, or demo", Required = true };
         var output = new Option<string>("--out") { Description = "file to write", Required = true };
         var split = new Option<string>("--split") { Description = "split folder", DefaultValueFactory = _ => "validation-public" };
         var datasets = new Option<string[]>("--dataset") { Description = "data set to answer; may be repeated" };
@@ -46,15 +41,16 @@ internal static class PredictCommand
                 source, parsed.GetValue(split)!, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!), report);
             using GemmaModel loaded = model.Load(parsed);
             string file = parsed.GetValue(output)!;
+            var predictions = new PredictionFile(file, rows);
             LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;
             if (questions is null && parsed.GetValue(labels) is { Length: > 0 }) throw new UsageException("--label goes with --label-scores");
-            Dictionary<string, Prediction> answers = Known(file, rows, questions);
+            Dictionary<string, PredictedAnswer> answers = predictions.Known(needScores: questions is not null);
             var parameters = new SamplingParams { MaxTokens = parsed.GetValue(maxTokens) };
             foreach (TrainingExample[] chunk in rows.Where(row => !answers.ContainsKey(row.Row)).Chunk(Math.Max(1, parsed.GetValue(batch))))
             {
                 if (Edge.Interrupted.IsCancellationRequested) break;
                 Answer(loaded, chunk, parameters, questions, answers, report);
-                AtomicFile.WriteAllText(file, Document(rows, answers));
+                AtomicFile.WriteAllText(file, predictions.Document(answers));
                 Console.Error.WriteLine($"{answers.Count}/{rows.Count}");
             }
 
@@ -66,7 +62,7 @@ internal static class PredictCommand
     }
 
     private static void Answer(
-        GemmaModel model, TrainingExample[] rows, SamplingParams parameters, LabelQuestions? questions, Dictionary<string, Prediction> answers, RowReport report)
+        GemmaModel model, TrainingExample[] rows, SamplingParams parameters, LabelQuestions? questions, Dictionary<string, PredictedAnswer> answers, RowReport report)
     {
         var usable = new List<(TrainingExample Row, Prompt Prompt)>();
         foreach (TrainingExample row in rows)
@@ -91,58 +87,7 @@ internal static class PredictCommand
         {
             if (results[i].FinishReason == FinishReason.Cancelled) continue;
             TrainingExample row = usable[i].Row;
-            answers[row.Row] = new Prediction(results[i].Text, questions is null ? null : questions.Read(row, [.. scores.Skip(scored).Take(asked[i].Length)]));
+            answers[row.Row] = new PredictedAnswer(results[i].Text, questions is null ? null : questions.Read(row, [.. scores.Skip(scored).Take(asked[i].Length)]));
         }
     }
-
-    // A row is known again by everything it holds but what is predicted, however the JSON of it is spelled.
-    private static string Key(IEnumerable<KeyValuePair<string, JsonNode?>> fields) =>
-        string.Join('\n', fields.Where(field => field.Key is not ("Answer" or "scores")).OrderBy(field => field.Key, StringComparer.Ordinal)
-            .Select(field => $"{JsonSerializer.Serialize(field.Key)}:{field.Value?.ToJsonString() ?? "null"}"));
-
-    // With questions to score, an answer without scores is not enough.
-    private static Dictionary<string, Prediction> Known(string file, IReadOnlyList<TrainingExample> rows, LabelQuestions? questions)
-    {
-        var answers = new Dictionary<string, Prediction>();
-        if (!File.Exists(file)) return answers;
-        // Equal rows take the answers in their order.
-        Dictionary<string, Queue<string>> waiting = rows.GroupBy(row => Key(row.Fields.Select(field => KeyValuePair.Create(field.Key, JsonNode.Parse(field.Value)))))
-            .ToDictionary(group => group.Key, group => new Queue<string>(group.Select(row => row.Row)));
-        try
-        {
-            foreach (JsonNode? node in JsonNode.Parse(File.ReadAllText(file))!.AsArray())
-            {
-                string answer = node!["Answer"]!.GetValue<string>();
-                (string, double)[]? scores = node["scores"]?.AsObject().Select(score => (score.Key, score.Value!.GetValue<double>())).ToArray();
-                if (questions is not null && scores is null) continue;
-                if (waiting.TryGetValue(Key(node.AsObject()), out Queue<string>? same) && same.TryDequeue(out string? row)) answers[row] = new Prediction(answer, scores);
-            }
-
-            return answers;
-        }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or NullReferenceException)
-        {
-            throw new DatasetException($"{file}: exists, but holds no predictions to go on from; move it away or choose another --out");
-        }
-    }
-
-    private static string Document(IReadOnlyList<TrainingExample> rows, Dictionary<string, Prediction> answers)
-    {
-        var array = new JsonArray();
-        foreach (TrainingExample row in rows.Where(row => answers.ContainsKey(row.Row)))
-        {
-            var item = new JsonObject();
-            foreach ((string name, string json) in row.Fields)
-                if (name is not ("Answer" or "scores")) item[name] = JsonNode.Parse(json);
-            item["Answer"] = answers[row.Row].Text;
-            if (answers[row.Row].Scores is { } scores) item["scores"] = new JsonObject(scores.Select(score => KeyValuePair.Create(score.Label, (JsonNode?)score.Score)));
-            array.Add((JsonNode)item);
-        }
-
-        return array.ToJsonString(Format) + "\n";
-    }
-
-    /// <param name="Text">The answer.</param>
-    /// <param name="Scores">Per label ln p; null when they were not asked for.</param>
-    private sealed record Prediction(string Text, IReadOnlyList<(string Label, double Score)>? Scores);
 }

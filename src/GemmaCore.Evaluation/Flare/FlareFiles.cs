@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace GemmaCore.Evaluation;
@@ -7,7 +8,7 @@ public static class FlareFiles
 {
     private static readonly string[] ListKeys = ["questions", "data", "annotations", "items"];
 
-    /// <summary>The question files of one split, sorted by path; a file stands for itself.</summary>
+    /// <summary>The question files of one split, sorted by path, or the rows converted from them; a file stands for itself.</summary>
     /// <param name="root">Folder of the splits, or a question file.</param>
     /// <param name="split">Split folder, under any of its spellings.</param>
     /// <param name="answers">True to take the organisers' files with answers (<c>…_withGT.json</c>) too, instead of those without where both are there.</param>
@@ -15,7 +16,8 @@ public static class FlareFiles
     public static IReadOnlyList<string> Find(string root, string split, bool answers = false)
     {
         if (File.Exists(root)) return [root];
-        if (FlareSplits.Folder(root, split) is not { } folder) return [];
+        if (FlareSplits.Folder(root, split) is not { } folder)
+            return Path.Combine(root, FlareSplits.Converted(split) + ".jsonl") is var converted && File.Exists(converted) ? [converted] : [];
         string[] files =
         [
             .. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
@@ -26,6 +28,14 @@ public static class FlareFiles
         if (!answers) return [.. files.Where(file => !HoldsAnswers(file))];
         return [.. files.Where(file => !files.Contains(file[..^Path.GetExtension(file).Length] + "_withGT.json"))];
     }
+
+    /// <summary>True for rows of <c>flare convert</c>: JSON lines that carry their own names.</summary>
+    public static bool IsConverted(string file) => file?.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase) == true;
+
+    /// <summary>A question file's bytes; lines of converted rows as one array.</summary>
+    public static byte[] ReadAllBytes(string file) => !IsConverted(file)
+        ? File.ReadAllBytes(file)
+        : Encoding.UTF8.GetBytes("[" + string.Join(",\n", File.ReadLines(file).Where(line => !string.IsNullOrWhiteSpace(line))) + "]");
 
     /// <summary>True for the organisers' files with the answers of hidden splits.</summary>
     public static bool HoldsAnswers(string file) => Path.GetFileName(file)?.Contains("withGT", StringComparison.OrdinalIgnoreCase) == true;

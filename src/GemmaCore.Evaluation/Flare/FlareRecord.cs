@@ -8,7 +8,7 @@ namespace GemmaCore.Evaluation;
 /// </summary>
 public sealed class FlareRecord
 {
-    private static readonly string[] ImageKeys = ["ImageName", "image_name", "image", "image_path", "ImagePath", "file_name", "filename"];
+    private static readonly string[] ImageKeys = ["ImageName", "image_name", "images", "image", "image_path", "ImagePath", "file_name", "filename"];
     private static readonly string[] QuestionKeys = ["Question", "question", "prompt"];
     private static readonly string[] AnswerKeys = ["Answer", "label", "target", "Report"];
     private static readonly string[] TaskKeys = ["TaskType", "task_type", "task"];
@@ -38,6 +38,8 @@ public sealed class FlareRecord
         Question = Text(Find(QuestionKeys));
         Modality = Text(Find(["Modality"]));
         ImageNames = Names(Find(ImageKeys));
+        // Converted rows name their data set themselves.
+        if (Text(Find(["uid"])).Split(':') is { Length: >= 6 } parts) Dataset = parts[1];
         Options = Find(OptionKeys);
         Answer = Find(AnswerKeys);
         Uid = MakeUid();

@@ -26,6 +26,9 @@ public static class FlareSplits
         return group switch { 0 => "train", 1 => "validation_public", 2 => "validation_hidden", 3 => "testing", _ => plain };
     }
 
+    /// <summary>The name of a split in uids and in the names of converted files.</summary>
+    public static string Converted(string split) => Published(split) is var name && name == "validation_public" ? "validation" : name;
+
     /// <summary>The folder of a split, under any of its spellings; null when there is none.</summary>
     public static string? Folder(string root, string split)
     {

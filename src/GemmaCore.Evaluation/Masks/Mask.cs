@@ -1,4 +1,4 @@
-namespace GemmaCore.Evaluation.Masks;
+namespace GemmaCore.Evaluation;
 
 /// <summary>Which pixels belong to a structure: 0 for the background, other values for structures.</summary>
 public sealed class Mask

@@ -31,6 +31,7 @@ public static class EvaluationPage
             page.Raw("<div class=\"plots\">" + string.Join('\n', matrices) + "</div>");
         }
 
+        Curves(page, [.. LabelCurves.Of(result)]);
         Worst(page, result);
         return page.ToString();
     }
@@ -86,6 +87,25 @@ public static class EvaluationPage
                 page.Raw(SvgPlots.Bar(group.Name, main.Value, main.Interval, end, figures, $"{Count(group.Parsed)}/{Count(group.Rows.Count)}"));
             }
         }
+    }
+
+    private static void Curves(HtmlPage page, LabelCurves[] sets)
+    {
+        if (sets.Length == 0) return;
+        page.Section("Probabilities of labels");
+        page.Paragraph("Area under the ROC curve by label, with DeLong's 95 % interval, where predictions carry scores; sensitivity and specificity at probability ½.", "soft");
+        page.Table(
+            ["data set", "label", "#AUC", "#95 % interval", "#positives", "#negatives", "#sensitivity", "#specificity"],
+            sets.SelectMany(set => set.Labels.Select(label => (string[])
+            [
+                set.Dataset, label.Label, Show(label.Curve.Area), Show(label.Curve.Interval), Count(label.Curve.Positives), Count(label.Curve.Negatives), Show(label.AtHalf.Sensitivity),
+                Show(label.AtHalf.Specificity),
+            ])));
+        foreach (LabelCurves set in sets.Where(set => set.Skipped.Count > 0)) page.Paragraph($"{set.Dataset}: no area for labels with one class only: {string.Join(", ", set.Skipped)}", "note");
+        string[] diagrams = [.. sets.Where(set => set.Calibration is not null).Select(set => SvgPlots.Reliability(set.Dataset, set.Calibration!))];
+        if (diagrams.Length == 0) return;
+        page.Raw("<h3>Reliability</h3>").Paragraph("Share of right answers by confidence of the most likely option; the line is perfect calibration, circles grow with the rows in a bin.", "soft");
+        page.Raw("<div class=\"plots\">" + string.Join('\n', diagrams) + "</div>");
     }
 
     private static void Worst(HtmlPage page, EvaluationResult result)

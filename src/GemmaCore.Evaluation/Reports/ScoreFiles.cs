@@ -46,6 +46,7 @@ public static class ScoreFiles
             ["confusion_matrices"] = new JsonArray([.. ConfusionMatrix.Of(result).Select(Matrix)]),
             ["detection_per_label_iou_0.3"] = new JsonObject(splits.Select(split => KeyValuePair.Create(split, (JsonNode?)new JsonArray([.. LabelTable.Of(result, split).Select(Label)])))
                 .Where(entry => entry.Value!.AsArray().Count > 0)),
+            ["label_curves"] = new JsonArray([.. LabelCurves.Of(result).Select(CurveFile.Json)]),
         };
     }
 

@@ -59,5 +59,33 @@ public static class SvgPlots
         return $"<figure><figcaption>{HtmlPage.Escape(matrix.Dataset)}</figcaption>{svg}</svg></figure>";
     }
 
+    /// <summary>A reliability diagram: confidence across, share of right answers up.</summary>
+    public static string Reliability(string dataset, Calibration calibration)
+    {
+        ArgumentNullException.ThrowIfNull(calibration);
+        const int side = 220, left = 34, top = 16, foot = 30;
+        string N(double value) => value.ToString("F1", CultureInfo.InvariantCulture);
+        double X(double share) => left + share * side;
+        double Y(double share) => top + (1 - share) * side;
+        double rows = calibration.Bins.Sum(bin => bin.Rows);
+        var svg = new StringBuilder($"<svg width=\"{left + side + 20}\" height=\"{side + top + foot}\" viewBox=\"0 0 {left + side + 20} {side + top + foot}\" role=\"img\" aria-label=\"reliability of {HtmlPage.Escape(dataset)}\">");
+        svg.Append($"<rect x=\"{left}\" y=\"{top}\" width=\"{side}\" height=\"{side}\" fill=\"none\" stroke=\"var(--line)\"/><line x1=\"{N(X(0))}\" y1=\"{N(Y(0))}\" x2=\"{N(X(1))}\" y2=\"{N(Y(1))}\" stroke=\"var(--soft)\" stroke-dasharray=\"4 4\"/>");
+        foreach (double tick in (double[])[0, 0.5, 1])
+        {
+            svg.Append($"<text x=\"{N(X(tick))}\" y=\"{side + top + 18}\" text-anchor=\"middle\">{tick.ToString(CultureInfo.InvariantCulture)}</text>");
+            svg.Append($"<text x=\"{left - 6}\" y=\"{N(Y(tick) + 4)}\" text-anchor=\"end\">{tick.ToString(CultureInfo.InvariantCulture)}</text>");
+        }
+
+        foreach (ReliabilityBin bin in calibration.Bins)
+        {
+            string radius = N(3 + 11 * Math.Sqrt(bin.Rows / rows));
+            svg.Append($"<circle cx=\"{N(X(bin.Confidence))}\" cy=\"{N(Y(bin.Accuracy))}\" r=\"{radius}\" fill=\"var(--mark)\" fill-opacity=\"0.75\"><title>{bin.Rows} rows</title></circle>");
+        }
+
+        string error = calibration.ExpectedError.ToString("F3", CultureInfo.InvariantCulture), temperature = calibration.Temperature.ToString("F2", CultureInfo.InvariantCulture);
+        string then = calibration.ErrorAtTemperature.ToString("F3", CultureInfo.InvariantCulture);
+        return $"<figure><figcaption>{HtmlPage.Escape(dataset)}</figcaption>{svg}</svg><div class=\"soft\">calibration error {error}; at temperature {temperature} it is {then}</div></figure>";
+    }
+
     private static string Short(string text, int most) => text.Length <= most ? text : text[..(most - 1)] + "…";
 }

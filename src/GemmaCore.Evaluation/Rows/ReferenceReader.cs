@@ -9,9 +9,20 @@ public sealed record Reference(EvaluationRow Row, string Key);
 
 /// <summary>What was read as references.</summary>
 /// <param name="References">Rows with a right answer, sorted by uid.</param>
-/// <param name="BlankCount">Rows left out because their reference is missing, null or blank.</param>
+/// <param name="Blank">Rows left out because their reference is missing, null or blank.</param>
 /// <param name="Files">The files.</param>
-public sealed record ReferenceSet(IReadOnlyList<Reference> References, int BlankCount, IReadOnlyList<string> Files);
+public sealed record ReferenceSet(IReadOnlyList<Reference> References, IReadOnlyList<Reference> Blank, IReadOnlyList<string> Files)
+{
+    /// <summary>Rows that are there but not scored: predictions for them are no strangers.</summary>
+    public IReadOnlyList<Reference> Ignored { get; init; } = Blank;
+
+    /// <summary>The same references, only those of some data sets to be scored.</summary>
+    public ReferenceSet Only(IReadOnlyCollection<string> datasets)
+    {
+        ILookup<bool, Reference> chosen = References.ToLookup(reference => datasets.Contains(reference.Row.Dataset));
+        return this with { References = [.. chosen[true]], Ignored = [.. Ignored, .. chosen[false]] };
+    }
+}
 
 /// <summary>
 /// Reads references: rows converted by <c>flare convert</c> or by the 2026 baseline (JSON lines), FLARE question files with answers, or folders of either
@@ -32,14 +43,14 @@ public static class ReferenceReader
         ArgumentNullException.ThrowIfNull(splits);
         string[] files = [.. paths.SelectMany(path => Expand(path, splits))];
         var references = new List<Reference>();
-        int blank = 0;
+        var blank = new List<Reference>();
         foreach (string file in files)
         {
             string dataset = FlareFiles.DatasetOf("", file);
             foreach ((string where, int index, JsonElement row) in JsonRows.Read(file))
             {
-                if (ReadRow(row, file, dataset, where, index) is { } reference) references.Add(reference);
-                else blank++;
+                Reference reference = ReadRow(row, file, dataset, where, index);
+                (reference.Row.Reference.Length > 0 ? references : blank).Add(reference);
             }
         }
 
@@ -56,14 +67,10 @@ public static class ReferenceReader
         IReadOnlyList<string> wanted = splits.Count > 0 ? splits : FlareSplits.Evaluated;
         string[] questions = [.. wanted.SelectMany(split => FlareFiles.Find(path, split, answers: true))];
         if (questions.Length > 0) return questions;
-        string[] names = [.. wanted.Select(FlareSplits.Published).SelectMany(name => (string[])[name + ".jsonl", (name == "validation_public" ? "validation" : name) + ".jsonl"])];
-        string[] converted = [.. names.Distinct().Select(name => Path.Combine(path, name)).Where(File.Exists)];
-        return converted.Length > 0
-            ? converted
-            : throw new EvaluationException($"{path}: holds neither question files nor converted rows of {string.Join(", ", wanted)}; give the file or another --split");
+        throw new EvaluationException($"{path}: holds neither question files nor converted rows of {string.Join(", ", wanted)}; give the file or another --split");
     }
 
-    private static Reference? ReadRow(JsonElement row, string file, string dataset, string where, int index)
+    private static Reference ReadRow(JsonElement row, string file, string dataset, string where, int index)
     {
         try
         {
@@ -77,12 +84,12 @@ public static class ReferenceReader
             }
 
             string answer = value is { } some ? AnswerText.Text(some) : "";
-            if (string.IsNullOrWhiteSpace(answer) || value is { ValueKind: JsonValueKind.Null }) return null;
-            if (record.Task is not { } task) throw new EvaluationException($"{where}: there is no task_type; expected one of {TaskTypes.Names}");
+            if (string.IsNullOrWhiteSpace(answer) || value is { ValueKind: JsonValueKind.Null }) answer = "";
+            if (record.Task is null && answer.Length > 0) throw new EvaluationException($"{where}: there is no task_type; expected one of {TaskTypes.Names}");
             string[] parts = record.Uid.Split(':');
             bool named = parts.Length >= 6;
             var evaluated = new EvaluationRow(
-                record.Uid, where, FlareSplits.Published(named ? parts[0] : record.Split), named ? parts[1] : Dataset(record), record.Modality, task, record.IsInstanceDetection,
+                record.Uid, where, FlareSplits.Published(named ? parts[0] : record.Split), named ? parts[1] : Dataset(record), record.Modality, record.Task ?? default, record.IsInstanceDetection,
                 answer, null);
             return new Reference(evaluated, FlareRecord.Key(record.ImageNames, record.Question));
         }

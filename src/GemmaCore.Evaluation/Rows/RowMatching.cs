@@ -49,6 +49,12 @@ public static class RowMatching
             rows.Add(prediction is null ? reference.Row : reference.Row with { Prediction = prediction.Text, Scores = prediction.Scores });
         }
 
+        foreach (Reference reference in references.Ignored)
+        {
+            unused.Remove(reference.Row.Uid);
+            unused.Remove(reference.Key);
+        }
+
         string files = string.Join(", ", predictions.Files);
         if (missing.Count == rows.Count)
         {

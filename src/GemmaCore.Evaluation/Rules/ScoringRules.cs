@@ -28,6 +28,13 @@ public sealed record ScoringRules(string Name, bool SkipsMissing, bool MeanOverD
         return (isInstanceDetection && task == TaskType.Detection ? Scorings.GetValueOrDefault(Instance) : null) ?? Scorings.GetValueOrDefault(name);
     }
 
+    /// <summary>The same rules with one more task, or another scoring of one.</summary>
+    public ScoringRules With(TaskScoring scoring)
+    {
+        ArgumentNullException.ThrowIfNull(scoring);
+        return this with { Scorings = new Dictionary<string, TaskScoring>(Scorings) { [scoring.Task] = scoring } };
+    }
+
     private static ScoringRules Of(string name, bool skipsMissing, bool meanOverDatasets, TaskScoring[] scorings) =>
         new(name, skipsMissing, meanOverDatasets, scorings.ToDictionary(scoring => scoring.Task));
 }

@@ -80,7 +80,12 @@ public sealed class ConfigurationReader
             LossReduction = run.Choice("loss_reduction", "mean_of_means", "token_weighted") == "mean_of_means"
                 ? LossReduction.MeanOfMeans
                 : LossReduction.TokenWeighted,
-            AnswersOnly = run.Choice("loss_on", "assistant_only", "all_text") == "assistant_only",
+            LossOn = run.Choice("loss_on", "assistant_only", "assistant_turn", "all_text") switch
+            {
+                "assistant_turn" => LossTokens.AssistantTurn,
+                "all_text" => LossTokens.AllText,
+                _ => LossTokens.AssistantOnly,
+            },
             MaxLength = run.Int("max_length", 0, 0, 1 << 26),
             LearningRate = learningRate,
             LrSchedulerType = run.Choice("lr_scheduler_type", "linear", "cosine", "constant", "constant_with_warmup", "cosine_with_min_lr"),

@@ -18,8 +18,7 @@ public static class ConfigurationWriter
     public static JsonObject ToJson(TrainingConfiguration configuration)
     {
         JsonObject json = JsonSerializer.SerializeToNode(configuration, Snake)!.AsObject();
-        // Three properties are words in the file.
-        Replace(json, "answers_only", "loss_on", "assistant_only", "all_text");
+        // Two properties are words in the file.
         Replace(json, "skip_bad_rows", "on_bad_row", "skip", "stop");
         Replace(json, "tensor_board", "report_to", "tensorboard", "none");
         return json;

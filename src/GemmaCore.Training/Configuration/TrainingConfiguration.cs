@@ -75,8 +75,8 @@ public sealed record TrainingConfiguration
     /// <summary><c>mean_of_means</c> or <c>token_weighted</c>.</summary>
     public LossReduction LossReduction { get; init; }
 
-    /// <summary>Teach the answers only (<c>assistant_only</c>), or all text (<c>all_text</c>).</summary>
-    public bool AnswersOnly { get; init; } = true;
+    /// <summary>Teach the answers only (<c>assistant_only</c>), with the line end behind them (<c>assistant_turn</c>, as FLARE's baselines), or all text (<c>all_text</c>).</summary>
+    public LossTokens LossOn { get; init; }
 
     /// <summary>Longest sample in tokens; 0 for no limit.</summary>
     public int MaxLength { get; init; }

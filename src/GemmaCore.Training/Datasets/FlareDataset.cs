@@ -19,22 +19,29 @@ public static class FlareDataset
         string root, string split, IReadOnlyCollection<string> tasks, PromptSet prompts, RowReport report, int maxImages = 0)
     {
         ArgumentNullException.ThrowIfNull(tasks);
-        (string File, string Dataset)[] files = [.. QuestionFiles(root, split).Select(file => (file, FlareFiles.DatasetOf(root, file)))];
+        var sets = new List<(string Dataset, Func<IReadOnlyList<TrainingExample>> Rows)>();
+        foreach (string file in QuestionFiles(root, split))
+        {
+            // Converted rows of all data sets stand in one file and say themselves where they belong; a question file is only read when it is wanted.
+            if (FlareFiles.IsConverted(file)) sets.AddRange(ReadFile(root, file, prompts, report, maxImages).GroupBy(row => row.Dataset).Select(set => (set.Key, Rows: (Func<IReadOnlyList<TrainingExample>>)(() => [.. set]))));
+            else sets.Add((FlareFiles.DatasetOf(root, file), () => ReadFile(root, file, prompts, report, maxImages)));
+        }
+
         HashSet<TaskType> types = [];
         foreach (string task in tasks)
         {
-            if (files.Any(item => item.Dataset == task)) continue;
-            string nearest = Spelling.Nearest(task, files.Select(item => item.Dataset));
+            if (sets.Any(item => item.Dataset == task)) continue;
+            string nearest = Spelling.Nearest(task, sets.Select(item => item.Dataset));
             types.Add(TaskTypes.Parse(task) ?? throw new DatasetException(
                 $"{root}: tasks: '{task}' is neither a data set of split '{split}' nor a task type{(nearest.Length > 0 ? $"; did you mean {nearest}?" : "")}"));
         }
 
         var examples = new List<TrainingExample>();
-        foreach ((string file, string dataset) in files)
+        foreach ((string dataset, Func<IReadOnlyList<TrainingExample>> rows) in sets)
         {
             bool whole = tasks.Count == 0 || tasks.Contains(dataset);
             if (!whole && types.Count == 0) continue;
-            examples.AddRange(ReadFile(file, dataset, prompts, report, maxImages).Where(row => whole || (row.Task is { } task && types.Contains(task))));
+            examples.AddRange(rows().Where(row => whole || (row.Task is { } task && types.Contains(task))));
         }
 
         if (examples.Count > 0) return examples;
@@ -86,25 +93,27 @@ public static class FlareDataset
         : FlareSplits.Folder(root, split) is not null ? [] : throw new DatasetException(
             $"{Path.Combine(root, split)}: not found; expected a FLARE split folder such as training or validation-public");
 
-    private static IReadOnlyList<TrainingExample> ReadFile(string file, string dataset, PromptSet prompts, RowReport report, int maxImages)
+    private static IReadOnlyList<TrainingExample> ReadFile(string root, string file, PromptSet prompts, RowReport report, int maxImages)
     {
         string folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        var byName = new Lazy<ILookup<string, string>>(() =>
-            Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).ToLookup(path => Path.GetFileName(path), StringComparer.Ordinal));
+        var images = new FlareImages(folder, Directory.Exists(root) ? root : null);
         string? FindImage(string name)
         {
-            if (name.Contains('\0', StringComparison.Ordinal)) return null;
-            string direct = Path.GetFullPath(Path.Combine(folder, name));
-            if (File.Exists(direct)) return direct;
-            string? found = byName.Value[name[(name.LastIndexOfAny(['/', '\\']) + 1)..]].Order(StringComparer.Ordinal).FirstOrDefault();
-            string? archive = found is null ? Directory.EnumerateFiles(folder, "*.zip").Order(StringComparer.Ordinal).FirstOrDefault() : null;
-            return archive is null ? found : throw new DatasetException($"image '{name}' not found; unpack {Path.GetFileName(archive)} beside the question file first");
+            if (images.Find(name) is { } found) return found;
+            string? archive = Directory.EnumerateFiles(folder, "*.zip").Order(StringComparer.Ordinal).FirstOrDefault();
+            return archive is null ? null : throw new DatasetException(
+                $"image '{name}' not found; unpack {Path.GetFileName(archive)} beside the question file first, or let gemmacore flare convert do it");
         }
 
-        return Parse(File.ReadAllBytes(file), file, dataset, FindImage, prompts, report, maxImages);
+        return Parse(FlareFiles.ReadAllBytes(file), file, FlareFiles.DatasetOf(root, file), FindImage, prompts, report, maxImages);
     }
 
-    private static JsonDocument Open(ReadOnlyMemory<byte> json, string file, out JsonElement questions)
+    /// <summary>Opens a question file that is already in memory.</summary>
+    /// <param name="json">The file.</param>
+    /// <param name="file">Name for messages.</param>
+    /// <param name="questions">Its list of questions, valid until the document is disposed.</param>
+    /// <exception cref="DatasetException">It is no JSON, or no list of questions.</exception>
+    internal static JsonDocument Open(ReadOnlyMemory<byte> json, string file, out JsonElement questions)
     {
         try
         {

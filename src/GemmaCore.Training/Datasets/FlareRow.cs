@@ -23,7 +23,7 @@ internal sealed class FlareRow(string file, string dataset, Func<string, string?
 
         List<ChatMessage> messages = prompts.System is { } system ? [ChatMessage.FromText(ChatRole.System, system)] : [];
         messages.Add(new ChatMessage(ChatRole.User, parts));
-        return new TrainingExample(dataset, $"{file}: row {index}", messages, record.Answer is { } answer ? FlareRecord.Target(answer) : null, record.Task)
+        return new TrainingExample(record.Dataset, $"{file}: row {index}", messages, record.Answer is { } answer ? FlareRecord.Target(answer) : null, record.Task)
         {
             Uid = record.Uid,
             Modality = record.Modality,

@@ -107,7 +107,8 @@ public sealed record PromptSet(string Name, string? System, Func<PromptQuestion,
         _ => "Answer the medical imaging question using the provided image.",
     };
 
-    private static string Preamble26(PromptQuestion prompt)
+    /// <summary>What the 2026 baseline's conversion makes of a question, before training adds its own instruction.</summary>
+    internal static string Preamble26(PromptQuestion prompt)
     {
         string question = prompt.Options.Length > 0 ? $"{prompt.Question}\nOptions: {prompt.Options}" : prompt.Question;
         string preamble = prompt.Task switch

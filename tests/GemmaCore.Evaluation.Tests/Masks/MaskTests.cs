@@ -1,6 +1,4 @@
-using GemmaCore.Evaluation.Masks;
-
-namespace GemmaCore.Evaluation.Tests.Masks;
+namespace GemmaCore.Evaluation.Tests;
 
 public sealed class MaskTests
 {

@@ -30,7 +30,7 @@ public sealed class ReaderTests : IDisposable
     public void Converted_rows_are_references_and_a_null_one_is_left_out()
     {
         ReferenceSet set = References();
-        Assert.Equal(1, set.BlankCount);
+        Assert.Single(set.Blank);
         Assert.Equal(["12", "7", "20"], set.References.Select(reference => reference.Row.Reference.Trim('[', ']')));
         Assert.Equal(["testing", "validation_public", "validation_public"], set.References.Select(reference => reference.Row.Split));
         Assert.All(set.References, reference => Assert.Equal("cells", reference.Row.Dataset));
@@ -92,6 +92,16 @@ public sealed class ReaderTests : IDisposable
         PredictionSet predictions = PredictionReader.Read([Write("predictions.json", questions.Replace("\"3\"", "\"5\"", StringComparison.Ordinal))]);
         Assert.Equal(["5", "4"], RowMatching.Match(references, predictions, allowMissing: false).Rows.Select(row => row.Prediction));
         Assert.All(references.References, reference => Assert.Equal(("cells", "validation_hidden"), (reference.Row.Dataset, reference.Row.Split)));
+    }
+
+    [Fact]
+    public void Predictions_for_rows_that_are_not_scored_are_no_strangers()
+    {
+        ReferenceSet references = References(Converted + "\n{\"uid\":\"testing:teeth:t:e:regression:0\",\"task_type\":\"regression\",\"answer\":\"1\"}").Only(["cells"]);
+        string predictions = string.Concat(references.References.Concat(references.Ignored).Select(reference => $"{{\"uid\":\"{reference.Row.Uid}\",\"prediction\":\"1\"}}\n"));
+        MatchedRows rows = RowMatching.Match(references, PredictionReader.Read([Write("p.jsonl", predictions)]), allowMissing: false);
+        Assert.Equal(3, rows.Rows.Count);
+        Assert.Empty(rows.Notes);
     }
 
     [Fact]

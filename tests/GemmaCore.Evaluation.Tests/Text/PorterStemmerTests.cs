@@ -1,6 +1,4 @@
-using GemmaCore.Evaluation.Text;
-
-namespace GemmaCore.Evaluation.Tests.Text;
+namespace GemmaCore.Evaluation.Tests;
 
 /// <summary>The examples of Porter's paper, rule by rule.</summary>
 public sealed class PorterStemmerTests

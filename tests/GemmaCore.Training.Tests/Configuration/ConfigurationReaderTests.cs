@@ -56,7 +56,7 @@ public class ConfigurationReaderTests
         Assert.Equal((1, 16, 512), (configuration.PerDeviceTrainBatchSize, configuration.GradientAccumulationSteps, configuration.MaxLength));
         Assert.Equal((2e-4, "cosine", 0.03), (configuration.LearningRate, configuration.LrSchedulerType, configuration.WarmupRatio));
         Assert.Equal((1.0, -1, 0.3), (configuration.NumTrainEpochs, configuration.MaxSteps, configuration.MaxGradNorm));
-        Assert.True(configuration is { GradientCheckpointing: true, CacheImageFeatures: true, Evaluates: true, TensorBoard: true, AnswersOnly: true, SkipBadRows: false });
+        Assert.True(configuration is { GradientCheckpointing: true, CacheImageFeatures: true, Evaluates: true, TensorBoard: true, LossOn: LossTokens.AssistantOnly, SkipBadRows: false });
         Assert.Equal((200.0, 200.0, 3, 0, 42), (configuration.EvalSteps, configuration.SaveSteps, configuration.SaveTotalLimit, configuration.EarlyStoppingPatience, configuration.Seed));
     }
 
@@ -89,11 +89,26 @@ public class ConfigurationReaderTests
         Assert.Contains(standard, note, StringComparison.Ordinal);
     }
 
+    // flare.md §4, read off the table; what a preset leaves out stays at the reader's default.
+    [Theory]
+    [InlineData("flare25", 32, 0.1, 32, 2e-5, "cosine", 0.1, 0.01, 500, 2048)]
+    [InlineData("flare26", 16, 0.05, 16, 2e-4, "linear", 0.03, 0, 200, 0)]
+    public void The_FLARE_presets_are_the_baselines_recipes(
+        string name, double alpha, double dropout, int accumulation, double rate, string schedule, double warmup, double decay, double every, int maxLength)
+    {
+        TrainingConfiguration preset = Read(File.ReadAllText(Goldens.RepositoryPath($"configs/{name}.yaml")));
+        Assert.Equal((16, alpha, dropout, 1, accumulation), (preset.LoraRank, preset.LoraAlpha, preset.LoraDropout, preset.PerDeviceTrainBatchSize, preset.GradientAccumulationSteps));
+        Assert.Equal((rate, schedule, warmup, decay, 0.3), (preset.LearningRate, preset.LrSchedulerType, preset.WarmupRatio, preset.WeightDecay, preset.MaxGradNorm));
+        Assert.Equal((3.0, every, every, maxLength), (preset.NumTrainEpochs, preset.EvalSteps, preset.SaveSteps, preset.MaxLength));
+        Assert.True(preset is { LoadIn4Bit: true, Bnb4BitUseDoubleQuant: true, Bf16: true, GradientCheckpointing: true, Optim: "adamw_8bit", LossOn: LossTokens.AssistantTurn });
+        Assert.Equal((name, 1), (preset.Dataset.Prompts, preset.Dataset.MaxImagesPerSample));
+    }
+
     [Fact]
     public void Aliases_set_what_they_mean()
     {
         TrainingConfiguration configuration = Read("lora_r: 5\nmicro_batch_size: 3\nmax_samples: 7\nmask_prompt_tokens: false\nlora_target: [q_proj, v_proj]\noptimizer: adamw_torch");
-        Assert.Equal((5, 3, 7, false), (configuration.LoraRank, configuration.PerDeviceTrainBatchSize, configuration.Dataset.MaxSamples, configuration.AnswersOnly));
+        Assert.Equal((5, 3, 7, LossTokens.AllText), (configuration.LoraRank, configuration.PerDeviceTrainBatchSize, configuration.Dataset.MaxSamples, configuration.LossOn));
         Assert.Equal(["q_proj", "v_proj"], configuration.TargetModules);
     }
 
@@ -239,7 +254,7 @@ public class ConfigurationReaderTests
     [Fact]
     public void A_resolved_configuration_reads_back_the_same()
     {
-        foreach (string yaml in (string[])[Full, "", "loss_on: all_text\non_bad_row: skip\nloss_reduction: token_weighted\nval_size: 0.1\ndata_seed: 5\neval_strategy: epoch\n"
+        foreach (string yaml in (string[])[Full, "", "loss_on: assistant_turn", "loss_on: all_text\non_bad_row: skip\nloss_reduction: token_weighted\nval_size: 0.1\ndata_seed: 5\neval_strategy: epoch\n"
             + "dataset: { tasks: [a, 'b: c'], prompt_overrides: { system: 'x: y', detection: '{question}' } }\ntarget_modules: '.*\\.(q|v)_proj'"])
         {
             string resolved = ConfigurationWriter.ToYaml(Read(yaml));
