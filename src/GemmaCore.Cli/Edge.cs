@@ -81,7 +81,12 @@ internal static class Edge
 
     private static void OnInterrupt(object? sender, ConsoleCancelEventArgs signal)
     {
-        if (Interrupt.IsCancellationRequested) Environment.Exit(130);
+        if (Interrupt.IsCancellationRequested)
+        {
+            NewFolder.Abandon();
+            Environment.Exit(130);
+        }
+
         signal.Cancel = true;
         Interrupt.Cancel();
         Console.Error.WriteLine("\ngemmacore: finishing the step; press Ctrl-C again to stop at once");

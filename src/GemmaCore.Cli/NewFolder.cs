@@ -5,6 +5,10 @@ namespace GemmaCore.Cli;
 /// <summary>A folder that a command fills: whole at the end, or as it was before.</summary>
 internal static class NewFolder
 {
+    private static volatile Unfinished? s_unfinished;
+
+    private sealed record Unfinished(string Path, bool Existed);
+
     /// <summary>Lets <paramref name="write"/> fill the folder; when that fails or is cancelled, everything in it goes again.</summary>
     /// <exception cref="UsageException">It holds something already.</exception>
     public static void Fill(string path, Action write)
@@ -12,15 +16,26 @@ internal static class NewFolder
         if (File.Exists(path)) throw new UsageException($"--out {path}: this is a file; a folder is written");
         bool existed = Directory.Exists(path);
         if (existed && Directory.EnumerateFileSystemEntries(path).Any()) throw new UsageException($"--out {path}: the folder is not empty");
+        s_unfinished = new Unfinished(path, existed);
         try
         {
             write();
         }
         catch
         {
-            Clear(path, existed);
+            Abandon();
             throw;
         }
+
+        s_unfinished = null;
+    }
+
+    /// <summary>Takes away what has been written so far: the process is about to end in the middle.</summary>
+    public static void Abandon()
+    {
+        if (s_unfinished is not { } unfinished) return;
+        s_unfinished = null;
+        Clear(unfinished.Path, unfinished.Existed);
     }
 
     /// <summary>Asked before each tensor: Ctrl-C stops there.</summary>
