@@ -29,7 +29,7 @@ public sealed class GemmaServer : IAsyncDisposable
     {
         _served = served;
         _metrics = new ServingMetrics(served);
-        _keys = new ApiKeyGuard(served.Options.ApiKeys);
+        _keys = new ApiKeyGuard(served.Options.ApiKeys, served.Options.AdminKeys);
         _hosts = new HostGuard(served.Options);
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [], ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.Sources.Clear(); // flags decide, not files or variables that happen to be there
@@ -101,7 +101,7 @@ public sealed class GemmaServer : IAsyncDisposable
         ChatCompletionsApi chat = new(_served, _metrics);
         CompletionsApi completions = new(_served, _metrics);
         ClassifyApi classes = new(_served, _metrics);
-        AdaptersApi adapters = new(_served);
+        AdaptersApi adapters = new(_served, _keys);
         EmbeddingsApi embeddings = new(_served, _metrics);
         _application.MapPost("/v1/embeddings", (RequestDelegate)embeddings.HandleAsync);
         ModelsApi models = new(_served);
