@@ -15,6 +15,7 @@ internal sealed class ServingOptions
     private readonly Option<string[]> _adminKeys = new("--admin-key") { Description = "key that the routes which load and unload adapters ask for; may be repeated" };
     private readonly Option<bool> _insecure = new("--insecure-no-auth") { Description = "listen on any address without a key" };
     private readonly Option<string[]> _hosts = new("--allowed-host") { Description = "host name to answer to besides localhost; may be repeated" };
+    private readonly Option<bool> _noPage = new("--no-page") { Description = "serve the API alone, without the page at /" };
     private readonly Option<string?> _name = new("--served-model-name") { Description = "the model's name in requests" };
     private readonly Option<string[]> _adapters = new("--adapter") { Description = "NAME=DIR: a PEFT adapter that requests choose as their model; may be repeated" };
     private readonly Option<string[]> _roots = new("--adapter-root") { Description = "DIR below which /v1/load_lora_adapter may load adapters by name; may be repeated" };
@@ -32,7 +33,7 @@ internal sealed class ServingOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _adminKeys, _insecure, _hosts, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
+        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _adminKeys, _insecure, _hosts, _noPage, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
             command.Add(option);
     }
 
@@ -47,6 +48,7 @@ internal sealed class ServingOptions
             AdminKeys = parsed.GetValue(_adminKeys) ?? [],
             InsecureNoAuth = parsed.GetValue(_insecure),
             AllowedHosts = parsed.GetValue(_hosts) ?? [],
+            ServesPage = !parsed.GetValue(_noPage),
             AdapterRoots = parsed.GetValue(_roots) ?? [],
             MaxAdapters = parsed.GetValue(_most),
             DefaultMaxTokens = parsed.GetValue(_maxTokens),

@@ -90,6 +90,9 @@ public sealed class RequestLoop : IDisposable
     /// <summary>Why the loop stopped by itself; null while it is sound.</summary>
     public Exception? Fault => _fault;
 
+    /// <summary>True when no more requests are taken.</summary>
+    public bool IsClosing => _draining;
+
     /// <summary>Hands in a request.</summary>
     /// <param name="request">What to answer.</param>
     /// <param name="cancellation">Ends the answer before the next step.</param>

@@ -51,6 +51,21 @@ internal sealed class AdapterShelf
         }
     }
 
+    /// <summary>
+    /// The adapter of a name for callers within the process, who do not say when they are done with it: it then stays in memory to the end, also when it is taken off.
+    /// Null when there is none of that name.
+    /// </summary>
+    public LoraAdapter? Pin(string name)
+    {
+        lock (_lock)
+        {
+            if (!_places.TryGetValue(name, out Place? place)) return null;
+            if (!place.IsPinned) place.Holders++;
+            place.IsPinned = true;
+            return place.Adapter;
+        }
+    }
+
     /// <summary>Takes a name off; null when there is none. The adapter stays until <see cref="TryGiveUp"/>.</summary>
     public LoraAdapter? Remove(string name)
     {
@@ -73,6 +88,8 @@ internal sealed class AdapterShelf
         public LoraAdapter Adapter => adapter;
 
         public int Holders { get; set; }
+
+        public bool IsPinned { get; set; }
     }
 
     /// <summary>The use of an adapter by one request.</summary>

@@ -159,6 +159,9 @@ public sealed class ServedModel : IDisposable
         return message.ReplaceLineEndings(" ");
     }
 
+    /// <summary>The adapter of a name for callers within the process, to the end; or null.</summary>
+    internal LoraAdapter? AdapterOrNull(string name) => _adapters.Pin(name);
+
     /// <summary>Encodes on the caller's thread, few at a time: pictures take memory while they are decoded.</summary>
     internal async Task<Prompt> EncodeAsync(Func<PromptEncoder, Prompt> encode, CancellationToken cancellation)
     {

@@ -23,6 +23,9 @@ public sealed record ServerOptions
     /// <summary>Host names besides localhost that a server on a loopback address answers to (behind a proxy, for example).</summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 
+    /// <summary>Whether the page to talk to the model is at <c>/</c>.</summary>
+    public bool ServesPage { get; init; } = true;
+
     /// <summary>Largest request body.</summary>
     public long MaxBodyBytes { get; init; } = 32L << 20;
 

@@ -28,7 +28,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         ];
         var head = new Head(AnswerDelivery.NewId("chatcmpl-"), DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request);
         await AnswerDelivery.RunAsync(
-            context, served, metrics, request.Model, request.Sampling, asked, results => WriteAsync(context, head, prompt, results),
+            context, served, metrics, "chat", head.Id, request.Model, request.Sampling, asked, results => WriteAsync(context, head, prompt, results),
             answers => StreamAsync(context, head, prompt, answers)).ConfigureAwait(false);
     }
 

@@ -26,7 +26,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
         ];
         var head = new TextCompletion(AnswerDelivery.NewId("cmpl-"), "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request.Model, [], null);
         await AnswerDelivery.RunAsync(
-            context, served, metrics, request.Model, request.Sampling, asked, results => WriteAsync(context, head, request, prompts, results),
+            context, served, metrics, "text_completion", head.Id, request.Model, request.Sampling, asked, results => WriteAsync(context, head, request, prompts, results),
             answers => StreamAsync(context, head, request, prompts, answers)).ConfigureAwait(false);
     }
 
