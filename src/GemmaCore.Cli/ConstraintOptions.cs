@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GemmaCore.Generation.Constraints;
+using GemmaCore.Inputs;
 
 namespace GemmaCore.Cli;
 
@@ -16,14 +17,34 @@ internal sealed class ConstraintOptions
     }
 
     /// <summary>The constraint that was asked for; null for none.</summary>
-    /// <exception cref="UsageException">More than one was asked for.</exception>
+    /// <exception cref="UsageException">More than one was asked for, or one makes no sense.</exception>
+    /// <exception cref="InputException">The file holds no schema that can be used.</exception>
     public Constraint? Read(ParseResult parsed, ConstraintCompiler compiler)
     {
         string? schema = parsed.GetValue(_schema), regex = parsed.GetValue(_regex);
         string[] choices = parsed.GetValue(_choices) ?? [];
         if ((schema is null ? 0 : 1) + (regex is null ? 0 : 1) + (choices.Length > 0 ? 1 : 0) > 1) throw new UsageException("--json-schema, --regex and --choice exclude each other");
-        if (schema is not null) return compiler.JsonSchema(File.ReadAllText(schema));
-        if (regex is not null) return compiler.Regex(regex);
-        return choices.Length > 0 ? compiler.Choice(choices) : null;
+        if (schema is not null) return OfFile(schema, compiler);
+        try
+        {
+            if (regex is not null) return compiler.Regex(regex);
+            return choices.Length > 0 ? compiler.Choice(choices) : null;
+        }
+        catch (InputException error)
+        {
+            throw new UsageException($"{(regex is null ? "--choice" : "--regex")}: {error.Message}");
+        }
+    }
+
+    private static Constraint OfFile(string file, ConstraintCompiler compiler)
+    {
+        try
+        {
+            return compiler.JsonSchema(File.ReadAllText(file));
+        }
+        catch (InputException error)
+        {
+            throw new InputException($"{file}: {error.Message}", error);
+        }
     }
 }

@@ -12,6 +12,7 @@ internal sealed class ServingOptions
     private readonly Option<int> _port = new("--port") { Description = "port; 0 for any free one", DefaultValueFactory = _ => Usual.Port };
     private readonly Option<string[]> _keys = new("--api-key") { Description = "key that clients must send; may be repeated" };
     private readonly Option<string?> _keyFile = new("--api-key-file") { Description = "file with one key a line, which other users of the machine cannot see as they do flags" };
+    private readonly Option<string[]> _adminKeys = new("--admin-key") { Description = "key that the routes which load and unload adapters ask for; may be repeated" };
     private readonly Option<bool> _insecure = new("--insecure-no-auth") { Description = "listen on any address without a key" };
     private readonly Option<string[]> _hosts = new("--allowed-host") { Description = "host name to answer to besides localhost; may be repeated" };
     private readonly Option<bool> _noPage = new("--no-page") { Description = "serve the API alone, without the page at /" };
@@ -32,7 +33,7 @@ internal sealed class ServingOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _insecure, _hosts, _noPage, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
+        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _adminKeys, _insecure, _hosts, _noPage, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
             command.Add(option);
     }
 
@@ -44,6 +45,7 @@ internal sealed class ServingOptions
             Host = parsed.GetValue(_host)!,
             Port = parsed.GetValue(_port),
             ApiKeys = [.. parsed.GetValue(_keys) ?? [], .. KeysIn(parsed.GetValue(_keyFile))],
+            AdminKeys = parsed.GetValue(_adminKeys) ?? [],
             InsecureNoAuth = parsed.GetValue(_insecure),
             AllowedHosts = parsed.GetValue(_hosts) ?? [],
             ServesPage = !parsed.GetValue(_noPage),

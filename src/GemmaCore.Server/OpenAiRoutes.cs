@@ -17,7 +17,7 @@ internal static class OpenAiRoutes
         CompletionsApi completions = new(served, metrics);
         ClassifyApi classes = new(served, metrics);
         EmbeddingsApi embeddings = new(served, metrics);
-        AdaptersApi adapters = new(served);
+        AdaptersApi adapters = new(served, new ApiKeyGuard(served.Options.ApiKeys, served.Options.AdminKeys));
         ModelsApi models = new(served);
         TokenizeApi tokens = new(served);
         routes.MapPost("/v1/chat/completions", gate.Around(chat.HandleAsync));

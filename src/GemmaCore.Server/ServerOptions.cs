@@ -14,6 +14,9 @@ public sealed record ServerOptions
     /// <summary>Keys that clients may give as bearer tokens; none for a server that asks for none.</summary>
     public IReadOnlyList<string> ApiKeys { get; init; } = [];
 
+    /// <summary>Keys that the routes which load and unload adapters ask for, and that open all others too; none to let whoever may ask for answers use them.</summary>
+    public IReadOnlyList<string> AdminKeys { get; init; } = [];
+
     /// <summary>Listen on an address that other machines reach, without a key.</summary>
     public bool InsecureNoAuth { get; init; }
 
@@ -73,6 +76,7 @@ public sealed record ServerOptions
     {
         if (Host != "localhost" && !IPAddress.TryParse(Host, out _)) throw Wrong(nameof(Host), Host, "an IP address or localhost");
         if (Port is < 0 or > 65535) throw Wrong(nameof(Port), Port, "from 0 to 65535");
+        if (AdminKeys.Any(string.IsNullOrWhiteSpace)) throw new ArgumentOutOfRangeException(nameof(AdminKeys), "a key must not be empty");
         if (ApiKeys.Any(string.IsNullOrWhiteSpace)) throw new ArgumentOutOfRangeException(nameof(ApiKeys), "a key must not be empty");
         if (!IsLoopback && ApiKeys.Count == 0 && !InsecureNoAuth)
             throw new ArgumentOutOfRangeException(

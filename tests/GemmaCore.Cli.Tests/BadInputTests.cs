@@ -161,6 +161,23 @@ public sealed class BadInputTests : IDisposable
         Assert.Equal(["run.yaml"], _folder.Entries);
     }
 
+    [Fact]
+    public void A_schema_that_cannot_be_obeyed_is_refused_by_its_file_and_keyword()
+    {
+        File.WriteAllText(_folder.File("schema.json"), """{"type": "object", "properties": {"a": {"type": "array", "uniqueItems": true}}}""");
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "generate", "demo", "--prompt", "Hello", "--json-schema", "schema.json"), 1, "schema.json: $.a", "'uniqueItems'");
+        AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, "generate", "demo", "--prompt", "Hello", "--json-schema", "none.json"), 1, "none.json");
+    }
+
+    [Fact]
+    public void An_answer_by_schema_is_json_of_that_form()
+    {
+        File.WriteAllText(_folder.File("schema.json"), """{"type": "object", "properties": {"count": {"type": "integer", "minimum": 3, "maximum": 5}}, "required": ["count"]}""");
+        string answer = GemmacoreProcess.RunIn(_folder.Path, "generate", "demo", "--prompt", "Hello", "--json-schema", "schema.json").Expect(0).Output;
+        Assert.InRange(JsonNode.Parse(answer)!["count"]!.GetValue<int>(), 3, 5);
+        Assert.Matches("^(yes|no)$", GemmacoreProcess.RunIn(_folder.Path, "generate", "demo", "--prompt", "Hello", "--choice", "yes", "--choice", "no").Expect(0).Output.Trim());
+    }
+
     [Theory]
     [InlineData("did you mean 'generate'?", "generat")]
     [InlineData("did you mean '--prompt'?", "generate", "demo", "--promt", "Hello")]
@@ -173,6 +190,9 @@ public sealed class BadInputTests : IDisposable
     [InlineData("cuda:first", "generate", "demo", "--prompt", "Hello", "--device", "cuda:first")]
     [InlineData("the CPU computes in fp32", "generate", "demo", "--prompt", "Hello", "--device", "cpu", "--dtype", "bf16")]
     [InlineData("--arch", "generate", "demo", "--prompt", "Hello", "--device", "cpu", "--arch", "75")]
+    [InlineData("--regex: the regular expression has a group that is not closed", "generate", "demo", "--prompt", "Hello", "--regex", "(a")]
+    [InlineData("exclude each other", "generate", "demo", "--prompt", "Hello", "--regex", "a", "--choice", "b")]
+    [InlineData("--choice: a choice of 0 characters", "generate", "demo", "--prompt", "Hello", "--choice", "")]
     public void A_command_line_that_makes_no_sense_is_a_usage_error(string complaint, params string[] arguments)
     {
         AssertOneLine(GemmacoreProcess.RunIn(_folder.Path, arguments), 2, complaint);

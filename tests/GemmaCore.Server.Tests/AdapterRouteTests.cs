@@ -71,6 +71,31 @@ public sealed class AdapterRouteTests : IAsyncLifetime
         Assert.Null(_server.Served.Loop.Fault);
     }
 
+    // Whoever may ask may not change what others are answered with.
+    [Theory]
+    [InlineData(null, 401, 401)]
+    [InlineData("wrong", 401, 401)]
+    [InlineData("user", 200, 403)]
+    [InlineData("admin", 200, 200)]
+    public async Task An_admin_key_is_asked_for_where_there_is_one(string? key, int answers, int loads)
+    {
+        await using RunningServer guarded = await RunningServer.StartAsync(new ServerOptions { AdapterRoots = [Root], ApiKeys = ["user"], AdminKeys = ["admin"] });
+        guarded.Client.DefaultRequestHeaders.Authorization = key is null ? null : new System.Net.Http.Headers.AuthenticationHeaderValue("Bearer", key);
+        Assert.Equal(answers, await StatusAsync("/v1/completions", "{\"prompt\":\"x\",\"max_tokens\":1}"));
+        foreach (string path in (string[])["/v1/load_lora_adapter", "/V1/LOAD_LORA_ADAPTER/"])
+        {
+            Assert.Equal(loads, await StatusAsync(path, "{\"lora_name\":\"cells\"}"));
+            Assert.Equal(loads, await StatusAsync("/v1/unload_lora_adapter", "{\"lora_name\":\"cells\"}"));
+        }
+
+        async Task<int> StatusAsync(string path, string body)
+        {
+            using var content = new StringContent(body, Encoding.UTF8, "application/json");
+            using HttpResponseMessage response = await guarded.Client.PostAsync(new Uri(path, UriKind.Relative), content, Token);
+            return (int)response.StatusCode;
+        }
+    }
+
     [Fact]
     public async Task There_may_be_only_so_many()
     {

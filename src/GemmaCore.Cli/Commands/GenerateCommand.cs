@@ -16,8 +16,7 @@ internal static class GenerateCommand
 
             Examples:
               gemmacore generate demo --prompt "How many cells are in this image?" --image demo/data/validation-public/Microscopy/phantom_cells/imagesVal/phantom_cells_0000.jpg
-              gemmacore generate demo --prompt "Describe the endoscopic finding." --image demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg --temperature 0 --json
-              gemmacore generate demo --prompt "Is there a polyp?" --choice yes --choice no
+              gemmacore generate demo --prompt "Is there a polyp?" --image demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg --choice yes --choice no --json
             """);
         var model = new ModelOptions();
         var sampling = new SamplingOptions();

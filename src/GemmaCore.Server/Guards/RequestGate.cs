@@ -14,7 +14,7 @@ namespace GemmaCore.Server.Guards;
 /// <param name="ownsListener">True when the server listens as the options say; false within somebody's own application.</param>
 internal sealed class RequestGate(ServerOptions options, ILogger logger, bool ownsListener)
 {
-    private readonly ApiKeyGuard _keys = new(options.ApiKeys);
+    private readonly ApiKeyGuard _keys = new(options.ApiKeys, options.AdminKeys);
     private readonly HostGuard _hosts = new(options, ownsListener);
 
     /// <summary>A route behind the gate.</summary>

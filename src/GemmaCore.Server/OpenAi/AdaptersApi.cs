@@ -1,13 +1,15 @@
 using System.Text.Json;
+using GemmaCore.Server.Guards;
 using Microsoft.AspNetCore.Http;
 
 namespace GemmaCore.Server.OpenAi;
 
 /// <summary><c>POST /v1/load_lora_adapter</c> and <c>/v1/unload_lora_adapter</c>, as vLLM has them; there only when the server was given roots for adapters.</summary>
-internal sealed class AdaptersApi(ServedModel served)
+internal sealed class AdaptersApi(ServedModel served, ApiKeyGuard keys)
 {
     public async Task LoadAsync(HttpContext context)
     {
+        keys.CheckAdmin(context);
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         RequestField body = RequestField.Body(document.RootElement);
         body.AllowOnly(["lora_name", "lora_path"]);
@@ -19,6 +21,7 @@ internal sealed class AdaptersApi(ServedModel served)
 
     public async Task UnloadAsync(HttpContext context)
     {
+        keys.CheckAdmin(context);
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         RequestField body = RequestField.Body(document.RootElement);
         body.AllowOnly(["lora_name"]);

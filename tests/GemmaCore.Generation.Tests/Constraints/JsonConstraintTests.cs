@@ -22,6 +22,10 @@ public sealed class JsonConstraintTests
         { """{"type":"array","items":{"type":"integer"},"minItems":2,"maxItems":4}""", "[1, 2,3]" },
         { """{"type":"array","items":{"enum":["x","y"]},"maxItems":0}""", "[]" },
         { """{"type":"array","items":{"type":"array","items":{"type":"number"},"minItems":4,"maxItems":4},"minItems":1,"maxItems":3}""", "[[0.5, 1, 2.25, 3e1]]" },
+        { """{"prefixItems":[{"type":"integer"},{"type":"string","maxLength":3},{"$ref":"#/$defs/p"}],"items":false,"minItems":3,"maxItems":3,"$defs":{"p":{"prefixItems":[{"const":1}],"items":{"type":"null"}}}}""", """[1, "a",[1]]""" },
+        { """{"oneOf":[{"type":"object","properties":{"kind":{"const":"a"},"n":{"type":"integer"}},"required":["kind"]},{"type":"object","properties":{"kind":{"const":"b"}},"required":["kind"]}]}""", """{"kind":"b"}""" },
+        { """{"type":["string","integer"],"pattern":"^-?(?:0|[1-9]\\d*)$"}""", "\"-12\"" },
+        { """{"type":"string","format":"uri"}""", "\"https://a.example/b/c.png?d=1\"" },
         { """{"type":"string","minLength":2,"maxLength":5}""", "\"\u00e9\U0001fa7a\\n\"" },
         { """{"type":"string","pattern":"^[A-Z]{2}-\\d+$"}""", "\"AB-12\"" },
         { """{"type":"string","pattern":"^[.]?x[\"\\\\]y[a-z]{0,4}$"}""", """ ".x\"y" """ },
@@ -95,6 +99,13 @@ public sealed class JsonConstraintTests
     }
 
     [Fact]
+    public void What_says_nothing_of_validity_is_passed_over()
+    {
+        Constraint constraint = DemoVocabulary.Compiler.JsonSchema("""{"oneOf":[{"const":1,"title":"t"},{"const":2,"deprecated":true}],"discriminator":{"propertyName":"x"},"description":"d","examples":[7],"$comment":"c"}""");
+        Assert.True(constraint.Allows("1") && constraint.Allows("2") && !constraint.Allows("7"));
+    }
+
+    [Fact]
     public void An_object_is_any_object_up_to_a_depth()
     {
         Constraint constraint = DemoVocabulary.Compiler.JsonObject();
@@ -123,7 +134,9 @@ public sealed class JsonConstraintTests
     [InlineData("""{"not":{"type":"string"}}""", "the keyword 'not'")]
     [InlineData("""{"type":"object","patternProperties":{}}""", "the keyword 'patternProperties'")]
     [InlineData("""{"type":"array","uniqueItems":true}""", "the keyword 'uniqueItems'")]
-    [InlineData("""{"type":"array","prefixItems":[]}""", "the keyword 'prefixItems'")]
+    [InlineData("""{"type":"array","prefixItems":[]}""", "'prefixItems' must be")]
+    [InlineData("""{"type":"array","prefixItems":[{}],"minItems":2}""", "'prefixItems' with 'minItems'")]
+    [InlineData("""{"type":"array","contains":{}}""", "the keyword 'contains'")]
     [InlineData("""{"type":"number","multipleOf":2}""", "the keyword 'multipleOf'")]
     [InlineData("""{"if":{},"then":{}}""", "the keyword 'if'")]
     [InlineData("""{"type":"object","properties":{"a":{"type":"object","minProperties":1}}}""", "$.a: the keyword 'minProperties'")]

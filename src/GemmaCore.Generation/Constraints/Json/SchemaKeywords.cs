@@ -8,19 +8,19 @@ internal static class SchemaKeywords
 {
     private static readonly HashSet<string> Obeyed =
     [
-        "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required", "additionalProperties", "items", "minItems", "maxItems", "minLength", "maxLength", "pattern",
+        "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern",
         "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     ];
 
     private static readonly HashSet<string> Annotations =
     [
-        "title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "strict",
+        "title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "strict", "discriminator",
     ];
 
     // A schema that has one of these and no type means that type.
     private static readonly (string Type, string[] Keywords)[] Implied =
     [
-        ("object", ["properties", "required", "additionalProperties"]), ("array", ["items", "minItems", "maxItems"]), ("string", ["minLength", "maxLength", "pattern", "format"]),
+        ("object", ["properties", "required", "additionalProperties"]), ("array", ["items", "prefixItems", "minItems", "maxItems"]), ("string", ["minLength", "maxLength", "pattern", "format"]),
         ("number", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]),
     ];
 

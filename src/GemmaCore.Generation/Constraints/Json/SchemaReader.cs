@@ -172,10 +172,22 @@ internal sealed class SchemaReader
         int least = SchemaKeywords.Count(schema, "minItems", path, MaxItems) ?? 0;
         int? most = SchemaKeywords.Count(schema, "maxItems", path, MaxItems);
         if (most < least) throw new InputException($"{path}: 'maxItems' is less than 'minItems'");
+        if (schema.TryGetProperty("prefixItems", out JsonElement first)) return TupleOf(first, path, least, most, depth);
         Pattern item = schema.TryGetProperty("items", out JsonElement items) ? Value(items, $"{path}.items", depth + 1) : _any;
         // Built once and not for every place of a bounded list.
         if (item is not RulePattern) item = new RulePattern($"{path}.items") { Body = item };
         return JsonPatterns.Array(item, least, most);
+    }
+
+    // As many items as have a schema of their own, all of them: whether more may follow does not matter then.
+    private Pattern TupleOf(JsonElement items, string path, int least, int? most, int depth)
+    {
+        int count = items.ValueKind == JsonValueKind.Array ? items.GetArrayLength() : 0;
+        if (count is 0 or > MaxAlternatives) throw new InputException($"{path}: 'prefixItems' must be a list of 1 to {MaxAlternatives} schemas");
+        if (least > count || most < count) throw new InputException($"{path}: 'prefixItems' with 'minItems' or 'maxItems' other than its {count} items is not supported");
+        IEnumerable<Pattern> parts = items.EnumerateArray().SelectMany((item, index) => (Pattern[])
+            [index == 0 ? JsonPatterns.Space : JsonPatterns.Comma(), Value(item, $"{path}.prefixItems[{index}]", depth + 1)]);
+        return Pattern.Sequence([Pattern.Text("["), .. parts, JsonPatterns.Space, Pattern.Text("]")]);
     }
 
     private Pattern ObjectOf(JsonElement schema, string path, int depth)

@@ -14,6 +14,7 @@ internal static class StringPatterns
     private static readonly Dictionary<string, string> Formats = new()
     {
         ["date"] = Date, ["time"] = Time, ["date-time"] = $"{Date}T{Time}", ["uuid"] = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        ["uri"] = @"https?://[a-z0-9]{1,32}(\.[a-z0-9]{1,16}){1,3}(/[a-zA-Z0-9._-]{1,32}){0,8}/?(\?[a-zA-Z0-9._=&-]{1,128})?",
         ["ipv4"] = $@"{Octet}\.{Octet}\.{Octet}\.{Octet}", ["email"] = @"[a-zA-Z0-9_+-]{1,32}(\.[a-zA-Z0-9_+-]{1,16})?@[a-zA-Z0-9]{1,32}(\.[a-zA-Z0-9]{1,16}){1,3}",
     };
 
