@@ -58,7 +58,24 @@ public sealed class EvalTests : IDisposable
         Assert.Equal(20, (int)JsonNode.Parse(Eval([.. arguments, "--rules", "official", "--json"]).Expect(0).Output)!["run"]!["rows_without_prediction"]!);
     }
 
+    [Fact]
+    public void Masks_are_compared_by_name_and_a_wrong_size_is_named()
+    {
+        foreach (string folder in (string[])["right", "predicted"]) Directory.CreateDirectory(_folder.File(folder));
+        string image = Goldens.DemoPath("data/training/MRI/phantom_brain/imagesTr"), first = Directory.EnumerateFiles(image).Order(StringComparer.Ordinal).First();
+        File.Copy(first, _folder.File("right/a" + Path.GetExtension(first)));
+        File.Copy(first, _folder.File("predicted/a" + Path.GetExtension(first)));
+        string[] arguments = ["--mask", "--ref", "right", "--pred", "predicted", "--json"];
+        Assert.Equal(1, (double)JsonNode.Parse(Eval(arguments).Expect(0).Output)!["mean_dice"]!);
+        File.Copy(Goldens.Path("images/rgb_37x53.png"), _folder.File("right/b.png"));
+        Assert.Contains("1 of 2 references have no prediction: b", Eval(arguments).Expect(1).Error, StringComparison.Ordinal);
+        File.Copy(first, _folder.File("predicted/b" + Path.GetExtension(first)));
+        Assert.Contains("b: the reference has 37 x 53 pixels, the prediction 112 x 112", Eval(arguments).Expect(1).Error, StringComparison.Ordinal);
+    }
+
     [Theory]
+    [InlineData(2, "--text nonsense: expected one or more of bleu, rouge, cider", "--pred", "p.json", "--ref", "demo", "--text", "nonsense")]
+    [InlineData(2, "with --mask a folder of pictures is expected", "--pred", "p.json", "--ref", "demo", "--mask")]
     [InlineData(1, "nowhere.json: not found", "--pred", "nowhere.json", "--ref", "demo")]
     [InlineData(2, "did you mean phantom_brain?", "--pred", "p.json", "--ref", "demo", "--dataset", "phantom_brian")]
     [InlineData(2, "flare27", "--pred", "p.json", "--ref", "demo", "--rules", "flare27")]

@@ -33,11 +33,26 @@ internal static class EvalCommand
         var resamples = new Option<int>("--bootstrap") { Description = "resamples for 95 % intervals; 0 for none", DefaultValueFactory = _ => DefaultResamples };
         var seed = new Option<int>("--seed") { Description = "seed of the resamples", DefaultValueFactory = _ => DefaultSeed };
         var text = new Option<string?>("--text") { Description = "score reports by their words too: bleu,rouge,cider" };
+        var mask = new Option<bool>("--mask") { Description = "--ref and --pred are folders of masks: Dice, IoU, cIoU" };
+        var threshold = new Option<double>("--mask-threshold") { Description = "share of white from which on a pixel belongs to a mask", DefaultValueFactory = _ => 0.5 };
+        var classes = new Option<bool>("--mask-classes") { Description = "grey values are class numbers, 0 is background" };
         var json = new Option<bool>("--json") { Description = "one JSON document instead of a table" };
-        foreach (Option option in (Option[])[rules, predictions, references, compared, splits, datasets, output, allowMissing, resamples, seed, text, json]) command.Add(option);
+        foreach (Option option in (Option[])[rules, predictions, references, compared, splits, datasets, output, allowMissing, resamples, seed, text, mask, threshold, classes, json]) command.Add(option);
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(resamples) is < 0 or > 100_000) throw new UsageException("--bootstrap: expected 0 to 100000 resamples");
+            if (parsed.GetValue(mask))
+            {
+                if (parsed.GetValue(references) is not [var right] || parsed.GetValue(predictions) is not [var predicted])
+                    throw new UsageException("--mask: expected one folder with --ref and one with --pred");
+                if (parsed.GetValue(threshold) is not (> 0 and <= 1)) throw new UsageException("--mask-threshold: expected a number above 0 and up to 1");
+                IReadOnlyList<MaskScore> scores = new MaskEvaluation(parsed.GetValue(threshold), parsed.GetValue(classes), parsed.GetValue(allowMissing)).Score(right, predicted);
+                if (parsed.GetValue(output) is { } masks) AtomicFile.WriteAllText(Path.Combine(masks, "masks.json"), ScoreFiles.Text(MaskEvaluation.Json(scores)));
+                if (parsed.GetValue(json)) Console.Write(ScoreFiles.Text(MaskEvaluation.Json(scores)));
+                else MaskEvaluation.Write(scores);
+                return 0;
+            }
+
             ScoringRules chosen = ScoringRules.All.First(one => one.Name == parsed.GetValue(rules));
             if (parsed.GetValue(text) is { } words) chosen = chosen.With(new TextScoring(Words(words)));
             ReferenceSet expected = Chosen(
