@@ -14,7 +14,11 @@ echo "== kernels in the simulator, and their compile gate"
 bash tools/test_kernels.sh
 echo "== tests"
 bash tools/test.sh
+echo "== page, in Chromium"
+bash tools/check_page.sh
 echo "== benchmarks, on simulated cards"
 bash tools/check_bench.sh
 echo "== demo"
 bash tools/check_demo.sh
+echo "== dotnet tool"
+bash tools/check_tool.sh

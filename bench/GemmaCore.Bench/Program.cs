@@ -1,10 +1,13 @@
 using System.Globalization;
 using GemmaCore.Bench;
+using GemmaCore.Bench.Serving;
 using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
+// bench serve [MODEL] [NAME=N...]: the server over HTTP, see ServeBench.
 // bench [threads=N] [--device cpu|cuda[:N]] [--tiny] [--json] [name...]: times the named operations and models, or all operations.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+if (args is ["serve", ..]) return await ServeBench.RunAsync(args[1..]);
 var all = new Dictionary<string, Action<Stopclock>>
 {
     ["matmul"] = MatmulBench.Run,

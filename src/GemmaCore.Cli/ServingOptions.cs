@@ -14,8 +14,11 @@ internal sealed class ServingOptions
     private readonly Option<string?> _keyFile = new("--api-key-file") { Description = "file with one key a line, which other users of the machine cannot see as they do flags" };
     private readonly Option<bool> _insecure = new("--insecure-no-auth") { Description = "listen on any address without a key" };
     private readonly Option<string[]> _hosts = new("--allowed-host") { Description = "host name to answer to besides localhost; may be repeated" };
+    private readonly Option<bool> _noPage = new("--no-page") { Description = "serve the API alone, without the page at /" };
     private readonly Option<string?> _name = new("--served-model-name") { Description = "the model's name in requests" };
     private readonly Option<string[]> _adapters = new("--adapter") { Description = "NAME=DIR: a PEFT adapter that requests choose as their model; may be repeated" };
+    private readonly Option<string[]> _roots = new("--adapter-root") { Description = "DIR below which /v1/load_lora_adapter may load adapters by name; may be repeated" };
+    private readonly Option<int> _most = new("--max-adapters") { Description = "most adapters in memory", DefaultValueFactory = _ => Usual.MaxAdapters };
     private readonly Option<int> _maxTokens = new("--max-tokens") { Description = "tokens of an answer when neither request nor model says", DefaultValueFactory = _ => Usual.DefaultMaxTokens };
     private readonly Option<int> _sequences = new("--max-sequences") { Description = "answers under way at a time", DefaultValueFactory = _ => Usual.MaxSequences };
     private readonly Option<long> _waiting = new("--max-waiting-tokens") { Description = "tokens that may wait in the queue", DefaultValueFactory = _ => Usual.MaxWaitingTokens };
@@ -29,7 +32,7 @@ internal sealed class ServingOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _insecure, _hosts, _name, _adapters, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
+        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _insecure, _hosts, _noPage, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
             command.Add(option);
     }
 
@@ -43,6 +46,9 @@ internal sealed class ServingOptions
             ApiKeys = [.. parsed.GetValue(_keys) ?? [], .. KeysIn(parsed.GetValue(_keyFile))],
             InsecureNoAuth = parsed.GetValue(_insecure),
             AllowedHosts = parsed.GetValue(_hosts) ?? [],
+            ServesPage = !parsed.GetValue(_noPage),
+            AdapterRoots = parsed.GetValue(_roots) ?? [],
+            MaxAdapters = parsed.GetValue(_most),
             DefaultMaxTokens = parsed.GetValue(_maxTokens),
             MaxSequences = parsed.GetValue(_sequences),
             MaxWaitingTokens = parsed.GetValue(_waiting),

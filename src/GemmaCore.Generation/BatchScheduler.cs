@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
@@ -60,6 +61,9 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Bytes of keys and values kept for prompts to come.</summary>
     public long PrefixBytes => _prefixes?.Bytes ?? 0;
 
+    /// <summary>Time in the model, of all the time in <see cref="Step"/>: in <see cref="Stopwatch"/> ticks.</summary>
+    public long PassTicks { get; private set; }
+
     /// <summary>Tokens of the prompts under way or answered that could have been there already.</summary>
     public long PrefixQueries { get; private set; }
 
@@ -83,7 +87,8 @@ internal sealed class BatchScheduler : IDisposable
 
     /// <summary>Cuts a prompt into the parts in which it goes in; from any thread, and better not from the one that computes.</summary>
     public PromptChunks Cut(GenerationRequest request) =>
-        _prefixes is null ? PromptChunks.Of(request.Prompt, _model.ImageTokenId) : PromptChunks.WithKeys(request, _model.ImageTokenId);
+        // An embedding needs the hidden states of all tokens, so it neither takes over what is kept nor leaves anything.
+        _prefixes is null || request.Embedding is not null ? PromptChunks.Of(request.Prompt, _model.ImageTokenId) : PromptChunks.WithKeys(request, _model.ImageTokenId);
 
     /// <summary>Puts a request into the queue.</summary>
     /// <exception cref="InputException">See <see cref="Check"/>.</exception>
@@ -203,7 +208,10 @@ internal sealed class BatchScheduler : IDisposable
         _group.Clear();
         foreach (Sequence sequence in _prefilling)
             if (!sequence.IsHeld && sequence.SeenPictures < sequence.Prompt.Images.Count && (_group.Count == 0 || sequence.VisionAdapter == _group[0].VisionAdapter)) _group.Add(sequence);
-        if (_group.Count > 0) _pass.See(_group, _packsChunks ? ImageEncoding.PicturesPerPass(_model) : 1);
+        if (_group.Count == 0) return;
+        long start = Stopwatch.GetTimestamp();
+        _pass.See(_group, _packsChunks ? ImageEncoding.PicturesPerPass(_model) : 1);
+        PassTicks += Stopwatch.GetTimestamp() - start;
     }
 
     // Chunks of more than a few tokens, up to the limit of a step. Who has more of them to come goes to the end of the line.
@@ -269,7 +277,9 @@ internal sealed class BatchScheduler : IDisposable
     {
         _starts.Clear();
         foreach (Sequence sequence in _group) _starts.Add(sequence.Cache!.Length);
+        long start = Stopwatch.GetTimestamp();
         _pass.Run(_group, repeatKey);
+        PassTicks += Stopwatch.GetTimestamp() - start;
         for (int i = 0; i < _group.Count; i++)
             if (_starts[i] < _group[i].Prompt.Ids.Length) _prefixes?.Keep(_group[i], _starts[i], _limits.MaxCacheBytes - CacheBytes);
     }

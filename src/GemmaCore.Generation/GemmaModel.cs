@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using GemmaCore.Generation.Constraints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
@@ -24,6 +25,7 @@ public sealed class GemmaModel : IDisposable
         Prompts = PromptEncoder.Load(folder);
         Defaults = GenerationDefaults.Load(folder, Prompts.Tokenizer);
         Model = ModelFolder.Load(folder, device, format, tables);
+        Constraints = new ConstraintCompiler(Prompts.Tokenizer);
         _generator = new Generator(Model, Prompts.Tokenizer, [.. Defaults.StopIds]);
     }
 
@@ -32,6 +34,9 @@ public sealed class GemmaModel : IDisposable
 
     /// <summary>Tokenizer, template and picture preparation.</summary>
     public PromptEncoder Prompts { get; }
+
+    /// <summary>Makes constraints for answers: regular expressions, choices, JSON schemas.</summary>
+    public ConstraintCompiler Constraints { get; }
 
     /// <summary>What the folder's <c>generation_config.json</c> says.</summary>
     public GenerationDefaults Defaults { get; }
@@ -146,6 +151,33 @@ public sealed class GemmaModel : IDisposable
             _turn.Release();
         }
     }
+
+    /// <summary>Prompts as vectors of length 1, [D] each: the mean of the last hidden states of their tokens (<see cref="Embeddings"/>).</summary>
+    /// <param name="prompts">From <see cref="PromptEncoder.EncodeText"/> for texts (an empty one with pictures for those alone), or <see cref="PromptEncoder.Encode"/> for conversations.</param>
+    /// <param name="adapter">An adapter loaded to be chosen, or null.</param>
+    /// <param name="cancellation">Ends the call.</param>
+    /// <exception cref="InputException">A prompt is empty or does not fit the model's positions, or the hidden states are not finite.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
+    public IReadOnlyList<float[]> Embed(IReadOnlyList<Prompt> prompts, LoraAdapter? adapter = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        GenerationRequest[] requests = [.. prompts.Select(prompt => Embeddings.Request(prompt, Prompts.Tokenizer) with { Adapter = adapter })];
+        _turn.Wait(cancellation);
+        try
+        {
+            IReadOnlyList<GenerationResult> results = _generator.Run(requests, null, cancellation);
+            cancellation.ThrowIfCancellationRequested();
+            return [.. results.Select(result => result.Embedding!.ToArray())];
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>The same, on another thread.</summary>
+    public Task<IReadOnlyList<float[]>> EmbedAsync(IReadOnlyList<Prompt> prompts, LoraAdapter? adapter = null, CancellationToken cancellation = default) =>
+        Task.Run(() => Embed(prompts, adapter, cancellation), cancellation);
 
     /// <summary>How likely given labels are as answers (<see cref="LabelScores"/>), for several questions together.</summary>
     /// <returns>For every question its labels' scores, in the order of the labels.</returns>

@@ -45,6 +45,9 @@ public sealed record GenerationResult(
     /// <summary>Tokens of the prompt whose keys and values were there from earlier prompts.</summary>
     public int CachedTokenCount { get; init; }
 
+    /// <summary>The prompt as a vector of length 1, [D], where that was asked for (<see cref="Embeddings"/>); there are no tokens then.</summary>
+    public IReadOnlyList<float>? Embedding { get; init; }
+
     /// <summary>Time spent waiting for a place among the sequences under way.</summary>
     public double QueueSeconds { get; init; }
 }

@@ -8,6 +8,10 @@ namespace GemmaCore.Generation;
 /// <param name="Candidates">What could come then; at least one.</param>
 internal sealed record Scoring(int[] Forced, int[] Candidates);
 
+/// <summary>Asks for the prompt as a vector.</summary>
+/// <param name="SkippedTokens">Tokens at its beginning that do not count.</param>
+internal sealed record EmbeddingRequest(int SkippedTokens);
+
 /// <summary>A prompt and how to answer it.</summary>
 /// <param name="Prompt">What goes in.</param>
 /// <param name="Parameters">How tokens are chosen and when the answer ends.</param>
@@ -18,6 +22,9 @@ public sealed record GenerationRequest(Prompt Prompt, SamplingParams Parameters)
 
     /// <summary>Instead of an answer: how likely some are; null for an answer. The parameters then only bound the tokens.</summary>
     internal Scoring? Scoring { get; init; }
+
+    /// <summary>Instead of an answer: the prompt as a vector (<see cref="Embeddings.Request"/>); null for an answer.</summary>
+    internal EmbeddingRequest? Embedding { get; init; }
 
     /// <summary>Whose request it is: while requests wait, tenants are served in turns by the tokens they take.</summary>
     public string Tenant { get; init; } = "";

@@ -19,7 +19,7 @@ internal sealed class ModelPass : IDisposable
     private readonly List<(Sequence Sequence, int Row)> _answering = [];
     private readonly List<float[]> _pixels = [];
     private readonly TokenCandidates _candidates = new();
-    private float[] _logits = [];
+    private float[] _logits = [], _hidden = [];
 
     public ModelPass(LanguageModel model)
     {
@@ -64,7 +64,7 @@ internal sealed class ModelPass : IDisposable
         foreach (Sequence sequence in sequences)
         {
             bool decoding = sequence.IsDecoding;
-            bool answers = decoding || sequence.ChunkEnd == sequence.Prompt.Ids.Length;
+            bool answers = sequence.Request.Embedding is null && (decoding || sequence.ChunkEnd == sequence.Prompt.Ids.Length);
             // A chosen id goes in as ordinary text even if it is the image id: it has no features.
             _batch.Add(sequence.NextIds, decoding ? -1 : _model.ImageTokenId, sequence.Cache, adapter: sequence.Adapter);
             if (answers) _answering.Add((sequence, _batch.TokenCount - 1));
@@ -74,7 +74,22 @@ internal sealed class ModelPass : IDisposable
         if (images > 0) _batch.ImageFeatures = Features(sequences, images);
         if (repeatKey != 0) _model.Device.BeginRepeatable(repeatKey);
         TensorView hidden = _model.Forward(_batch, _arena, null);
+        Embed(sequences, hidden);
         for (int first = 0; first < _answering.Count; first += LogitRows) Answer(hidden, first, Math.Min(LogitRows, _answering.Count - first));
+    }
+
+    // The hidden states of those that are to be embedded.
+    private void Embed(IReadOnlyList<Sequence> sequences, TensorView hidden)
+    {
+        for (int i = 0; i < sequences.Count; i++)
+        {
+            if (sequences[i].Request.Embedding is null) continue;
+            TokenBatch.Sequence rows = _batch.Sequences[i];
+            int count = rows.RowCount * hidden.Shape[1];
+            if (_hidden.Length < count) _hidden = new float[count];
+            _model.Device.CopyToHost(hidden.Slice(rows.FirstRow, rows.RowCount), MemoryMarshal.AsBytes(_hidden.AsSpan(0, count)));
+            sequences[i].AddHidden(_hidden.AsSpan(0, count), hidden.Shape[1]);
+        }
     }
 
     // The features of this pass's image rows, in their order: a part of each sequence's own.

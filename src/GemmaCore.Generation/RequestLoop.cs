@@ -32,8 +32,10 @@ public sealed class LoopClosedException : Exception
 /// <param name="PrefixBytes">Bytes of keys and values kept for prompts to come.</param>
 /// <param name="PrefixQueries">Tokens of all prompts so far.</param>
 /// <param name="PrefixHits">Tokens of them whose keys and values were there.</param>
+/// <param name="PassSeconds">Part of <paramref name="StepSeconds"/> that was spent in the model; the rest is the scheduler's.</param>
 public sealed record LoopStatus(
-    int Running, int Waiting, long WaitingTokens, long CacheBytes, long Steps, double StepSeconds, long PrefixBytes = 0, long PrefixQueries = 0, long PrefixHits = 0);
+    int Running, int Waiting, long WaitingTokens, long CacheBytes, long Steps, double StepSeconds, long PrefixBytes = 0, long PrefixQueries = 0, long PrefixHits = 0,
+    double PassSeconds = 0);
 
 /// <summary>
 /// Answers requests from any thread with one model, many at a time: a <see cref="BatchScheduler"/> on a thread of its own. It has the model to itself until it
@@ -87,6 +89,9 @@ public sealed class RequestLoop : IDisposable
 
     /// <summary>Why the loop stopped by itself; null while it is sound.</summary>
     public Exception? Fault => _fault;
+
+    /// <summary>True when no more requests are taken.</summary>
+    public bool IsClosing => _draining;
 
     /// <summary>Hands in a request.</summary>
     /// <param name="request">What to answer.</param>
@@ -243,5 +248,5 @@ public sealed class RequestLoop : IDisposable
 
     private void Publish() => _status = new LoopStatus(
         _scheduler.RunningCount, _scheduler.WaitingCount, _scheduler.WaitingTokens, _scheduler.CacheBytes, _steps, _stepTicks / (double)Stopwatch.Frequency,
-        _scheduler.PrefixBytes, _scheduler.PrefixQueries, _scheduler.PrefixHits);
+        _scheduler.PrefixBytes, _scheduler.PrefixQueries, _scheduler.PrefixHits, _scheduler.PassTicks / (double)Stopwatch.Frequency);
 }

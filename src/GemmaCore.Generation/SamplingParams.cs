@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using GemmaCore.Generation.Constraints;
 
 namespace GemmaCore.Generation;
 
@@ -43,6 +44,11 @@ public sealed record SamplingParams
 
     /// <summary>Report the log-probability of each token and of this many most likely ones; −1 for no report.</summary>
     public int Logprobs { get; init; } = -1;
+
+    /// <summary>
+    /// What the answer may be, compiled by the model's <see cref="GemmaModel.Constraints"/>; null for anything. Log-probabilities are then those of the tokens that it allows.
+    /// </summary>
+    public Constraint? Constraint { get; init; }
 
     /// <summary>Do not end at the model's own stop ids.</summary>
     public bool IgnoreEos { get; init; }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using GemmaCore.Generation.Constraints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
@@ -13,10 +14,13 @@ internal sealed class Sequence : IDisposable
     private readonly HashSet<int> _stopIds;
     private readonly Sampler _sampler;
     private readonly TokenStream _stream;
+    private readonly ConstraintProgress? _constraint;
     private readonly List<int> _ids;
     private readonly List<GeneratedToken> _tokens = [];
     private readonly Action<GeneratedToken>? _onToken;
     private readonly long _created = Stopwatch.GetTimestamp();
+    private MeanHidden? _hidden;
+    private float[]? _embedding;
     private long _started, _firstToken, _lastToken;
     private int _cachedTokens;
 
@@ -30,6 +34,9 @@ internal sealed class Sequence : IDisposable
         _sampler = new Sampler(Parameters);
         _stream = new TokenStream(tokenizer, Parameters.Stop);
         _ids = [.. Prompt.Ids];
+        if (Parameters.Constraint is not { } constraint) return;
+        if (constraint.TokenCount != tokenizer.VocabularySize) throw new InputException("the constraint was compiled for another model's vocabulary");
+        _constraint = new ConstraintProgress(constraint);
     }
 
     public GenerationRequest Request { get; }
@@ -85,7 +92,12 @@ internal sealed class Sequence : IDisposable
         : Prompt.Ids.AsSpan(Cache!.Length..ChunkEnd);
 
     /// <summary>How many of the most likely tokens <see cref="TryAccept"/> needs; 0 when only <see cref="Accept"/> will do.</summary>
-    public int CandidateCount(int vocabulary) => Parameters.Logprobs > 0 || Request.Scoring is not null ? 0 : _sampler.CandidateCount(vocabulary);
+    public int CandidateCount(int vocabulary)
+    {
+        // Of a constrained answer, only the most likely token of all can tell: when it is allowed it is the most likely of the allowed ones too.
+        bool needsRow = Parameters.Logprobs > 0 || Request.Scoring is not null || (_constraint is not null && (Parameters.Logprobs == 0 || Parameters.Temperature > 0));
+        return needsRow ? 0 : _sampler.CandidateCount(vocabulary);
+    }
 
     /// <summary>Takes its place among the sequences under way.</summary>
     public void Start(KvCache cache)
@@ -112,6 +124,7 @@ internal sealed class Sequence : IDisposable
             return true;
         }
 
+        if (_constraint is not null && !_constraint.Allows(ids[0], _stopIds)) return false;
         if (!_sampler.TryChoose(ids, candidates.Logits(row), out int index)) return false;
         Append(ids[index], Parameters.Logprobs < 0 ? float.NaN : candidates.Logprobs(row)[index], []);
         return true;
@@ -132,6 +145,12 @@ internal sealed class Sequence : IDisposable
             return;
         }
 
+        if (_constraint?.TryApply(logits, _stopIds) == false)
+        {
+            Fail(_constraint.Failure!);
+            return;
+        }
+
         float logprob = float.NaN;
         IReadOnlyList<TokenLogprob> top = [];
         double total = 0;
@@ -148,6 +167,21 @@ internal sealed class Sequence : IDisposable
         Append(id, logprob, top);
     }
 
+    /// <summary>Takes the hidden states of the tokens that went in last; when they were the prompt's last, its embedding is there.</summary>
+    /// <param name="rows">[T, D].</param>
+    /// <param name="hiddenSize">D.</param>
+    public void AddHidden(ReadOnlySpan<float> rows, int hiddenSize)
+    {
+        _hidden ??= new MeanHidden(hiddenSize);
+        int skipped = Math.Clamp(Request.Embedding!.SkippedTokens - (Cache!.Length - rows.Length / hiddenSize), 0, rows.Length / hiddenSize);
+        _hidden.Add(rows[(skipped * hiddenSize)..]);
+        if (!IsDecoding) return;
+        _firstToken = _lastToken = Stopwatch.GetTimestamp();
+        _embedding = _hidden.Vector();
+        if (_embedding is null) Fail(NotFinite());
+        else Finished = FinishReason.Stop;
+    }
+
     public void Cancel() => Finished ??= FinishReason.Cancelled;
 
     /// <summary>Ends without an answer.</summary>
@@ -161,6 +195,7 @@ internal sealed class Sequence : IDisposable
             Stopwatch.GetElapsedTime(start, first).TotalSeconds, Stopwatch.GetElapsedTime(first, end).TotalSeconds)
         {
             CachedTokenCount = _cachedTokens,
+            Embedding = _embedding,
             QueueSeconds = Stopwatch.GetElapsedTime(_created, start).TotalSeconds,
         };
     }
@@ -182,7 +217,8 @@ internal sealed class Sequence : IDisposable
         else
         {
             text = _stream.Push(id);
-            if (_stream.Stopped) Finished = FinishReason.Stop;
+            _constraint?.Advance(id);
+            if (_stream.Stopped || _constraint?.IsComplete == true) Finished = FinishReason.Stop;
             else if (_tokens.Count + 1 >= Parameters.MaxTokens || Cache!.Length >= Cache.Capacity) Finished = FinishReason.Length;
         }
 

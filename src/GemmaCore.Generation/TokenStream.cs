@@ -10,6 +10,7 @@ public sealed class TokenStream
 {
     private readonly TokenStreamDecoder _decoder;
     private readonly IReadOnlyList<string> _stops;
+    private readonly int _vocabularySize;
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _held = new();
 
@@ -17,6 +18,8 @@ public sealed class TokenStream
     public TokenStream(Tokenizer tokenizer, IReadOnlyList<string> stops)
     {
         ArgumentNullException.ThrowIfNull(stops);
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        _vocabularySize = tokenizer.VocabularySize;
         _decoder = new TokenStreamDecoder(tokenizer, skipSpecialTokens: true);
         _stops = stops;
     }
@@ -27,8 +30,8 @@ public sealed class TokenStream
     /// <summary>True once a stop string has appeared; it and what follows are not part of the text.</summary>
     public bool Stopped { get; private set; }
 
-    /// <summary>Takes the next id and returns the text that became final.</summary>
-    public string Push(int id) => Release(_decoder.Push(id), atEnd: false);
+    /// <summary>Takes the next id and returns the text that became final. Ids beyond the tokenizer's have none: Gemma's head has 63 rows more than its tokenizer has tokens.</summary>
+    public string Push(int id) => id >= _vocabularySize ? "" : Release(_decoder.Push(id), atEnd: false);
 
     /// <summary>Ends the answer and returns what was held back.</summary>
     public string Finish() => Stopped ? "" : Release(_decoder.Finish(), atEnd: true);

@@ -20,6 +20,9 @@ public sealed record ServerOptions
     /// <summary>Host names besides localhost that a server on a loopback address answers to (behind a proxy, for example).</summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 
+    /// <summary>Whether the page to talk to the model is at <c>/</c>.</summary>
+    public bool ServesPage { get; init; } = true;
+
     /// <summary>Largest request body.</summary>
     public long MaxBodyBytes { get; init; } = 32L << 20;
 
@@ -40,6 +43,12 @@ public sealed record ServerOptions
 
     /// <summary>Requests under way at a time.</summary>
     public int MaxSequences { get; init; } = 64;
+
+    /// <summary>Folders below which adapters may be loaded while the server runs; none to have the routes for it absent.</summary>
+    public IReadOnlyList<string> AdapterRoots { get; init; } = [];
+
+    /// <summary>Most adapters in memory.</summary>
+    public int MaxAdapters { get; init; } = 32;
 
     /// <summary>Bytes of keys and values under way; 0 for a share of what the device has.</summary>
     public long CacheBytes { get; init; }
@@ -75,6 +84,8 @@ public sealed record ServerOptions
         if (DefaultMaxTokens < 1) throw Wrong(nameof(DefaultMaxTokens), DefaultMaxTokens, "at least 1");
         if (MaxChoices < 1) throw Wrong(nameof(MaxChoices), MaxChoices, "at least 1");
         if (MaxSequences < 1) throw Wrong(nameof(MaxSequences), MaxSequences, "at least 1");
+        if (MaxAdapters < 0) throw Wrong(nameof(MaxAdapters), MaxAdapters, "0 or more");
+        if (AdapterRoots.FirstOrDefault(root => !Directory.Exists(root)) is { } missing) throw Wrong(nameof(AdapterRoots), missing, "folders that are there");
         if (CacheBytes < 0) throw Wrong(nameof(CacheBytes), CacheBytes, "0 or more");
         if (MaxWaitingTokens < 0) throw Wrong(nameof(MaxWaitingTokens), MaxWaitingTokens, "0 or more");
     }

@@ -70,11 +70,11 @@ public sealed class EvalTests : IDisposable
         File.Copy(Goldens.Path("images/rgb_37x53.png"), _folder.File("right/b.png"));
         Assert.Contains("1 of 2 references have no prediction: b", Eval(arguments).Expect(1).Error, StringComparison.Ordinal);
         File.Copy(first, _folder.File("predicted/b" + Path.GetExtension(first)));
-        Assert.Contains("b: the reference has 37 x 53 pixels, the prediction 112 x 112", Eval(arguments).Expect(1).Error, StringComparison.Ordinal);
+        Assert.Contains("b: the predicted mask is 112 x 112 pixels, the reference 37 x 53", Eval(arguments).Expect(1).Error, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData(2, "--text nonsense: expected one or more of bleu, rouge, cider", "--pred", "p.json", "--ref", "demo", "--text", "nonsense")]
+    [InlineData(2, "--text nonsense: expected one or more of rouge, bleu, cider, meteor-lite", "--pred", "p.json", "--ref", "demo", "--text", "nonsense")]
     [InlineData(2, "with --mask a folder of pictures is expected", "--pred", "p.json", "--ref", "demo", "--mask")]
     [InlineData(1, "nowhere.json: not found", "--pred", "nowhere.json", "--ref", "demo")]
     [InlineData(2, "did you mean phantom_brain?", "--pred", "p.json", "--ref", "demo", "--dataset", "phantom_brian")]

@@ -17,9 +17,11 @@ internal static class GenerateCommand
             Examples:
               gemmacore generate demo --prompt "How many cells are in this image?" --image demo/data/validation-public/Microscopy/phantom_cells/imagesVal/phantom_cells_0000.jpg
               gemmacore generate demo --prompt "Describe the endoscopic finding." --image demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg --temperature 0 --json
+              gemmacore generate demo --prompt "Is there a polyp?" --choice yes --choice no
             """);
         var model = new ModelOptions();
         var sampling = new SamplingOptions();
+        var constraint = new ConstraintOptions();
         var prompt = new Option<string>("--prompt") { Description = "the question", Required = true };
         var images = new Option<string[]>("--image") { Description = "picture shown before the question; may be repeated" };
         var raw = new Option<bool>("--raw") { Description = "use the prompt as it is, without the chat template" };
@@ -29,13 +31,14 @@ internal static class GenerateCommand
         command.Add(images);
         command.Add(raw);
         sampling.AddTo(command);
+        constraint.AddTo(command);
         command.Add(json);
         command.SetAction(parsed =>
         {
             long start = Stopwatch.GetTimestamp();
             using GemmaModel loaded = model.Load(parsed);
             Prompt encoded = Encode(loaded.Prompts, parsed.GetValue(prompt)!, parsed.GetValue(images) ?? [], parsed.GetValue(raw));
-            SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling());
+            SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling()) with { Constraint = constraint.Read(parsed, loaded.Constraints) };
             double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             bool asJson = parsed.GetValue(json);
             GenerationResult result = loaded.Generate([(encoded, parameters)], (_, token) => Stream(token, asJson), Edge.Interrupted)[0];
@@ -58,6 +61,9 @@ internal static class GenerateCommand
         if (!asJson) Console.Write(token.Text);
     }
 
+    // A model's head may have more rows than its tokenizer has tokens.
+    private static string Spell(Tokenizer tokenizer, int id) => id < tokenizer.VocabularySize ? tokenizer.TokenOf(id) : "";
+
     private static JsonObject Document(GenerationResult result, Tokenizer tokenizer, double loadSeconds) => new()
     {
         ["text"] = result.Text,
@@ -66,12 +72,12 @@ internal static class GenerateCommand
         ["logprobs"] = new JsonArray([.. result.Tokens.Where(token => !float.IsNaN(token.Logprob)).Select(token => (JsonNode)new JsonObject
         {
             ["id"] = token.Id,
-            ["token"] = tokenizer.TokenOf(token.Id),
+            ["token"] = Spell(tokenizer, token.Id),
             ["logprob"] = token.Logprob,
             ["top"] = new JsonArray([.. token.Top.Select(top => (JsonNode)new JsonObject
             {
                 ["id"] = top.Id,
-                ["token"] = tokenizer.TokenOf(top.Id),
+                ["token"] = Spell(tokenizer, top.Id),
                 ["logprob"] = top.Logprob,
             })]),
         })]),

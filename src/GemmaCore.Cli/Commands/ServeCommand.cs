@@ -46,7 +46,7 @@ internal static class ServeCommand
         });
         await using GemmaServer server = await GemmaServer.StartAsync(served, Log).ConfigureAwait(false);
         string adapters = string.Join(", ", served.AdapterNames);
-        Console.Error.WriteLine($"serving {served.Name}{(adapters.Length > 0 ? $" and its adapters {adapters}" : "")} at {server.Url}/v1; Ctrl-C stops");
+        Console.Error.WriteLine($"serving {served.Name}{(adapters.Length > 0 ? $" and its adapters {adapters}" : "")} at {server.Url}/v1{(served.Options.ServesPage ? $", with a page at {server.Url}/" : "")}; Ctrl-C stops");
         await Task.WhenAny(stop.Task, served.Loop.Completion).ConfigureAwait(false);
         // Rather no server than one that answers from a device that has failed.
         if (served.Loop.Fault is { } fault) throw new InvalidOperationException($"the model has failed: {fault.Message}", fault);

@@ -1,59 +1,51 @@
-namespace GemmaCore.Evaluation;
+namespace GemmaCore.Evaluation.Masks;
 
-/// <summary>Pixels of one class in a reference and a prediction.</summary>
-/// <param name="Common">In both.</param>
-/// <param name="Reference">In the reference.</param>
-/// <param name="Prediction">In the prediction.</param>
-public readonly record struct MaskOverlap(long Common, long Reference, long Prediction)
+/// <summary>Pixels of a structure in a predicted and a reference mask, of one picture or summed over several.</summary>
+/// <param name="Both">Pixels in both.</param>
+/// <param name="Predicted">Pixels in the prediction.</param>
+/// <param name="Reference">Pixels in the reference.</param>
+public readonly record struct MaskOverlap(long Both, long Predicted, long Reference)
 {
-    /// <summary>2·|A∩B| / (|A|+|B|); 1 where both are empty.</summary>
-    public double Dice => Reference + Prediction == 0 ? 1 : 2.0 * Common / (Reference + Prediction);
+    /// <summary>2|A∩B| / (|A|+|B|); 1 where both are empty, 0 where one is.</summary>
+    public double Dice => Predicted + Reference == 0 ? 1 : 2.0 * Both / (Predicted + Reference);
 
-    /// <summary>|A∩B| / |A∪B|; 1 where both are empty.</summary>
-    public double Iou => Reference + Prediction == 0 ? 1 : (double)Common / (Reference + Prediction - Common);
+    /// <summary>|A∩B| / |A∪B|; 1 where both are empty. Of a sum over pictures: the cumulative one, cIoU.</summary>
+    public double Iou => Predicted + Reference == 0 ? 1 : (double)Both / (Predicted + Reference - Both);
 
-    /// <summary>Counts of one class, or of everything but background.</summary>
-    /// <param name="reference">Right mask.</param>
-    /// <param name="prediction">Predicted mask, of the same size.</param>
-    /// <param name="number">The class; null for any class but 0.</param>
-    /// <exception cref="EvaluationException">The masks differ in size.</exception>
-    public static MaskOverlap Of(Mask reference, Mask prediction, int? number = null)
+    /// <summary>Pixels of two pictures together.</summary>
+    public static MaskOverlap operator +(MaskOverlap a, MaskOverlap b) => new(a.Both + b.Both, a.Predicted + b.Predicted, a.Reference + b.Reference);
+
+    /// <summary>As the operator.</summary>
+    public static MaskOverlap Add(MaskOverlap a, MaskOverlap b) => a + b;
+
+    /// <summary>Two masks of yes and no.</summary>
+    /// <exception cref="EvaluationException">They have other sizes.</exception>
+    public static MaskOverlap Of(Mask predicted, Mask reference, byte value = 1)
     {
+        ArgumentNullException.ThrowIfNull(predicted);
         ArgumentNullException.ThrowIfNull(reference);
-        ArgumentNullException.ThrowIfNull(prediction);
-        if ((reference.Width, reference.Height) != (prediction.Width, prediction.Height))
+        if ((predicted.Width, predicted.Height) != (reference.Width, reference.Height))
+            throw new EvaluationException($"the predicted mask is {predicted.Width} x {predicted.Height} pixels, the reference {reference.Width} x {reference.Height}");
+        long both = 0, ours = 0, theirs = 0;
+        ReadOnlySpan<byte> a = predicted.Values, b = reference.Values;
+        for (int i = 0; i < a.Length; i++)
         {
-            throw new EvaluationException(
-                $"the reference has {reference.Width} x {reference.Height} pixels, the prediction {prediction.Width} x {prediction.Height}; masks are compared in the picture's own size");
+            bool inA = a[i] == value, inB = b[i] == value;
+            if (inA) ours++;
+            if (inB) theirs++;
+            if (inA && inB) both++;
         }
 
-        long common = 0, inReference = 0, inPrediction = 0;
-        for (int i = 0; i < reference.Classes.Length; i++)
-        {
-            bool a = number is { } n ? reference.Classes[i] == n : reference.Classes[i] != 0, b = number is { } m ? prediction.Classes[i] == m : prediction.Classes[i] != 0;
-            if (a) inReference++;
-            if (b) inPrediction++;
-            if (a && b) common++;
-        }
-
-        return new MaskOverlap(common, inReference, inPrediction);
+        return new MaskOverlap(both, ours, theirs);
     }
-}
 
-/// <summary>Overlap of one class over many pictures.</summary>
-/// <param name="Class">The class number; 1 for binary masks.</param>
-/// <param name="Pictures">Pictures counted.</param>
-/// <param name="MeanDice">Mean of each picture's Dice.</param>
-/// <param name="MeanIou">Mean of each picture's IoU.</param>
-/// <param name="CumulativeDice">Dice of all pixels together.</param>
-/// <param name="CumulativeIou">IoU of all pixels together (cIoU: ΣI / ΣU).</param>
-public sealed record MaskScore(int Class, int Pictures, double MeanDice, double MeanIou, double CumulativeDice, double CumulativeIou)
-{
-    /// <summary>The score of one class.</summary>
-    public static MaskScore Of(int number, IReadOnlyList<MaskOverlap> pictures)
+    /// <summary>Every structure of two masks whose values are its numbers; 0 is the background and is left out.</summary>
+    /// <exception cref="EvaluationException">They have other sizes.</exception>
+    public static IReadOnlyDictionary<byte, MaskOverlap> OfClasses(Mask predicted, Mask reference)
     {
-        ArgumentNullException.ThrowIfNull(pictures);
-        var all = new MaskOverlap(pictures.Sum(one => one.Common), pictures.Sum(one => one.Reference), pictures.Sum(one => one.Prediction));
-        return new MaskScore(number, pictures.Count, pictures.Average(one => one.Dice), pictures.Average(one => one.Iou), all.Dice, all.Iou);
+        ArgumentNullException.ThrowIfNull(predicted);
+        ArgumentNullException.ThrowIfNull(reference);
+        return predicted.Values.ToArray().Concat(reference.Values.ToArray()).Distinct().Where(value => value != 0).Order()
+            .ToDictionary(value => value, value => Of(predicted, reference, value));
     }
 }

@@ -43,7 +43,8 @@ public sealed class Tokenizer
     /// <summary>Id of the padding token; -1 when the tokenizer has none.</summary>
     public int PadId => _definition.PadId;
 
-    internal bool StripsLeadingSpace => _definition.StripsLeadingSpace;
+    /// <summary>True when decoding drops one space at the beginning of a text (LLaMA).</summary>
+    public bool StripsLeadingSpace => _definition.StripsLeadingSpace;
 
     /// <summary>The tokenizer of a Hugging Face folder: <c>tokenizer.model</c>, or <c>tokenizer.json</c> where only that exists.</summary>
     /// <exception cref="InputException">No tokenizer in the folder, or one that cannot be read.</exception>
@@ -98,6 +99,14 @@ public sealed class Tokenizer
 
     /// <summary>True for control tokens (begin, end, turn and image marks), which decoding can leave out.</summary>
     public bool IsSpecial(int id) => _special.Contains(id);
+
+    /// <summary>The bytes of text that a token stands for; none for control tokens.</summary>
+    /// <exception cref="InputException">An id outside the vocabulary.</exception>
+    public byte[] BytesOf(int id)
+    {
+        if (IsSpecial(id)) return [];
+        return TryGetByte(id, out byte value) ? [value] : Encoding.UTF8.GetBytes(PlainTextOf(id));
+    }
 
     internal bool TryGetByte(int id, out byte value) => _byteOfId.TryGetValue(id, out value);
 

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 namespace GemmaCore.Server.Guards;
 
 /// <summary>
-/// Asks for a bearer token on every route except liveness. Keys are kept as hashes and compared in constant time, all of them in any case: how long an answer
+/// Asks for a bearer token. Keys are kept as hashes and compared in constant time, all of them in any case: how long an answer
 /// takes tells nothing about a key.
 /// </summary>
 internal sealed class ApiKeyGuard
@@ -23,7 +23,7 @@ internal sealed class ApiKeyGuard
     /// <exception cref="RequestException">No key, or none of ours.</exception>
     public void Check(HttpContext context)
     {
-        if (_hashes.Length == 0 || context.Request.Path.Equals("/health/live", StringComparison.Ordinal)) return;
+        if (_hashes.Length == 0) return;
         string header = context.Request.Headers.Authorization.ToString();
         string given = header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : "";
         if (!IsOurs(given))

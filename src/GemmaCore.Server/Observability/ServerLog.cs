@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace GemmaCore.Server.Observability;
@@ -5,6 +6,9 @@ namespace GemmaCore.Server.Observability;
 /// <summary>What is logged: requests by id, never what they say.</summary>
 internal static partial class ServerLog
 {
+    /// <summary>The server's own log.</summary>
+    public static ILogger From(IServiceProvider services) => services.GetRequiredService<ILoggerFactory>().CreateLogger("GemmaCore.Server");
+
     [LoggerMessage(1, LogLevel.Information, "{Method} {Path} {Status} {Milliseconds} ms {RequestId}")]
     public static partial void Answered(ILogger logger, string method, string path, int status, long milliseconds, string requestId);
 

@@ -101,6 +101,7 @@ internal sealed class ServingMetrics(ServedModel served)
         WriteAdapters(text);
         Write(text, "steps_total", "counter", "Steps of the batch scheduler.", status.Steps);
         Write(text, "step_seconds_total", "counter", "Time of all steps.", status.StepSeconds);
+        Write(text, "model_seconds_total", "counter", "Part of it that was spent in the model.", status.PassSeconds);
         return text.ToString();
     }
 

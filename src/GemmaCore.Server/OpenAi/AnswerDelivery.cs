@@ -14,17 +14,34 @@ internal static class AnswerDelivery
     public static string NewId(string kind) => kind + Guid.NewGuid().ToString("N", CultureInfo.InvariantCulture);
 
     /// <summary>Queues what was asked, and then writes all answers or streams them, as <paramref name="sampling"/> says.</summary>
+    /// <param name="context">The client.</param>
+    /// <param name="served">Who answers.</param>
+    /// <param name="metrics">Who counts.</param>
+    /// <param name="operation">What the request is to OpenTelemetry: <c>chat</c> or <c>text_completion</c>.</param>
+    /// <param name="id">The answers' name.</param>
+    /// <param name="model">The model's name in the request.</param>
+    /// <param name="sampling">How to answer.</param>
+    /// <param name="asked">What to answer.</param>
+    /// <param name="write">Sends the whole answers.</param>
+    /// <param name="stream">Sends them as they come.</param>
     public static async Task RunAsync(
-        HttpContext context, ServedModel served, ServingMetrics metrics, string model, SamplingFields sampling, GenerationRequest[] asked,
+        HttpContext context, ServedModel served, ServingMetrics metrics, string operation, string id, string model, SamplingFields sampling, GenerationRequest[] asked,
         Func<GenerationResult[], Task> write, Func<IReadOnlyList<PendingAnswer>, Task> stream)
     {
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        using AnswerTelemetry telemetry = AnswerTelemetry.Begin(operation, model, id, asked[0].Parameters, sampling.Choices, sampling.Stream, isClient: false);
         try
         {
             IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
             metrics.Watch(model, answers, sampling.Choices);
             if (sampling.Stream) await stream(answers).ConfigureAwait(false);
             else await write(await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
+            telemetry.End(answers);
+        }
+        catch (Exception error)
+        {
+            telemetry.Fail(error);
+            throw;
         }
         finally
         {
@@ -37,10 +54,10 @@ internal static class AnswerDelivery
     /// <param name="answers">What is being answered.</param>
     /// <param name="type">How an event is written.</param>
     /// <param name="opening">Events before the first token.</param>
-    /// <param name="chunk">The event for something that happened; null for none.</param>
+    /// <param name="chunks">The events for something that happened, often one and sometimes none.</param>
     /// <param name="usage">The last event, given the number of tokens of all answers, and for each how many of its prompt's were there already; null for none.</param>
     public static async Task StreamAsync<T>(
-        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, T?> chunk, Func<int, int[], T>? usage)
+        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, IEnumerable<T>> chunks, Func<int, int[], T>? usage)
         where T : class
     {
         var events = new ServerSentEvents(context);
@@ -57,7 +74,7 @@ internal static class AnswerDelivery
                 {
                     if (happened.Result is null) tokens++;
                     else cached[happened.Choice] = happened.Result.CachedTokenCount;
-                    if (chunk(happened) is { } next) await events.SendAsync(next, type).ConfigureAwait(false);
+                    foreach (T next in chunks(happened)) await events.SendAsync(next, type).ConfigureAwait(false);
                 }
             }
 

@@ -4,6 +4,7 @@ using GemmaCore.Inputs;
 using GemmaCore.Models.Lora;
 using GemmaCore.Server.Guards;
 using GemmaCore.Server.Observability;
+using GemmaCore.Server.OpenAi.Tools;
 using Microsoft.AspNetCore.Http;
 
 namespace GemmaCore.Server.OpenAi;
@@ -11,11 +12,13 @@ namespace GemmaCore.Server.OpenAi;
 /// <summary><c>POST /v1/chat/completions</c>.</summary>
 internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metrics)
 {
+    private const string ToolCalls = "tool_calls";
+
     public async Task HandleAsync(HttpContext context)
     {
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         ChatRequest request = ChatRequest.Read(RequestField.Body(document.RootElement), served);
-        LoraAdapter? adapter = served.Resolve(request.Model);
+        LoraAdapter? adapter = served.Resolve(request.Model, context);
         Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(request.Messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked =
@@ -25,14 +28,13 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         ];
         var head = new Head(AnswerDelivery.NewId("chatcmpl-"), DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request);
         await AnswerDelivery.RunAsync(
-            context, served, metrics, request.Model, request.Sampling, asked, results => WriteAsync(context, head, prompt, results),
+            context, served, metrics, "chat", head.Id, request.Model, request.Sampling, asked, results => WriteAsync(context, head, prompt, results),
             answers => StreamAsync(context, head, prompt, answers)).ConfigureAwait(false);
     }
 
     private Task WriteAsync(HttpContext context, Head head, Prompt prompt, GenerationResult[] results)
     {
-        ChatChoice[] choices = [.. results.Select((result, choice) => new ChatChoice(
-            choice, new AssistantMessage("assistant", result.Text, null), Logprobs(head.Request, result.Tokens), FinishReasonOf(result)))];
+        ChatChoice[] choices = [.. results.Select((result, choice) => Choice(head.Request, result, choice))];
         return Reply.WriteAsync(
             context, new ChatCompletion(head.Id, "chat.completion", head.Created, head.Request.Model, choices, UsageOf(prompt, results.Sum(result => result.Tokens.Count), [.. results.Select(result => result.CachedTokenCount)])),
             WireJson.Default.ChatCompletion);
@@ -41,16 +43,36 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
     private Task StreamAsync(HttpContext context, Head head, Prompt prompt, IReadOnlyList<PendingAnswer> answers) => AnswerDelivery.StreamAsync(
         context, answers, WireJson.Default.ChatChunk,
         Enumerable.Range(0, answers.Count).Select(choice => head.Chunk(new ChunkChoice(choice, new ChunkDelta("assistant", ""), null, null))),
-        happened => Chunk(head.Request, happened) is { } choice ? head.Chunk(choice) : null,
+        Chunks(head, answers.Count),
         head.Request.Sampling.IncludeUsage ? (tokens, cached) => head.Chunk(null) with { Usage = UsageOf(prompt, tokens, cached) } : null);
 
-    // Nothing to send for a token whose text is held back, unless its log-probability is wanted.
-    private ChunkChoice? Chunk(ChatRequest request, AnswerEvent happened)
+    private ChatChoice Choice(ChatRequest request, GenerationResult result, int choice)
     {
-        if (happened.Result is { } result) return new ChunkChoice(happened.Choice, new ChunkDelta(null, null), null, FinishReasonOf(result));
-        ChatLogprobs? logprobs = Logprobs(request, [happened.Token]);
-        if (happened.Token.Text.Length == 0 && logprobs is not { Content.Count: > 0 }) return null;
-        return new ChunkChoice(happened.Choice, new ChunkDelta(null, happened.Token.Text), logprobs, null);
+        (string? text, IReadOnlyList<ToolCallReport>? calls) = ToolAnswer.Read(result.Text, request.Tools);
+        return new ChatChoice(
+            choice, new AssistantMessage("assistant", text, null, calls), Logprobs(request, result.Tokens), calls is null ? FinishReasonOf(result) : ToolCalls);
+    }
+
+    private Func<AnswerEvent, IEnumerable<ChatChunk>> Chunks(Head head, int count)
+    {
+        ToolAnswer[] answers = [.. Enumerable.Range(0, count).Select(_ => new ToolAnswer(head.Request.Tools))];
+        return happened => Choices(head.Request, happened, answers[happened.Choice]).Select(head.Chunk);
+    }
+
+    // Nothing to send for a token whose text is held back, unless its log-probability is wanted.
+    private IEnumerable<ChunkChoice> Choices(ChatRequest request, AnswerEvent happened, ToolAnswer answer)
+    {
+        if (happened.Result is not { } result)
+        {
+            ChatLogprobs? logprobs = Logprobs(request, [happened.Token]);
+            string text = answer.Push(happened.Token.Text);
+            return text.Length == 0 && logprobs is not { Content.Count: > 0 } ? [] : [new ChunkChoice(happened.Choice, new ChunkDelta(null, text), logprobs, null)];
+        }
+
+        (string rest, IReadOnlyList<ToolCallReport>? calls) = answer.Finish();
+        var end = new ChunkChoice(happened.Choice, new ChunkDelta(null, null), null, calls is null ? FinishReasonOf(result) : ToolCalls);
+        if (calls is not null) return [new ChunkChoice(happened.Choice, new ChunkDelta(null, null, ToolAnswer.Numbered(calls)), null, null), end];
+        return rest.Length > 0 ? [new ChunkChoice(happened.Choice, new ChunkDelta(null, rest), null, null), end] : [end];
     }
 
     private ChatLogprobs? Logprobs(ChatRequest request, IEnumerable<GeneratedToken> tokens) => !request.Logprobs

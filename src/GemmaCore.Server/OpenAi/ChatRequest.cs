@@ -1,5 +1,6 @@
-using System.Text.Json;
+using GemmaCore.Generation.Tools;
 using GemmaCore.Inputs;
+using GemmaCore.Server.OpenAi.Tools;
 
 namespace GemmaCore.Server.OpenAi;
 
@@ -8,11 +9,12 @@ namespace GemmaCore.Server.OpenAi;
 /// <param name="Messages">The conversation.</param>
 /// <param name="Sampling">How to answer.</param>
 /// <param name="Logprobs">Whether log-probabilities are to be reported.</param>
-internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Messages, SamplingFields Sampling, bool Logprobs)
+/// <param name="Tools">What the model may call.</param>
+internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Messages, SamplingFields Sampling, bool Logprobs, ToolFields Tools)
 {
     private static readonly string[] Names =
     [
-        "model", "messages", "max_completion_tokens", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls", "modalities",
+        "model", "messages", "max_completion_tokens", "logprobs", "top_logprobs", "modalities", .. ToolFields.Names,
         .. SamplingFields.Names, .. SamplingFields.WithoutEffect,
     ];
 
@@ -26,19 +28,18 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
         bool logprobs = body["logprobs"].FlagOr(false);
         RequestField top = body["top_logprobs"];
         if (!logprobs && !top.IsNull) throw RequestException.Invalid("'top_logprobs' needs 'logprobs' to be true", top.Path, "invalid_value");
-        return new ChatRequest(
-            body["model"].TextOrNull() ?? served.Name,
-            MessageReader.Read(body["messages"], served.Options),
-            SamplingFields.Read(body, served, maxTokens, logprobs ? top.IntegerOr(0, 0, 20) : -1),
-            logprobs);
+        SamplingFields sampling = SamplingFields.Read(body, served, maxTokens, logprobs ? top.IntegerOr(0, 0, 20) : -1);
+        ToolFields tools = ToolFields.Read(body, served.Model.Constraints);
+        if (tools.Tools.Count > 0 && sampling.Parameters.Constraint is not null)
+            throw RequestException.Invalid("'tools' beside a field that says what the answer may be is not supported; set 'tool_choice' to none to have the latter", "tools", "unsupported_value");
+        if (tools.Constraint is not null) sampling = sampling with { Parameters = sampling.Parameters with { Constraint = tools.Constraint } };
+        IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served.Options);
+        return new ChatRequest(body["model"].TextOrNull() ?? served.Name, tools.Tools.Count > 0 ? ToolPrompt.AddTo(messages, tools.Tools) : messages, sampling, logprobs, tools);
     }
 
     private static void RefuseUnsupported(RequestField body)
     {
-        RequestField format = body["response_format"], tools = body["tools"], choice = body["tool_choice"], modalities = body["modalities"];
-        if (!format.IsNull && format["type"].Required().Text() != "text") throw Unsupported(format, "only {\"type\": \"text\"}");
-        if (!tools.IsNull && tools.Items(1024).Count > 0) throw Unsupported(tools, "no tools");
-        if (!choice.IsNull && !(choice.Kind == JsonValueKind.String && choice.Text() is "none" or "auto")) throw Unsupported(choice, "only none and auto");
+        RequestField modalities = body["modalities"];
         if (!modalities.IsNull && modalities.Items(8).Any(item => item.Text() != "text")) throw Unsupported(modalities, "only [\"text\"]");
     }
 

@@ -20,7 +20,7 @@ internal sealed class ClassifyApi(ServedModel served, ServingMetrics metrics)
         RequestField body = RequestField.Body(document.RootElement);
         body.AllowOnly(["model", "messages", "labels", "whole_answer", "cache_salt", .. SamplingFields.WithoutEffect]);
         string model = body["model"].TextOrNull() ?? served.Name, salt = SamplingFields.Salt(body["cache_salt"]);
-        LoraAdapter? adapter = served.Resolve(model);
+        LoraAdapter? adapter = served.Resolve(model, context);
         string[] labels = [.. body["labels"].Required().Items(LabelScores.MostLabels).Select(label => label.Text())];
         bool wholeAnswer = body["whole_answer"].FlagOr(false);
         IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served.Options);

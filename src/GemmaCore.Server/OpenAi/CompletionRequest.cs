@@ -28,7 +28,7 @@ internal sealed record CompletionRequest(string Model, IReadOnlyList<Func<Prompt
         RequestField logprobs = body["logprobs"];
         bool echo = body["echo"].FlagOr(false);
         if (echo && !logprobs.IsNull) throw RequestException.Invalid("'logprobs' of an echoed prompt are not supported", "echo", "unsupported_value");
-        IReadOnlyList<Func<PromptEncoder, Prompt>> prompts = ReadPrompts(body["prompt"].Required(), served);
+        IReadOnlyList<Func<PromptEncoder, Prompt>> prompts = ReadPrompts(body["prompt"].Required(), served, served.Options.MaxChoices);
         SamplingFields sampling = SamplingFields.Read(
             body, served, body["max_tokens"].IntegerOr(UsualTokens, 1, served.MaxLength), logprobs.IsNull ? -1 : logprobs.Integer(0, MostLogprobs));
         if ((long)prompts.Count * sampling.Choices > served.Options.MaxChoices)
@@ -36,14 +36,14 @@ internal sealed record CompletionRequest(string Model, IReadOnlyList<Func<Prompt
         return new CompletionRequest(body["model"].TextOrNull() ?? served.Name, prompts, sampling, !logprobs.IsNull, echo);
     }
 
-    // A text, several texts, ids, or several lists of ids.
-    private static IReadOnlyList<Func<PromptEncoder, Prompt>> ReadPrompts(RequestField field, ServedModel served)
+    /// <summary>A text, several texts, ids, or several lists of ids.</summary>
+    public static IReadOnlyList<Func<PromptEncoder, Prompt>> ReadPrompts(RequestField field, ServedModel served, int most)
     {
         if (field.Kind == JsonValueKind.String) return [Text(field)];
         IReadOnlyList<RequestField> items = field.Items(served.MaxLength);
         if (items.Count == 0) throw field.Wrong("a text, or a list that is not empty");
         if (items[0].Kind == JsonValueKind.Number) return [Ids(items, served)];
-        if (items.Count > served.Options.MaxChoices) throw RequestException.Invalid($"At most {served.Options.MaxChoices} prompts are allowed in a request", field.Path, "too_many_prompts");
+        if (items.Count > most) throw RequestException.Invalid($"At most {most} prompts are allowed in a request", field.Path, "too_many_prompts");
         return [.. items.Select(item => item.Kind == JsonValueKind.String ? Text(item) : Ids(item.Items(served.MaxLength), served))];
     }
 

@@ -15,7 +15,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
     {
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         CompletionRequest request = CompletionRequest.Read(RequestField.Body(document.RootElement), served);
-        LoraAdapter? adapter = served.Resolve(request.Model);
+        LoraAdapter? adapter = served.Resolve(request.Model, context);
         Prompt[] prompts = await Task.WhenAll(request.Prompts.Select(prompt => served.EncodeAsync(prompt, context.RequestAborted))).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked =
@@ -26,7 +26,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
         ];
         var head = new TextCompletion(AnswerDelivery.NewId("cmpl-"), "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request.Model, [], null);
         await AnswerDelivery.RunAsync(
-            context, served, metrics, request.Model, request.Sampling, asked, results => WriteAsync(context, head, request, prompts, results),
+            context, served, metrics, "text_completion", head.Id, request.Model, request.Sampling, asked, results => WriteAsync(context, head, request, prompts, results),
             answers => StreamAsync(context, head, request, prompts, answers)).ConfigureAwait(false);
     }
 
@@ -44,7 +44,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
         return AnswerDelivery.StreamAsync(
             context, answers, WireJson.Default.TextCompletion,
             Enumerable.Range(0, request.Echo ? answers.Count : 0).Select(choice => head with { Choices = [new TextChoice(choice, Echo(request, prompts, choice), null, null)] }),
-            happened => Chunk(request, happened, offsets) is { } choice ? head with { Choices = [choice] } : null,
+            happened => Chunk(request, happened, offsets) is { } choice ? [head with { Choices = [choice] }] : [],
             request.Sampling.IncludeUsage ? (tokens, cached) => head with { Usage = UsageOf(request, prompts, tokens, cached) } : null);
     }
 

@@ -1,5 +1,7 @@
 using System.Text.Json;
+using GemmaCore.Generation.Tools;
 using GemmaCore.Inputs;
+using GemmaCore.Server.OpenAi.Tools;
 
 namespace GemmaCore.Server.OpenAi;
 
@@ -12,22 +14,28 @@ internal static class MessageReader
     {
         var read = new List<ChatMessage>();
         var pictures = new PictureLimits(options);
-        foreach (RequestField message in messages.Required().Items(MostMessages)) read.Add(Message(message, pictures));
-        return read.Count > 0 ? read : throw messages.Wrong("at least one message");
+        var tools = new ToolMessages();
+        foreach (RequestField message in messages.Required().Items(MostMessages)) read.Add(Message(message, pictures, tools));
+        if (read.Count == 0) throw messages.Wrong("at least one message");
+        return tools.HasResults ? ToolPrompt.JoinUserTurns(read) : read;
     }
 
-    private static ChatMessage Message(RequestField message, PictureLimits pictures)
+    private static ChatMessage Message(RequestField message, PictureLimits pictures, ToolMessages tools)
     {
-        message.AllowOnly(["role", "content", "name", "refusal"]);
+        message.AllowOnly(["role", "content", "name", "refusal", "tool_calls", "tool_call_id"]);
         string name = message["role"].Required().Text();
         ChatRole role = name switch
         {
             "system" or "developer" => ChatRole.System,
             "user" => ChatRole.User,
             "assistant" => ChatRole.Assistant,
-            "tool" or "function" => throw RequestException.Invalid("Messages of tools are not supported", message["role"].Path, "unsupported_value"),
-            _ => throw message["role"].Wrong("system, developer, user or assistant"),
+            "tool" => ChatRole.User,
+            _ => throw message["role"].Wrong("system, developer, user, assistant or tool"),
         };
+        if (name == "tool") return tools.Result(message, PlainText(message["content"].Required()));
+        if (!message["tool_call_id"].IsNull) throw message["tool_call_id"].Wrong("a message of role tool");
+        if (message["tool_calls"] is { IsNull: false } calls )
+            return role == ChatRole.Assistant ? tools.Calls(message["content"].IsNull ? null : PlainText(message["content"]), calls) : throw calls.Wrong("a message of role assistant");
         RequestField content = message["content"].Required();
         if (content.Kind == JsonValueKind.String) return ChatMessage.FromText(role, content.Text());
         List<ContentPart> parts = [.. content.Items(MostParts).Select(part => Part(part, pictures))];
@@ -35,6 +43,12 @@ internal static class MessageReader
         if (role == ChatRole.System && parts.TrueForAll(part => part is TextPart)) parts = [new TextPart(string.Join('\n', parts.Cast<TextPart>().Select(part => part.Text)))];
         if (role != ChatRole.User && parts.Exists(part => part is ImagePart)) throw content.Wrong($"text alone in a message of the {name}");
         return new ChatMessage(role, parts);
+    }
+
+    private static string PlainText(RequestField content)
+    {
+        if (content.Kind == JsonValueKind.String) return content.Text();
+        return string.Join('\n', content.Items(MostParts).Select(part => part["type"].Required().Text() == "text" ? part["text"].Required().Text() : throw part["type"].Wrong("text")));
     }
 
     private static ContentPart Part(RequestField part, PictureLimits pictures)

@@ -11,7 +11,7 @@ internal sealed class ModelsApi(ServedModel served)
     public Task GetAsync(HttpContext context)
     {
         string name = (string)context.Request.RouteValues["id"]!;
-        served.Resolve(name);
+        served.RequireModel(name);
         return Reply.WriteAsync(context, Card(name), WireJson.Default.ModelCard);
     }
 

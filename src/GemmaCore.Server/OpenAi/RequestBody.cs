@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 
 namespace GemmaCore.Server.OpenAi;
@@ -16,11 +17,32 @@ internal static class RequestBody
             throw new RequestException(StatusCodes.Status415UnsupportedMediaType, "invalid_request_error", "The content type must be application/json");
         try
         {
-            return await JsonDocument.ParseAsync(context.Request.Body, Strict, context.RequestAborted).ConfigureAwait(false);
+            using var buffer = new MemoryStream((int)Math.Clamp(context.Request.ContentLength ?? 0, 256, 1 << 20));
+            await context.Request.Body.CopyToAsync(buffer, context.RequestAborted).ConfigureAwait(false);
+            ReadOnlyMemory<byte> body = buffer.GetBuffer().AsMemory(0, (int)buffer.Length);
+            if (!IsUnicode(body.Span)) throw RequestException.Invalid("The body is not valid UTF-8", code: "invalid_json");
+            return JsonDocument.Parse(body, Strict);
         }
         catch (JsonException error)
         {
             throw RequestException.Invalid($"The body is not valid JSON (line {error.LineNumber + 1}, byte {error.BytePositionInLine})", code: "invalid_json");
+        }
+    }
+
+    // The parser finds names by their bytes and does not look whether these are text; whoever asks it for such a name gets an exception of another kind.
+    private static bool IsUnicode(ReadOnlySpan<byte> body)
+    {
+        if (!Utf8.IsValid(body)) return false;
+        var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = Strict.MaxDepth });
+        try
+        {
+            while (reader.Read())
+                if (reader.TokenType == JsonTokenType.PropertyName && reader.ValueIsEscaped) reader.GetString();
+            return true;
+        }
+        catch (InvalidOperationException) // half of a surrogate pair
+        {
+            return false;
         }
     }
 }

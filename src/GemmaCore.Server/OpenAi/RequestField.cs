@@ -55,6 +55,9 @@ internal readonly struct RequestField
         }
     }
 
+    /// <summary>The value as JSON, as it was sent.</summary>
+    public string Json() => IsNull ? "null" : _element.GetRawText();
+
     public string? TextOrNull() => IsNull ? null : Text();
 
     public int Integer(int low, int high)

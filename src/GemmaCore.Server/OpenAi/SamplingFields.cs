@@ -13,7 +13,7 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
     public static readonly string[] Names =
     [
         "max_tokens", "temperature", "top_p", "top_k", "min_p", "n", "stream", "stream_options", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
-        "repetition_penalty", "ignore_eos", "stop_token_ids", "cache_salt",
+        "repetition_penalty", "ignore_eos", "stop_token_ids", "cache_salt", .. StructuredFields.Names,
     ];
 
     /// <summary>Fields that clients send and that change nothing here.</summary>
@@ -41,6 +41,7 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
             StopTokenIds = body["stop_token_ids"] is { IsNull: false } ids ? [.. ids.Items(MostStopIds).Select(id => id.Integer(0, vocabulary - 1))] : [],
             IgnoreEos = body["ignore_eos"].FlagOr(false),
             Logprobs = logprobs,
+            Constraint = StructuredFields.Read(body, served.Model.Constraints),
         };
         return new SamplingFields(
             parameters, maxTokens, body["n"].IntegerOr(1, 1, served.Options.MaxChoices), body["stream"].FlagOr(false), streaming["include_usage"].FlagOr(false),

@@ -47,6 +47,7 @@ internal static class TokenReports
     // A byte token has no text of its own: it is spelled as the vocabulary has it, and its byte is given.
     private static (string Text, int[] Bytes) Spell(int id, Tokenizer tokenizer)
     {
+        if (id >= tokenizer.VocabularySize) return ("", []); // a row of the head that stands for no token
         string piece = tokenizer.TokenOf(id);
         if (piece is ['<', '0', 'x', _, _, '>'] && byte.TryParse(piece.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value)) return (piece, [value]);
         string text = piece.Replace('\u2581', ' ');

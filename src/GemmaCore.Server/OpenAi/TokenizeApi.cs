@@ -12,7 +12,7 @@ internal sealed class TokenizeApi(ServedModel served)
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         RequestField body = RequestField.Body(document.RootElement);
         body.AllowOnly(["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt"]);
-        served.Resolve(body["model"].TextOrNull());
+        served.RequireModel(body["model"].TextOrNull());
         int[] ids = (await served.EncodeAsync(Encoder(body), context.RequestAborted).ConfigureAwait(false)).Ids;
         await Reply.WriteAsync(context, new Tokenized(ids.Length, served.MaxLength, ids), WireJson.Default.Tokenized).ConfigureAwait(false);
     }
@@ -22,7 +22,7 @@ internal sealed class TokenizeApi(ServedModel served)
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         RequestField body = RequestField.Body(document.RootElement);
         body.AllowOnly(["model", "tokens"]);
-        served.Resolve(body["model"].TextOrNull());
+        served.RequireModel(body["model"].TextOrNull());
         Tokenizer tokenizer = served.Prompts.Tokenizer;
         int[] ids = [.. body["tokens"].Required().Items(served.MaxLength).Select(id => id.Integer(0, tokenizer.VocabularySize - 1))];
         await Reply.WriteAsync(context, new Detokenized(tokenizer.Decode(ids, skipSpecialTokens: false)), WireJson.Default.Detokenized).ConfigureAwait(false);

@@ -26,7 +26,13 @@ internal sealed record ChatCompletion(string Id, string Object, long Created, st
 internal sealed record ChatChoice(
     int Index, AssistantMessage Message, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] ChatLogprobs? Logprobs, string FinishReason);
 
-internal sealed record AssistantMessage(string Role, string Content, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Refusal);
+internal sealed record AssistantMessage(
+    string Role, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Content, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Refusal,
+    IReadOnlyList<ToolCallReport>? ToolCalls);
+
+internal sealed record ToolCallReport(int? Index, string Id, string Type, FunctionReport Function);
+
+internal sealed record FunctionReport(string Name, string Arguments);
 
 internal sealed record ChatChunk(string Id, string Object, long Created, string Model, IReadOnlyList<ChunkChoice> Choices, Usage? Usage);
 
@@ -34,7 +40,7 @@ internal sealed record ChunkChoice(
     int Index, ChunkDelta Delta, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] ChatLogprobs? Logprobs,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
 
-internal sealed record ChunkDelta(string? Role, string? Content);
+internal sealed record ChunkDelta(string? Role, string? Content, IReadOnlyList<ToolCallReport>? ToolCalls = null);
 
 internal sealed record ChatLogprobs(IReadOnlyList<TokenReport> Content);
 
@@ -67,6 +73,13 @@ internal sealed record Tokenized(int Count, int MaxModelLen, IReadOnlyList<int> 
 
 internal sealed record Detokenized(string Prompt);
 
+internal sealed record EmbeddingList(string Object, IReadOnlyList<EmbeddingReport> Data, string Model, EmbeddingUsage Usage);
+
+// Numbers, or base64 of them.
+internal sealed record EmbeddingReport(string Object, int Index, object Embedding);
+
+internal sealed record EmbeddingUsage(long PromptTokens, long TotalTokens);
+
 internal sealed record Health(string Status);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
@@ -79,5 +92,8 @@ internal sealed record Health(string Status);
 [JsonSerializable(typeof(ModelCard))]
 [JsonSerializable(typeof(Tokenized))]
 [JsonSerializable(typeof(Detokenized))]
+[JsonSerializable(typeof(EmbeddingList))]
+[JsonSerializable(typeof(float[]))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(Health))]
 internal sealed partial class WireJson : JsonSerializerContext;

@@ -1,82 +1,76 @@
-using CsCheck;
+using GemmaCore.Evaluation.Masks;
 
-namespace GemmaCore.Evaluation.Tests;
+namespace GemmaCore.Evaluation.Tests.Masks;
 
-public class MaskTests
+public sealed class MaskTests
 {
-    private static readonly Gen<Mask> AnyMask = Gen.Byte[0, 2].Array[36].Select(classes => new Mask(6, 6, classes));
-
-    private static Mask Of(params string[] rows) => new(rows[0].Length, rows.Length, [.. string.Concat(rows).Select(c => (byte)(c == '.' ? 0 : c - '0'))]);
-
-    private static string Show(Mask mask) => string.Join('|', mask.Classes.Chunk(mask.Width).Select(row => string.Concat(row.Select(c => c == 0 ? '.' : (char)('0' + c)))));
-
     [Fact]
-    public void Two_masks_by_hand()
+    public void Overlaps_by_hand_and_where_masks_are_empty()
     {
-        MaskOverlap overlap = MaskOverlap.Of(Of("11..", "11.."), Of(".11.", ".11."));
-        Assert.Equal((0.5, 2 / 6.0), (overlap.Dice, overlap.Iou));
+        Mask a = Of("110", "100"), b = Of("100", "110"), none = Of("000", "000");
+        Assert.Equal((2.0 * 2 / 6, 2.0 / 4), (MaskOverlap.Of(a, b).Dice, MaskOverlap.Of(a, b).Iou));
+        Assert.Equal((1, 1), (MaskOverlap.Of(none, none).Dice, MaskOverlap.Of(none, none).Iou));
+        Assert.Equal((0, 0), (MaskOverlap.Of(a, none).Dice, MaskOverlap.Of(none, a).Iou));
+        // The cumulative IoU is that of all pixels, not the mean.
+        MaskOverlap sum = MaskOverlap.Of(a, b) + MaskOverlap.Of(none, none) + MaskOverlap.Of(a, none);
+        Assert.Equal(2.0 / 7, sum.Iou, 1e-12);
     }
 
     [Fact]
-    public void Both_empty_is_1_and_one_empty_is_0()
+    public void Structures_are_scored_one_by_one_without_the_background()
     {
-        Mask empty = Of("..", ".."), some = Of("1.", "..");
-        Assert.Equal((1.0, 1.0), (MaskOverlap.Of(empty, empty).Dice, MaskOverlap.Of(empty, empty).Iou));
-        Assert.Equal((0.0, 0.0), (MaskOverlap.Of(some, empty).Dice, MaskOverlap.Of(empty, some).Iou));
+        IReadOnlyDictionary<byte, MaskOverlap> overlaps = MaskOverlap.OfClasses(Of("120", "123"), Of("120", "023"));
+        Assert.Equal([1, 2, 3], overlaps.Keys.Select(key => (int)key));
+        Assert.Equal((0.5, 1, 1), (overlaps[1].Iou, overlaps[2].Iou, overlaps[3].Iou));
     }
 
     [Fact]
-    public void Pictures_are_averaged_and_pixels_are_summed()
+    public void Another_size_is_an_error_that_tells_both() =>
+        Assert.Equal("the predicted mask is 3 x 1 pixels, the reference 2 x 1", Assert.Throws<EvaluationException>(() => MaskOverlap.Of(Of("111"), Of("11"))).Message);
+
+    [Fact]
+    public void A_map_of_scores_is_cut_at_its_threshold()
     {
-        MaskScore score = MaskScore.Of(1, [new MaskOverlap(1, 1, 1), new MaskOverlap(0, 100, 100)]);
-        Assert.Equal((0.5, 0.5, 2.0 / 202, 1.0 / 201), (score.MeanDice, score.MeanIou, score.CumulativeDice, score.CumulativeIou));
+        Assert.Equal([0, 1, 1], Mask.FromScores(3, 1, [0.49f, 0.5f, 1]).Values.ToArray());
+        Assert.Equal([0, 0, 1], Mask.FromScores(3, 1, [0.49f, 0.5f, 1], 0.7f).Values.ToArray());
+        Assert.Throws<ArgumentException>(() => Mask.FromScores(2, 1, [1, 1, 1]));
     }
 
     [Fact]
-    public void Overlap_is_symmetric_bounded_and_perfect_for_itself() => Gen.Select(AnyMask, AnyMask).Sample((a, b) =>
+    public void Polygons_are_filled_where_pixel_centres_are_inside()
     {
-        MaskOverlap one = MaskOverlap.Of(a, b, 2), other = MaskOverlap.Of(b, a, 2);
-        return one.Dice == other.Dice && one.Iou == other.Iou && one.Dice is >= 0 and <= 1 && one.Iou <= one.Dice && MaskOverlap.Of(a, a).Iou == 1
-            && Math.Abs(one.Dice - 2 * one.Iou / (1 + one.Iou)) < 1e-12;
-    });
-
-    [Fact]
-    public void Masks_of_other_sizes_are_refused_with_both_sizes() => Assert.Contains(
-        "2 x 2 pixels, the prediction 3 x 1", Assert.Throws<EvaluationException>(() => MaskOverlap.Of(Of("..", ".."), Of("..."))).Message, StringComparison.Ordinal);
-
-    [Fact]
-    public void A_threshold_includes_its_value() => Assert.Equal("..1|11.", Show(Mask.Threshold(3, 2, [0, 127, 128, 200, 255, 0], 0.5)));
-
-    [Fact]
-    public void A_square_takes_the_pixels_whose_centres_are_inside() =>
-        Assert.Equal("....|.11.|.11.|....", Show(Mask.Fill(4, 4, [[(0.6, 0.6), (2.9, 0.6), (2.9, 2.9), (0.6, 2.9)]])));
-
-    [Fact]
-    public void A_second_outline_cuts_a_hole() =>
-        Assert.Equal("1111|1..1|1..1|1111", Show(Mask.Fill(4, 4, [[(0, 0), (4, 0), (4, 4), (0, 4)], [(1, 1), (3, 1), (3, 3), (1, 3)]])));
-
-    // By definition: count the edges to the left of each centre.
-    [Fact]
-    public void Filling_agrees_with_counting_edges_pixel_by_pixel()
-    {
-        Gen<(double, double)[]> polygon = Gen.Select(Gen.Double[-2, 10], Gen.Double[-2, 10]).Array[3, 8];
-        polygon.Sample(
-            corners =>
-            {
-                Mask mask = Mask.Fill(8, 8, [corners]);
-                for (int i = 0; i < 64; i++)
-                {
-                    (double x, double y) = (i % 8 + 0.5, i / 8 + 0.5);
-                    int left = 0;
-                    for (int c = 0; c < corners.Length; c++)
-                    {
-                        ((double x1, double y1), (double x2, double y2)) = (corners[c], corners[(c + 1) % corners.Length]);
-                        if (Math.Min(y1, y2) <= y && y < Math.Max(y1, y2) && x1 + (x2 - x1) * (y - y1) / (y2 - y1) <= x) left++;
-                    }
-
-                    Assert.Equal(left % 2, mask.Classes[i]);
-                }
-            },
-            iter: 2000);
+        Assert.Equal("000 010 000".Replace(" ", "", StringComparison.Ordinal), Text(Mask.FromPolygon(3, 3, [[(1, 1), (2, 1), (2, 2), (1, 2)]])));
+        // A hole, and corners outside the picture.
+        Mask ring = Mask.FromPolygon(5, 5, [[(-3, -3), (9, -3), (9, 9), (-3, 9)], [(1, 1), (4, 1), (4, 4), (1, 4)]]);
+        Assert.Equal("1111110001100011000111111", Text(ring));
+        Assert.Equal(new string('0', 9), Text(Mask.FromPolygon(3, 3, [[(1, 1), (2, 2)], []])));
     }
+
+    [Fact]
+    public void Polygons_are_those_of_the_even_odd_rule_at_every_centre()
+    {
+        var random = new Random(9);
+        for (int round = 0; round < 300; round++)
+        {
+            (double X, double Y)[][] rings = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => Enumerable.Range(0, random.Next(3, 9)).Select(_ => ((random.NextDouble() * 14) - 3, (random.NextDouble() * 14) - 3)).ToArray())];
+            Mask mask = Mask.FromPolygon(8, 9, rings);
+            for (int row = 0; row < 9; row++)
+                for (int column = 0; column < 8; column++)
+                    Assert.Equal(IsInside(rings, column + 0.5, row + 0.5), mask.Values[(row * 8) + column] == 1);
+        }
+    }
+
+    // A ray to the left, edge by edge.
+    private static bool IsInside((double X, double Y)[][] rings, double x, double y)
+    {
+        bool inside = false;
+        foreach ((double X, double Y)[] ring in rings)
+            for (int i = 0, j = ring.Length - 1; i < ring.Length; j = i++)
+                if (ring[i].Y > y != ring[j].Y > y && x >= ((ring[j].X - ring[i].X) * (y - ring[i].Y) / (ring[j].Y - ring[i].Y)) + ring[i].X) inside = !inside;
+        return inside;
+    }
+
+    private static Mask Of(params string[] rows) => new(rows[0].Length, rows.Length, [.. rows.SelectMany(row => row).Select(c => (byte)(c - '0'))]);
+
+    private static string Text(Mask mask) => string.Concat(mask.Values.ToArray());
 }
