@@ -58,9 +58,42 @@ public sealed class EvalTests : IDisposable
         Assert.Equal(20, (int)JsonNode.Parse(Eval([.. arguments, "--rules", "official", "--json"]).Expect(0).Output)!["run"]!["rows_without_prediction"]!);
     }
 
+    [Fact]
+    public void A_model_answers_and_is_scored_in_one_go_and_goes_on_from_its_answers()
+    {
+        string[] arguments = ["demo", "--ref", "demo", "--dataset", "phantom_brain", "--prompts", "question", "--batch", "16", "--label-scores", "--out", "out", "--json"];
+        JsonNode details = JsonNode.Parse(Eval(arguments).Expect(0).Output)!;
+        Assert.Equal(1, (double)details["mean"]!["classification_accuracy"]!["value"]!);
+        Assert.Equal(1, (double)details["label_curves"]![0]!["macro_auc"]!);
+        Assert.Equal(40, File.ReadAllLines(_folder.File("out/predictions.jsonl")).Length);
+        Finished again = Eval(arguments).Expect(0);
+        Assert.DoesNotContain("/40", again.Error, StringComparison.Ordinal);
+        Assert.Equal(details.ToJsonString(), JsonNode.Parse(again.Output)!.ToJsonString());
+    }
+
+    [Fact]
+    public void Masks_are_compared_by_name_and_a_wrong_size_is_named()
+    {
+        foreach (string folder in (string[])["right", "predicted"]) Directory.CreateDirectory(_folder.File(folder));
+        string image = Goldens.DemoPath("data/training/MRI/phantom_brain/imagesTr"), first = Directory.EnumerateFiles(image).Order(StringComparer.Ordinal).First();
+        File.Copy(first, _folder.File("right/a" + Path.GetExtension(first)));
+        File.Copy(first, _folder.File("predicted/a" + Path.GetExtension(first)));
+        string[] arguments = ["--mask", "--ref", "right", "--pred", "predicted", "--json"];
+        Assert.Equal(1, (double)JsonNode.Parse(Eval(arguments).Expect(0).Output)!["mean_dice"]!);
+        File.Copy(Goldens.Path("images/rgb_37x53.png"), _folder.File("right/b.png"));
+        Assert.Contains("1 of 2 references have no prediction: b", Eval(arguments).Expect(1).Error, StringComparison.Ordinal);
+        File.Copy(first, _folder.File("predicted/b" + Path.GetExtension(first)));
+        Assert.Contains("b: the predicted mask is 112 x 112 pixels, the reference 37 x 53", Eval(arguments).Expect(1).Error, StringComparison.Ordinal);
+    }
+
     [Theory]
+    [InlineData(2, "--text nonsense: expected one or more of rouge, bleu, cider, meteor-lite", "--pred", "p.json", "--ref", "demo", "--text", "nonsense")]
+    [InlineData(2, "with --mask a folder of pictures is expected", "--pred", "p.json", "--ref", "demo", "--mask")]
     [InlineData(1, "nowhere.json: not found", "--pred", "nowhere.json", "--ref", "demo")]
     [InlineData(2, "did you mean phantom_brain?", "--pred", "p.json", "--ref", "demo", "--dataset", "phantom_brian")]
+    [InlineData(2, "expected either a MODEL that answers or --pred", "--ref", "demo")]
+    [InlineData(2, "expected either a MODEL that answers or --pred", "demo", "--pred", "p.json", "--ref", "demo")]
+    [InlineData(2, "name a folder", "demo", "--ref", "demo", "--dataset", "phantom_brain")]
     [InlineData(2, "flare27", "--pred", "p.json", "--ref", "demo", "--rules", "flare27")]
     [InlineData(2, "--bootstrap", "--pred", "p.json", "--ref", "demo", "--bootstrap", "-1")]
     [InlineData(1, "holds neither question files nor converted rows", "--pred", "p.json", "--ref", ".")]

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { checkContrast } from './access.mjs';
 import { answered, ask, launch, open, ready } from './browser.mjs';
+import { isTurned } from '../../src/GemmaCore.Server/Page/pictures.js';
 import { picture, serve } from './server.mjs';
 
 let server, locked, browser;
@@ -96,6 +97,37 @@ test('Pictures are taken by drop and by paste, and anything else is named', asyn
   assert.equal(await notice(page), 'notes.txt is not a PNG, JPEG, WebP, BMP or GIF picture');
   await page.locator('#file').setInputFiles({ name: 'broken.png', mimeType: 'image/png', buffer: Buffer.from('x') });
   await page.getByText('broken.png cannot be read as a picture').waitFor();
+  assert.deepEqual(await close(), []);
+});
+
+test('A picture that a camera laid on its side is sent as it is shown', async () => {
+  const { page, close } = await open(browser, server.url);
+  await ready(page);
+  // 40 x 20 pixels, red on the left, with orientation 6: to be turned clockwise, so that red is on top.
+  const bytes = await page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 40, height: 20 });
+    const drawing = canvas.getContext('2d');
+    [['#f00', 0], ['#00f', 20]].forEach(([colour, x]) => Object.assign(drawing, { fillStyle: colour }).fillRect(x, 0, 20, 20));
+    const jpeg = new Uint8Array(await (await new Promise(resolve => canvas.toBlob(resolve, 'image/jpeg'))).arrayBuffer());
+    const exif = [0xff, 0xe1, 0, 34, 0x45, 0x78, 0x69, 0x66, 0, 0, 0x4d, 0x4d, 0, 0x2a, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0];
+    return [...jpeg.slice(0, 2), ...exif, ...jpeg.slice(2)];
+  });
+  assert.deepEqual([isTurned(new Uint8Array(bytes)), isTurned(new Uint8Array([...bytes.slice(0, 2), ...bytes.slice(38)])), isTurned(new Uint8Array(bytes.slice(0, 20))), isTurned(new Uint8Array(0))], [true, false, false, false]);
+  await page.locator('#file').setInputFiles({ name: 'phone.jpg', mimeType: 'image/jpeg', buffer: Buffer.from(bytes) });
+  await page.locator('#pictures img').waitFor();
+  const request = page.waitForRequest('**/v1/chat/completions');
+  await ask(page, 'What is it?');
+  const { url } = (await request).postDataJSON().messages[0].content[0].image_url;
+  await answered(page);
+  const sent = await page.evaluate(async url => {
+    const bytes = Uint8Array.from(atob(url.split(',')[1]), letter => letter.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: 'image/jpeg' }));
+    const drawing = Object.assign(document.createElement('canvas'), { width: bitmap.width, height: bitmap.height }).getContext('2d');
+    drawing.drawImage(bitmap, 0, 0);
+    return [bitmap.width, bitmap.height, drawing.getImageData(10, 5, 1, 1).data[0] > 200, drawing.getImageData(10, 35, 1, 1).data[2] > 200];
+  }, url);
+  assert.deepEqual(sent, [20, 40, true, true]);
+  assert.equal(isTurned(new Uint8Array(Buffer.from(url.split(',')[1], 'base64'))), false);
   assert.deepEqual(await close(), []);
 });
 

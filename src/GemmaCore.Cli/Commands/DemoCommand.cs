@@ -8,7 +8,7 @@ internal static class DemoCommand
     public static Command Create()
     {
         var command = new Command("demo", """
-            Evaluate the embedded model, fine-tune it on the two tasks it was not taught, evaluate again, answer one image.
+            Evaluate, fine-tune, evaluate again: the embedded model. The two tasks are ones it was not taught; at the end it answers one image.
 
             Examples:
               gemmacore demo

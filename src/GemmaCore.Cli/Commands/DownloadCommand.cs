@@ -10,7 +10,7 @@ internal static class DownloadCommand
     public static Command Create()
     {
         var command = new Command("download", """
-            Download a model from the Hugging Face hub into the cache that the Python tools use too, or into a folder. An interrupted download goes on
+            Download a model from the Hugging Face hub. It goes into the cache that the Python tools use too, or into a folder. An interrupted download goes on
             where it stopped; every file is checked. Models with terms of use need a token: accept the terms on the model's page and set HF_TOKEN.
 
             Examples:

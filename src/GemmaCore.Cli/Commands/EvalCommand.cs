@@ -14,16 +14,16 @@ internal static class EvalCommand
     {
         var command = new Command("eval", """
             Score predictions against references by the rules of FLARE. References are rows of 'flare convert', question files with answers, or folders of either;
-            predictions are JSON lines or an array of uid and prediction, an object of uid and text, or the output of 'predict'. --out DIR writes scores.json,
-            details.json, rows.csv, metrics.csv and report.html.
+            predictions are JSON lines or an array of uid and prediction, an object of uid and text, or the output of 'predict'. With a MODEL instead of --pred its
+            questions are answered first. --out DIR writes scores.json, details.json, rows.csv, metrics.csv and report.html.
 
             Examples:
               gemmacore eval --pred predictions.json --ref demo --dataset phantom_brain --out evaluation
-              gemmacore eval --rules official --pred predictions.json --ref demo --bootstrap 200 --json
+              gemmacore eval demo --ref demo --dataset phantom_brain --prompts question --label-scores --out evaluation
             """);
         var rules = new Option<string>("--rules") { Description = "flare26 (2026 baseline), official (the challenge) or flare25 (2025 baseline)", DefaultValueFactory = _ => "flare26" };
         rules.AcceptOnlyFromAmong([.. ScoringRules.All.Select(one => one.Name)]);
-        var predictions = new Option<string[]>("--pred") { Description = "predictions to score; may be repeated", Required = true };
+        var predictions = new Option<string[]>("--pred") { Description = "predictions to score; may be repeated" };
         var references = new Option<string[]>("--ref") { Description = "references: file, folder, or demo; may be repeated", Required = true };
         var compared = new Option<string[]>("--compare") { Description = "other predictions of the same rows: gives the difference and its interval" };
         var splits = new Option<string[]>("--split") { Description = "split of a --ref folder; may be repeated; all evaluated ones where not given" };
@@ -32,38 +32,66 @@ internal static class EvalCommand
         var allowMissing = new Option<bool>("--allow-missing-predictions") { Description = "score rows without a prediction as empty answers" };
         var resamples = new Option<int>("--bootstrap") { Description = "resamples for 95 % intervals; 0 for none", DefaultValueFactory = _ => DefaultResamples };
         var seed = new Option<int>("--seed") { Description = "seed of the resamples", DefaultValueFactory = _ => DefaultSeed };
-        var text = new Option<string?>("--text") { Description = "score reports by their words too: bleu,rouge,cider,meteor-lite" };
+        var text = new Option<string?>("--text") { Description = "score reports by their words too: rouge,bleu,cider,meteor-lite" };
+        var mask = new Option<bool>("--mask") { Description = "--ref and --pred are folders of masks: Dice, IoU, cIoU" };
+        var threshold = new Option<double>("--mask-threshold") { Description = "share of white from which on a pixel belongs to a mask", DefaultValueFactory = _ => 0.5 };
+        var classes = new Option<bool>("--mask-classes") { Description = "grey values are class numbers, 0 is background" };
         var json = new Option<bool>("--json") { Description = "one JSON document instead of a table" };
-        foreach (Option option in (Option[])[rules, predictions, references, compared, splits, datasets, output, allowMissing, resamples, seed, text, json]) command.Add(option);
+        foreach (Option option in (Option[])[rules, predictions, references, compared, splits, datasets, output, allowMissing, resamples, seed, text, mask, threshold, classes, json]) command.Add(option);
+        var model = new ModelOptions();
+        model.Model.Arity = ArgumentArity.ZeroOrOne;
+        model.Model.Description = "answers the references' questions first: model folder, hub id in the cache, or demo; instead of --pred";
+        model.AddTo(command);
+        var answering = new ReferenceAnswers();
+        answering.AddTo(command);
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(resamples) is < 0 or > 100_000) throw new UsageException("--bootstrap: expected 0 to 100000 resamples");
+            string[] places = [.. parsed.GetValue(references)!.Select(ModelLocation.ResolveData)], given = parsed.GetValue(predictions) ?? [];
+            string? folder = parsed.GetValue(output);
+            if (folder is not null && File.Exists(folder)) throw new UsageException($"--out {folder}: this is a file; a folder is written");
+            if (parsed.GetValue(model.Model) is null == (given.Length == 0)) throw new UsageException("expected either a MODEL that answers or --pred with predictions");
+            if (parsed.GetValue(mask))
+            {
+                if (parsed.GetValue(references) is not [var right] || given is not [var predicted]) throw new UsageException("--mask: expected one folder with --ref and one with --pred");
+                if (parsed.GetValue(threshold) is not (> 0 and <= 1)) throw new UsageException("--mask-threshold: expected a number above 0 and up to 1");
+                return Masks(new MaskEvaluation(parsed.GetValue(threshold), parsed.GetValue(classes), parsed.GetValue(allowMissing)).Score(right, predicted), folder, parsed.GetValue(json));
+            }
+
             ScoringRules chosen = ScoringRules.All.First(one => one.Name == parsed.GetValue(rules));
             if (parsed.GetValue(text) is { } words) chosen = chosen.With(new TextScoring(Words(words)));
-            ReferenceSet expected = Chosen(
-                ReferenceReader.Read([.. parsed.GetValue(references)!.Select(ModelLocation.ResolveData)], parsed.GetValue(splits) ?? []), parsed.GetValue(datasets) ?? []);
+            ReferenceSet expected = Chosen(ReferenceReader.Read(places, parsed.GetValue(splits) ?? []), parsed.GetValue(datasets) ?? []);
+            if (given.Length == 0) given = [answering.Answer(parsed, model, places, parsed.GetValue(splits) ?? [], parsed.GetValue(datasets) ?? [], folder)];
             bool lenient = chosen.SkipsMissing || parsed.GetValue(allowMissing);
-            MatchedRows rows = RowMatching.Match(expected, PredictionReader.Read(parsed.GetValue(predictions)!), lenient);
-            MatchedRows? others = parsed.GetValue(compared) is { Length: > 0 } files ? RowMatching.Match(expected, PredictionReader.Read(files), lenient) : null;
-            EvaluationResult result = new Evaluator(chosen, parsed.GetValue(resamples), parsed.GetValue(seed)).Score(rows, others);
-            var run = new JsonObject
+            MatchedRows rows = RowMatching.Match(expected, PredictionReader.Read(given), lenient);
+            string[] others = parsed.GetValue(compared) ?? [];
+            MatchedRows? otherRows = others.Length > 0 ? RowMatching.Match(expected, PredictionReader.Read(others), lenient) : null;
+            EvaluationResult result = new Evaluator(chosen, parsed.GetValue(resamples), parsed.GetValue(seed)).Score(rows, otherRows);
+            foreach (string note in result.Notes) Console.Error.WriteLine("note: " + note);
+            JsonObject details = ScoreFiles.Details(result, new JsonObject
             {
-                ["predictions"] = Names(parsed.GetValue(predictions)!),
+                ["predictions"] = Names(given),
                 ["references"] = Names(parsed.GetValue(references)!),
-                ["compared"] = parsed.GetValue(compared) is { Length: > 0 } ? Names(parsed.GetValue(compared)!) : null,
+                ["compared"] = others.Length > 0 ? Names(others) : null,
                 ["resamples"] = parsed.GetValue(resamples),
                 ["seed"] = parsed.GetValue(seed),
                 ["rows_without_reference"] = expected.Blank.Count,
                 ["rows_without_prediction"] = rows.Missing.Count,
-            };
-            foreach (string note in result.Notes) Console.Error.WriteLine("note: " + note);
-            JsonObject details = ScoreFiles.Details(result, run);
-            if (parsed.GetValue(output) is { } folder) Write(folder, result, details, parsed.GetValue(predictions)!, parsed.GetValue(compared));
+            });
+            if (folder is not null) Write(folder, result, details, given, others);
             if (parsed.GetValue(json)) Console.Write(ScoreFiles.Text(details));
-            else EvaluationTable.Write(result, parsed.GetValue(output));
+            else EvaluationTable.Write(result, folder);
             return 0;
         });
         return command;
+    }
+
+    private static int Masks(IReadOnlyList<MaskScore> scores, string? folder, bool json)
+    {
+        if (folder is not null) AtomicFile.WriteAllText(Path.Combine(folder, "masks.json"), ScoreFiles.Text(MaskEvaluation.Json(scores)));
+        if (json) Console.Write(ScoreFiles.Text(MaskEvaluation.Json(scores)));
+        else MaskEvaluation.Write(scores);
+        return 0;
     }
 
     private static string[] Words(string text)
@@ -87,9 +115,8 @@ internal static class EvalCommand
         return references.Only(datasets);
     }
 
-    private static void Write(string folder, EvaluationResult result, JsonObject details, string[] predictions, string[]? compared)
+    private static void Write(string folder, EvaluationResult result, JsonObject details, string[] predictions, string[] compared)
     {
-        if (File.Exists(folder)) throw new UsageException($"--out {folder}: this is a file; a folder is written");
         void Csv(string name, Action<TextWriter> write) => AtomicFile.Write(Path.Combine(folder, name), stream =>
         {
             using var writer = new StreamWriter(stream, leaveOpen: true);
@@ -101,8 +128,10 @@ internal static class EvalCommand
         Csv("metrics.csv", writer => CsvTables.WriteMetrics(result, writer));
         AtomicFile.WriteAllText(
             Path.Combine(folder, "report.html"),
-            EvaluationPage.Of(result, string.Join(", ", predictions.Select(Path.GetFileName)), compared is { Length: > 0 } ? string.Join(", ", compared.Select(Path.GetFileName)) : null));
+            EvaluationPage.Of(result, FileNames(predictions), compared.Length > 0 ? FileNames(compared) : null));
     }
+
+    private static string FileNames(IEnumerable<string> paths) => string.Join(", ", paths.Select(Path.GetFileName));
 
     private static JsonArray Names(IEnumerable<string> paths) => [.. paths.Select(path => (JsonNode)path)];
 }

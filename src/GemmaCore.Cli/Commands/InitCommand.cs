@@ -10,7 +10,7 @@ internal static class InitCommand
     public static Command Create()
     {
         var command = new Command("init", """
-            Write a checkpoint with reproducible random weights, for tests and benchmarks without a download.
+            Write a checkpoint with reproducible random weights. It serves tests and benchmarks without a download.
 
             Examples:
               gemmacore init --preset tiny --out tiny-model

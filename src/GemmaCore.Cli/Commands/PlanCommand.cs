@@ -14,7 +14,7 @@ internal static class PlanCommand
     public static Command Create()
     {
         var command = new Command("plan", """
-            Say what a training run and an answer would take of a device, part by part, without reading weights. Where memory is short (--memory, or a card's
+            Say what memory a run and an answer would take. Part by part, without reading weights. Where memory is short (--memory, or a card's
             own), settings are changed until the run fits, and the changes are named.
 
             Examples:

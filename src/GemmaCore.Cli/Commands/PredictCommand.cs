@@ -1,7 +1,5 @@
 using System.CommandLine;
-using GemmaCore.Checkpoints;
 using GemmaCore.Generation;
-using GemmaCore.Inputs;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Cli.Commands;
@@ -12,7 +10,7 @@ internal static class PredictCommand
     public static Command Create()
     {
         var command = new Command("predict", """
-            Answer the questions of a FLARE folder, a question file, or rows of 'flare convert'. The output is a JSON array of the input rows with Answer filled in, or
+            Answer the questions of a data set. It is a FLARE folder, a question file, or rows of 'flare convert'. The output is a JSON array of the input rows with Answer filled in, or
             lines of uid and prediction where its name ends in .jsonl; a run that was interrupted goes on where it stopped.
 
             Examples:
@@ -26,7 +24,7 @@ internal static class PredictCommand
         var datasets = new Option<string[]>("--dataset") { Description = "data set to answer; may be repeated" };
         var prompts = new Option<string>("--prompts") { Description = "question, flare25 or flare26", DefaultValueFactory = _ => "flare26" };
         var batch = new Option<int>("--batch") { Description = "questions answered together", DefaultValueFactory = _ => 8 };
-        var maxTokens = new Option<int>("--max-tokens") { Description = "most tokens of an answer", DefaultValueFactory = _ => 256 };
+        var maxTokens = new Option<int?>("--max-tokens") { Description = "most tokens of an answer; 256, and 1024 for instance detection, where not given" };
         var scores = new Option<bool>("--label-scores") { Description = "also write how likely each option or label is: ln p as \"scores\"" };
         var labels = new Option<string[]>("--label") { Description = "label to score where a question lists no options; may be repeated" };
         var badRow = new Option<string>("--on-bad-row") { Description = "stop or skip", DefaultValueFactory = _ => "stop" };
@@ -41,53 +39,12 @@ internal static class PredictCommand
                 source, parsed.GetValue(split)!, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!), report);
             using GemmaModel loaded = model.Load(parsed);
             string file = parsed.GetValue(output)!;
-            var predictions = new PredictionFile(file, rows);
             LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;
             if (questions is null && parsed.GetValue(labels) is { Length: > 0 }) throw new UsageException("--label goes with --label-scores");
-            Dictionary<string, PredictedAnswer> answers = predictions.Known(needScores: questions is not null);
-            var parameters = new SamplingParams { MaxTokens = parsed.GetValue(maxTokens) };
-            foreach (TrainingExample[] chunk in rows.Where(row => !answers.ContainsKey(row.Row)).Chunk(Math.Max(1, parsed.GetValue(batch))))
-            {
-                if (Edge.Interrupted.IsCancellationRequested) break;
-                Answer(loaded, chunk, parameters, questions, answers, report);
-                AtomicFile.WriteAllText(file, predictions.Document(answers));
-                Console.Error.WriteLine($"{answers.Count}/{rows.Count}");
-            }
-
-            foreach (string skipped in report.Skipped) Console.Error.WriteLine($"left out: {skipped}");
+            bool whole = new DatasetAnswers(loaded, parsed.GetValue(batch), parsed.GetValue(maxTokens), questions, report).Fill(file, rows);
             Console.WriteLine(file);
-            return answers.Count + report.Skipped.Count >= rows.Count ? 0 : 1;
+            return whole ? 0 : 1;
         });
         return command;
-    }
-
-    private static void Answer(
-        GemmaModel model, TrainingExample[] rows, SamplingParams parameters, LabelQuestions? questions, Dictionary<string, PredictedAnswer> answers, RowReport report)
-    {
-        var usable = new List<(TrainingExample Row, Prompt Prompt)>();
-        foreach (TrainingExample row in rows)
-        {
-            try
-            {
-                usable.Add((row, model.Prompts.Encode(row.Prompt, addGenerationPrompt: true)));
-            }
-            catch (InputException error)
-            {
-                report.Add(row.Row, error.Message);
-            }
-        }
-
-        (IReadOnlyList<ChatMessage> Messages, IReadOnlyList<string> Labels)[][] asked = [.. usable.Select(item => questions?.Of(item.Row).ToArray() ?? [])];
-        (IReadOnlyList<GenerationResult> results, IReadOnlyList<IReadOnlyList<LabelScore>> scores) = model.GenerateAndScore(
-            [.. usable.Select(item => (item.Prompt, parameters))],
-            [.. asked.SelectMany(row => row).Select(question => (model.Prompts.Encode(question.Messages, addGenerationPrompt: true), question.Labels))],
-            cancellation: Edge.Interrupted);
-        if (Edge.Interrupted.IsCancellationRequested && questions is not null) return; // an answer without its scores would not be asked again
-        for (int i = 0, scored = 0; i < results.Count; scored += asked[i++].Length)
-        {
-            if (results[i].FinishReason == FinishReason.Cancelled) continue;
-            TrainingExample row = usable[i].Row;
-            answers[row.Row] = new PredictedAnswer(results[i].Text, questions is null ? null : questions.Read(row, [.. scores.Skip(scored).Take(asked[i].Length)]));
-        }
     }
 }

@@ -11,7 +11,7 @@ internal static class QuantizeCommand
     public static Command Create()
     {
         var command = new Command("quantize", """
-            Write a checkpoint with its linear layers in NF4 or int8, as bitsandbytes and transformers read it, or in int8 with a scale for every 128 inputs.
+            Write a checkpoint with weights of 4 or 8 bits. Its linear layers are in NF4 or int8, as bitsandbytes and transformers read it, or in int8 with a scale for every 128 inputs.
 
             Examples:
               gemmacore quantize demo --kind nf4 --quantize-head int8 --out demo-nf4

@@ -13,7 +13,7 @@ internal static class ServeCommand
     public static Command Create()
     {
         var command = new Command("serve", """
-            Serve a model and its adapters over OpenAI's API: chat and text completions, streamed, with images as data URLs.
+            Serve a model and its adapters over OpenAI's API. Chat and text completions, streamed, with images as data URLs; embeddings; a page to try it at /.
 
             Examples:
               gemmacore serve demo --port 0

@@ -40,9 +40,15 @@ public static class FlareFiles
     /// <summary>True for the organisers' files with the answers of hidden splits.</summary>
     public static bool HoldsAnswers(string file) => Path.GetFileName(file)?.Contains("withGT", StringComparison.OrdinalIgnoreCase) == true;
 
-    /// <summary>The data set a question file belongs to: the name of its folder, or of the file where only that was named.</summary>
-    public static string DatasetOf(string root, string file) =>
-        File.Exists(root) ? Path.GetFileNameWithoutExtension(file) : Path.GetFileName(Path.GetDirectoryName(file)!);
+    /// <summary>
+    /// The data set a question file belongs to: the name of its folder; of the file itself where only that was named and does not begin as its folder does, as
+    /// <c>&lt;dataset&gt;/&lt;dataset&gt;_questions_val.json</c> do.
+    /// </summary>
+    public static string DatasetOf(string root, string file)
+    {
+        string folder = Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(file)))!, stem = Path.GetFileNameWithoutExtension(file);
+        return File.Exists(root) && !stem.StartsWith(folder + "_questions", StringComparison.Ordinal) ? stem : folder;
+    }
 
     /// <summary>A question file as JSON.</summary>
     /// <exception cref="FormatException">It is no JSON.</exception>

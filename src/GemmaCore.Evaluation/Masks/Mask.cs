@@ -1,4 +1,4 @@
-namespace GemmaCore.Evaluation;
+namespace GemmaCore.Evaluation.Masks;
 
 /// <summary>Which pixels belong to a structure: 0 for the background, other values for structures.</summary>
 public sealed class Mask

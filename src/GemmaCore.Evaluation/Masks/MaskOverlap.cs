@@ -1,4 +1,4 @@
-namespace GemmaCore.Evaluation;
+namespace GemmaCore.Evaluation.Masks;
 
 /// <summary>Pixels of a structure in a predicted and a reference mask, of one picture or summed over several.</summary>
 /// <param name="Both">Pixels in both.</param>

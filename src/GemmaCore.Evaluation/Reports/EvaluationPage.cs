@@ -98,8 +98,7 @@ public static class EvaluationPage
             ["data set", "label", "#AUC", "#95 % interval", "#positives", "#negatives", "#sensitivity", "#specificity"],
             sets.SelectMany(set => set.Labels.Select(label => (string[])
             [
-                set.Dataset, label.Label, Show(label.Curve.Area), Show(label.Curve.Interval), Count(label.Curve.Positives), Count(label.Curve.Negatives), Show(label.AtHalf.Sensitivity),
-                Show(label.AtHalf.Specificity),
+                set.Dataset, label.Label, Show(label.Area), Show(label.Interval), Count(label.Positives), Count(label.Negatives), Show(label.Sensitivity), Show(label.Specificity),
             ])));
         foreach (LabelCurves set in sets.Where(set => set.Skipped.Count > 0)) page.Paragraph($"{set.Dataset}: no area for labels with one class only: {string.Join(", ", set.Skipped)}", "note");
         string[] diagrams = [.. sets.Where(set => set.Calibration is not null).Select(set => SvgPlots.Reliability(set.Dataset, set.Calibration!))];

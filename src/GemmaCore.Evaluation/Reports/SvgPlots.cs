@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using GemmaCore.Evaluation.Probabilities;
 
 namespace GemmaCore.Evaluation;
 
@@ -60,14 +61,14 @@ public static class SvgPlots
     }
 
     /// <summary>A reliability diagram: confidence across, share of right answers up.</summary>
-    public static string Reliability(string dataset, Calibration calibration)
+    public static string Reliability(string dataset, CalibrationSummary calibration)
     {
         ArgumentNullException.ThrowIfNull(calibration);
         const int side = 220, left = 34, top = 16, foot = 30;
         string N(double value) => value.ToString("F1", CultureInfo.InvariantCulture);
         double X(double share) => left + share * side;
         double Y(double share) => top + (1 - share) * side;
-        double rows = calibration.Bins.Sum(bin => bin.Rows);
+        double rows = calibration.Bins.Sum(bin => bin.Count);
         var svg = new StringBuilder($"<svg width=\"{left + side + 20}\" height=\"{side + top + foot}\" viewBox=\"0 0 {left + side + 20} {side + top + foot}\" role=\"img\" aria-label=\"reliability of {HtmlPage.Escape(dataset)}\">");
         svg.Append($"<rect x=\"{left}\" y=\"{top}\" width=\"{side}\" height=\"{side}\" fill=\"none\" stroke=\"var(--line)\"/><line x1=\"{N(X(0))}\" y1=\"{N(Y(0))}\" x2=\"{N(X(1))}\" y2=\"{N(Y(1))}\" stroke=\"var(--soft)\" stroke-dasharray=\"4 4\"/>");
         foreach (double tick in (double[])[0, 0.5, 1])
@@ -76,10 +77,10 @@ public static class SvgPlots
             svg.Append($"<text x=\"{left - 6}\" y=\"{N(Y(tick) + 4)}\" text-anchor=\"end\">{tick.ToString(CultureInfo.InvariantCulture)}</text>");
         }
 
-        foreach (ReliabilityBin bin in calibration.Bins)
+        foreach (ReliabilityBin bin in calibration.Bins.Where(bin => bin.Count > 0))
         {
-            string radius = N(3 + 11 * Math.Sqrt(bin.Rows / rows));
-            svg.Append($"<circle cx=\"{N(X(bin.Confidence))}\" cy=\"{N(Y(bin.Accuracy))}\" r=\"{radius}\" fill=\"var(--mark)\" fill-opacity=\"0.75\"><title>{bin.Rows} rows</title></circle>");
+            string radius = N(3 + 11 * Math.Sqrt(bin.Count / rows));
+            svg.Append($"<circle cx=\"{N(X(bin.Confidence))}\" cy=\"{N(Y(bin.Accuracy))}\" r=\"{radius}\" fill=\"var(--mark)\" fill-opacity=\"0.75\"><title>{bin.Count} rows</title></circle>");
         }
 
         string error = calibration.ExpectedError.ToString("F3", CultureInfo.InvariantCulture), temperature = calibration.Temperature.ToString("F2", CultureInfo.InvariantCulture);

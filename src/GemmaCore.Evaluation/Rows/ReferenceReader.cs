@@ -46,7 +46,7 @@ public static class ReferenceReader
         var blank = new List<Reference>();
         foreach (string file in files)
         {
-            string dataset = FlareFiles.DatasetOf("", file);
+            string dataset = FlareFiles.DatasetOf(file, file);
             foreach ((string where, int index, JsonElement row) in JsonRows.Read(file))
             {
                 Reference reference = ReadRow(row, file, dataset, where, index);

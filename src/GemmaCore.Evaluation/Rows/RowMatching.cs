@@ -37,7 +37,9 @@ public static class RowMatching
         HashSet<string> shared = SharedKeys(references);
         foreach (Reference reference in references.References)
         {
-            bool byUid = predictions.ByName.TryGetValue(reference.Row.Uid, out Prediction? prediction);
+            // The organisers' file has its ending in the uid, the file that was answered has not.
+            bool byUid = predictions.ByName.TryGetValue(reference.Row.Uid, out Prediction? prediction)
+                || predictions.ByName.TryGetValue(reference.Row.Uid.Replace("_withGT:", ":", StringComparison.Ordinal), out prediction);
             if (!byUid && predictions.ByName.TryGetValue(reference.Key, out prediction) && shared.Contains(reference.Key))
             {
                 throw new EvaluationException(

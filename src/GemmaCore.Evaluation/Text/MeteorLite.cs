@@ -1,4 +1,4 @@
-namespace GemmaCore.Evaluation;
+namespace GemmaCore.Evaluation.Text;
 
 /// <summary>
 /// The idea of METEOR 1.5 (Denkowski, Lavie, 2014) without its word lists: words match exactly or by their stems, not as synonyms or paraphrases, and function words count
@@ -8,11 +8,15 @@ public static class MeteorLite
 {
     private const double StemWeight = 0.6, Alpha = 0.85, Beta = 0.2, Gamma = 0.6;
 
-    /// <summary>Of a text's words against a reference's, from 0 to 1.</summary>
-    public static double Score(IReadOnlyList<string> candidate, IReadOnlyList<string> reference)
+    /// <summary>Of one text against its best reference, from 0 to 1.</summary>
+    public static double Score(TextPair pair)
     {
-        ArgumentNullException.ThrowIfNull(candidate);
-        ArgumentNullException.ThrowIfNull(reference);
+        ArgumentNullException.ThrowIfNull(pair);
+        return pair.References.Max(reference => Score(pair.Candidate, reference));
+    }
+
+    private static double Score(IReadOnlyList<string> candidate, IReadOnlyList<string> reference)
+    {
         if (candidate.Count == 0 || reference.Count == 0) return candidate.Count == reference.Count ? 1 : 0;
         int[] places = new int[candidate.Count];
         Array.Fill(places, -1);

@@ -1,4 +1,4 @@
-namespace GemmaCore.Evaluation;
+namespace GemmaCore.Evaluation.Text;
 
 /// <summary>Stems of English words, by Porter's algorithm (An algorithm for suffix stripping, 1980), step by step as published.</summary>
 public static class PorterStemmer

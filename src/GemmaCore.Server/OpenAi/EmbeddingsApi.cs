@@ -40,13 +40,20 @@ internal sealed class EmbeddingsApi(ServedModel served, ServingMetrics metrics)
         }
 
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        using AnswerTelemetry telemetry = AnswerTelemetry.BeginEmbeddings(model, isClient: false);
         try
         {
             IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
             metrics.Watch(model, answers, 1);
             GenerationResult[] results = await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false);
+            telemetry.End(answers);
             EmbeddingReport[] reports = [.. results.Select((result, index) => new EmbeddingReport("embedding", index, Value([.. result.Embedding!], dimensions, base64)))];
             await Reply.WriteAsync(context, new EmbeddingList("list", reports, model, new EmbeddingUsage(tokens, tokens)), WireJson.Default.EmbeddingList).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            telemetry.Fail(error);
+            throw;
         }
         finally
         {

@@ -34,7 +34,7 @@ internal static class MessageReader
         };
         if (name == "tool") return tools.Result(message, PlainText(message["content"].Required()));
         if (!message["tool_call_id"].IsNull) throw message["tool_call_id"].Wrong("a message of role tool");
-        if (message["tool_calls"] is { IsNull: false } calls )
+        if (message["tool_calls"] is { IsNull: false } calls)
             return role == ChatRole.Assistant ? tools.Calls(message["content"].IsNull ? null : PlainText(message["content"]), calls) : throw calls.Wrong("a message of role assistant");
         RequestField content = message["content"].Required();
         if (content.Kind == JsonValueKind.String) return ChatMessage.FromText(role, content.Text());

@@ -197,6 +197,7 @@ function startAgain() {
   complain(null);
   at('empty').hidden = false;
   question.focus();
+  connect(); // adapters come and go, and so do servers
 }
 
 // Everything that can be done

@@ -15,13 +15,41 @@ export async function read(file) {
     URL.revokeObjectURL(url);
     throw new Error(`${file.name} cannot be read as a picture`);
   }
-  const data = await new Promise((resolve, reject) => {
+  // Cameras lay pictures on their side and say so in the file. A browser turns them up; the model would see, and measure, the side.
+  const sent = isTurned(new Uint8Array(await file.slice(0, 1 << 16).arrayBuffer())) ? await upright(image) : file;
+  return { url, data: await dataUrl(sent), name: file.name || 'Picture', width: image.naturalWidth, height: image.naturalHeight };
+}
+
+// Whether a JPEG's EXIF data has an orientation (tag 0x0112) other than 1, in either order of bytes.
+export function isTurned(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 4 || view.getUint16(0) !== 0xffd8) return false;
+  for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff; at += 2 + view.getUint16(at + 2)) {
+    if (bytes[at + 1] !== 0xe1 || at + 18 > bytes.length || view.getUint32(at + 4) !== 0x45786966) continue;
+    const tiff = at + 10, little = view.getUint16(tiff) === 0x4949;
+    const directory = tiff + view.getUint32(tiff + 4, little);
+    if (directory + 2 > bytes.length) return false;
+    const end = directory + 2 + 12 * view.getUint16(directory, little);
+    for (let entry = directory + 2; entry + 12 <= Math.min(end, bytes.length); entry += 12) if (view.getUint16(entry, little) === 0x0112) return view.getUint16(entry + 8, little) > 1;
+    return false;
+  }
+  return false;
+}
+
+async function upright(image) {
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  canvas.getContext('2d').drawImage(image, 0, 0);
+  return await new Promise(resolve => canvas.toBlob(resolve, 'image/jpeg', .95));
+}
+
+function dataUrl(blob) {
+  return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(new Error(`${file.name} cannot be read`));
-    reader.readAsDataURL(file);
+    reader.onerror = () => reject(new Error('The picture cannot be read'));
+    reader.readAsDataURL(blob);
   });
-  return { url, data, name: file.name || 'Picture', width: image.naturalWidth, height: image.naturalHeight };
 }
 
 // Shows them above the question, each with a button that takes it away again.

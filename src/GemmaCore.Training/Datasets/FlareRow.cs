@@ -26,6 +26,7 @@ internal sealed class FlareRow(string file, string dataset, Func<string, string?
         return new TrainingExample(record.Dataset, $"{file}: row {index}", messages, record.Answer is { } answer ? FlareRecord.Target(answer) : null, record.Task)
         {
             Uid = record.Uid,
+            IsInstanceDetection = record.IsInstanceDetection,
             Modality = record.Modality,
             Fields = Whole(row).EnumerateObject().GroupBy(field => field.Name).ToDictionary(group => group.Key, group => group.First().Value.GetRawText()),
         };

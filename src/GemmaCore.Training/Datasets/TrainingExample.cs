@@ -17,6 +17,9 @@ public sealed record TrainingExample(string Dataset, string Row, IReadOnlyList<C
     /// </summary>
     public string Uid { get; init; } = "";
 
+    /// <summary>True for boxes under keys, whose answers are long: some 46 boxes, 700 tokens (flare.md §4).</summary>
+    public bool IsInstanceDetection { get; init; }
+
     /// <summary>The row's modality, as spelt there; empty where the format has none.</summary>
     public string Modality { get; init; } = "";
 

@@ -1,4 +1,6 @@
-namespace GemmaCore.Evaluation.Tests;
+using GemmaCore.Evaluation.Masks;
+
+namespace GemmaCore.Evaluation.Tests.Masks;
 
 public sealed class MaskTests
 {

@@ -91,6 +91,10 @@ public sealed class ReaderTests : IDisposable
         Assert.Equal(["imagesVal/a.jpg||How many?", "['a.jpg', 'b.jpg']||How many?"], references.References.Select(reference => reference.Key).OrderDescending());
         PredictionSet predictions = PredictionReader.Read([Write("predictions.json", questions.Replace("\"3\"", "\"5\"", StringComparison.Ordinal))]);
         Assert.Equal(["5", "4"], RowMatching.Match(references, predictions, allowMissing: false).Rows.Select(row => row.Prediction));
+        // By uids of the file without answers as well, which is the one that was predicted.
+        string[] uids = [.. references.References.Select(reference => reference.Row.Uid.Replace("_withGT", "", StringComparison.Ordinal))];
+        PredictionSet named = PredictionReader.Read([Write("predictions.jsonl", string.Concat(uids.Select(uid => $"{{\"uid\":\"{uid}\",\"prediction\":\"9\"}}\n")))]);
+        Assert.Equal(["9", "9"], RowMatching.Match(references, named, allowMissing: false).Rows.Select(row => row.Prediction));
         Assert.All(references.References, reference => Assert.Equal(("cells", "validation_hidden"), (reference.Row.Dataset, reference.Row.Split)));
     }
 

@@ -1,4 +1,6 @@
-namespace GemmaCore.Evaluation.Tests;
+using GemmaCore.Evaluation.Text;
+
+namespace GemmaCore.Evaluation.Tests.Text;
 
 /// <summary>The examples of Porter's paper, rule by rule.</summary>
 public sealed class PorterStemmerTests

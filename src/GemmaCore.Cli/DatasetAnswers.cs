@@ -1,0 +1,67 @@
+using GemmaCore.Checkpoints;
+using GemmaCore.Generation;
+using GemmaCore.Inputs;
+using GemmaCore.Training.Datasets;
+
+namespace GemmaCore.Cli;
+
+/// <summary>Answers the rows of a data set into a prediction file, batch by batch; what the file holds already is not asked again.</summary>
+/// <param name="model">The model.</param>
+/// <param name="batch">Questions answered together.</param>
+/// <param name="maxTokens">Most tokens of an answer; null for what the task needs.</param>
+/// <param name="questions">Labels to score; null for none.</param>
+/// <param name="report">What happens with rows that cannot be asked.</param>
+internal sealed class DatasetAnswers(GemmaModel model, int batch, int? maxTokens, LabelQuestions? questions, RowReport report)
+{
+    // Boxes of a whole chromosome set take some 700 tokens; cut off they are no JSON any more (flare.md §4).
+    private const int UsualTokens = 256, InstanceTokens = 1024;
+
+    /// <summary>Answers all rows, or those up to Ctrl-C.</summary>
+    /// <returns>True when every row is answered or was left out.</returns>
+    public bool Fill(string file, IReadOnlyList<TrainingExample> rows)
+    {
+        var predictions = new PredictionFile(file, rows);
+        Dictionary<string, PredictedAnswer> answers = predictions.Known(needScores: questions is not null);
+        foreach (TrainingExample[] chunk in rows.Where(row => !answers.ContainsKey(row.Row)).Chunk(Math.Max(1, batch)))
+        {
+            if (Edge.Interrupted.IsCancellationRequested) break;
+            Answer(chunk, answers);
+            AtomicFile.WriteAllText(file, predictions.Document(answers));
+            Console.Error.WriteLine($"{answers.Count}/{rows.Count}");
+        }
+
+        foreach (string skipped in report.Skipped) Console.Error.WriteLine($"left out: {skipped}");
+        return answers.Count + report.Skipped.Count >= rows.Count;
+    }
+
+    private SamplingParams Parameters(TrainingExample row) => new() { MaxTokens = maxTokens ?? (row.IsInstanceDetection ? InstanceTokens : UsualTokens) };
+
+    private void Answer(TrainingExample[] rows, Dictionary<string, PredictedAnswer> answers)
+    {
+        var usable = new List<(TrainingExample Row, Prompt Prompt)>();
+        foreach (TrainingExample row in rows)
+        {
+            try
+            {
+                usable.Add((row, model.Prompts.Encode(row.Prompt, addGenerationPrompt: true)));
+            }
+            catch (InputException error)
+            {
+                report.Add(row.Row, error.Message);
+            }
+        }
+
+        (IReadOnlyList<ChatMessage> Messages, IReadOnlyList<string> Labels)[][] asked = [.. usable.Select(item => questions?.Of(item.Row).ToArray() ?? [])];
+        (IReadOnlyList<GenerationResult> results, IReadOnlyList<IReadOnlyList<LabelScore>> scores) = model.GenerateAndScore(
+            [.. usable.Select(item => (item.Prompt, Parameters(item.Row)))],
+            [.. asked.SelectMany(row => row).Select(question => (model.Prompts.Encode(question.Messages, addGenerationPrompt: true), question.Labels))],
+            cancellation: Edge.Interrupted);
+        if (Edge.Interrupted.IsCancellationRequested && questions is not null) return; // an answer without its scores would not be asked again
+        for (int i = 0, scored = 0; i < results.Count; scored += asked[i++].Length)
+        {
+            if (results[i].FinishReason == FinishReason.Cancelled) continue;
+            TrainingExample row = usable[i].Row;
+            answers[row.Row] = new PredictedAnswer(results[i].Text, questions is null ? null : questions.Read(row, [.. scores.Skip(scored).Take(asked[i].Length)]));
+        }
+    }
+}
