@@ -31,7 +31,10 @@ public sealed class LoadClient(string url, int vocabulary) : IDisposable
         string body = JsonSerializer.Serialize(new
         {
             prompt = Enumerable.Range(0, shape.PromptTokens).Select(_ => random.Next(low, Math.Min(vocabulary * 3 / 4, 200_000))).ToArray(),
-            max_tokens = shape.AnswerTokens, temperature = 0, ignore_eos = true, stream = true,
+            max_tokens = shape.AnswerTokens,
+            temperature = 0,
+            ignore_eos = true,
+            stream = true,
         });
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         long start = Stopwatch.GetTimestamp();
