@@ -28,19 +28,41 @@ internal static class AnswerDelivery
         HttpContext context, ServedModel served, ServingMetrics metrics, string operation, string id, string model, SamplingFields sampling, GenerationRequest[] asked,
         Func<GenerationResult[], Task> write, Func<IReadOnlyList<PendingAnswer>, Task> stream)
     {
-        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         using AnswerTelemetry telemetry = AnswerTelemetry.Begin(operation, model, id, asked[0].Parameters, sampling.Choices, sampling.Stream, isClient: false);
+        if (sampling.Stream) await DeliverAsync(context, served, metrics, telemetry, model, sampling.Choices, asked, stream).ConfigureAwait(false);
+        else await RunWholeAsync(context, served, metrics, telemetry, model, sampling.Choices, asked, write).ConfigureAwait(false);
+    }
+
+    /// <summary>Queues what was asked and writes the results when all are there.</summary>
+    /// <param name="context">The client.</param>
+    /// <param name="served">Who answers.</param>
+    /// <param name="metrics">Who counts.</param>
+    /// <param name="telemetry">The request's span, which stays the caller's; null for none.</param>
+    /// <param name="model">The model's name in the request.</param>
+    /// <param name="choices">Answers asked for in a request.</param>
+    /// <param name="asked">What to answer.</param>
+    /// <param name="write">Sends the results.</param>
+    public static Task RunWholeAsync(
+        HttpContext context, ServedModel served, ServingMetrics metrics, AnswerTelemetry? telemetry, string model, int choices, GenerationRequest[] asked,
+        Func<GenerationResult[], Task> write) => DeliverAsync(
+        context, served, metrics, telemetry, model, choices, asked,
+        async answers => await write(await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false));
+
+    private static async Task DeliverAsync(
+        HttpContext context, ServedModel served, ServingMetrics metrics, AnswerTelemetry? telemetry, string model, int choices, GenerationRequest[] asked,
+        Func<IReadOnlyList<PendingAnswer>, Task> deliver)
+    {
+        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         try
         {
             IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
-            metrics.Watch(model, answers, sampling.Choices);
-            if (sampling.Stream) await stream(answers).ConfigureAwait(false);
-            else await write(await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
-            telemetry.End(answers);
+            metrics.Watch(model, answers, choices);
+            await deliver(answers).ConfigureAwait(false);
+            telemetry?.End(answers);
         }
         catch (Exception error)
         {
-            telemetry.Fail(error);
+            telemetry?.Fail(error);
             throw;
         }
         finally

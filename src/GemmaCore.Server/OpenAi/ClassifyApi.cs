@@ -28,10 +28,10 @@ internal sealed class ClassifyApi(ServedModel served, ServingMetrics metrics)
         LabelScores scores = Scores(prompt, labels, wholeAnswer);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked = [.. scores.Requests.Select(request => request with { Adapter = adapter, Tenant = tenant, CacheSalt = salt })];
-        IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, context.RequestAborted);
-        metrics.Watch(model, answers, 1);
-        GenerationResult[] results = await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false);
-        await Reply.WriteAsync(context, Report(model, prompt, scores.Of(results), results), WireJson.Default.Classification).ConfigureAwait(false);
+        // OpenTelemetry's conventions have no operation of this kind, so there is no span.
+        await AnswerDelivery.RunWholeAsync(
+            context, served, metrics, telemetry: null, model, 1, asked,
+            results => Reply.WriteAsync(context, Report(model, prompt, scores.Of(results), results), WireJson.Default.Classification)).ConfigureAwait(false);
     }
 
     private LabelScores Scores(Prompt prompt, string[] labels, bool wholeAnswer)

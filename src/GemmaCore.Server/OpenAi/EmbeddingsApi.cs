@@ -39,26 +39,12 @@ internal sealed class EmbeddingsApi(ServedModel served, ServingMetrics metrics)
             asked[i] = Request(prompt, field) with { Adapter = adapter, Tenant = tenant };
         }
 
-        using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         using AnswerTelemetry telemetry = AnswerTelemetry.BeginEmbeddings(model, isClient: false);
-        try
+        await AnswerDelivery.RunWholeAsync(context, served, metrics, telemetry, model, 1, asked, results =>
         {
-            IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
-            metrics.Watch(model, answers, 1);
-            GenerationResult[] results = await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false);
-            telemetry.End(answers);
             EmbeddingReport[] reports = [.. results.Select((result, index) => new EmbeddingReport("embedding", index, Value([.. result.Embedding!], dimensions, base64)))];
-            await Reply.WriteAsync(context, new EmbeddingList("list", reports, model, new EmbeddingUsage(tokens, tokens)), WireJson.Default.EmbeddingList).ConfigureAwait(false);
-        }
-        catch (Exception error)
-        {
-            telemetry.Fail(error);
-            throw;
-        }
-        finally
-        {
-            await leaving.CancelAsync().ConfigureAwait(false); // when one fails, the others have no reader
-        }
+            return Reply.WriteAsync(context, new EmbeddingList("list", reports, model, new EmbeddingUsage(tokens, tokens)), WireJson.Default.EmbeddingList);
+        }).ConfigureAwait(false);
     }
 
     private (RequestField Field, IReadOnlyList<Func<PromptEncoder, Prompt>> Inputs) Inputs(RequestField body)
