@@ -65,6 +65,13 @@ public static class FlareDataset
         using JsonDocument document = Open(json, file, out JsonElement questions);
         var reader = new FlareRow(file, dataset, findImage, prompts, maxImages);
         var examples = new List<TrainingExample>();
+        ForEachRow(questions, file, report, (row, index) => examples.Add(reader.Read(row, index)));
+        return examples;
+    }
+
+    /// <summary>Does something with every row of a question file; rows that cannot be read go into the report, and what is no object is no row.</summary>
+    internal static void ForEachRow(JsonElement questions, string file, RowReport report, Action<JsonElement, int> read)
+    {
         int index = -1;
         foreach (JsonElement row in questions.EnumerateArray())
         {
@@ -72,7 +79,7 @@ public static class FlareDataset
             if (row.ValueKind != JsonValueKind.Object) continue;
             try
             {
-                examples.Add(reader.Read(row, index));
+                read(row, index);
             }
             catch (DatasetException error)
             {
@@ -84,8 +91,6 @@ public static class FlareDataset
                 report.Add($"{file}: row {index}", "a string is not valid Unicode");
             }
         }
-
-        return examples;
     }
 
     private static IReadOnlyList<string> QuestionFiles(string root, string split) => FlareFiles.Find(root, split) is { Count: > 0 } files

@@ -54,25 +54,11 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
         // Messages are made by the reader that training uses, so that both say the same words.
         var reader = new FlareRow(file, dataset, name => images.Find(name) ?? (allowMissingImages ? name : null), prompts, maxImages: 0);
         using JsonDocument document = FlareDataset.Open(File.ReadAllBytes(file), file, out JsonElement questions);
-        int index = -1;
-        foreach (JsonElement row in questions.EnumerateArray())
+        FlareDataset.ForEachRow(questions, file, report, (row, index) =>
         {
-            index++;
-            if (row.ValueKind != JsonValueKind.Object) continue;
-            try
-            {
-                Add(new FlareRecord(row, file, dataset, index), reader.Read(row, index));
-            }
-            catch (Exception error) when (error is DatasetException or FormatException)
-            {
-                report.Add($"{file}: row {index}", error.Message);
-            }
-            catch (InvalidOperationException)
-            {
-                // Strings are decoded when they are asked for.
-                report.Add($"{file}: row {index}", "a string is not valid Unicode");
-            }
-        }
+            TrainingExample example = reader.Read(row, index); // also says what is wrong with a row
+            Add(new FlareRecord(row, file, dataset, index), example);
+        });
     }
 
     // Empty answers stay, so that files without answers are converted too; a missing or null one leaves the row out.
