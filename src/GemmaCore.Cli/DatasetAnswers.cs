@@ -38,12 +38,13 @@ internal sealed class DatasetAnswers(GemmaModel model, int batch, int? maxTokens
 
     private void Answer(TrainingExample[] rows, Dictionary<string, PredictedAnswer> answers)
     {
+        PromptEncoder prompts = model.Prompts.Remembering(); // every label of a row asks about its picture
         var usable = new List<(TrainingExample Row, Prompt Prompt)>();
         foreach (TrainingExample row in rows)
         {
             try
             {
-                usable.Add((row, model.Prompts.Encode(row.Prompt, addGenerationPrompt: true)));
+                usable.Add((row, prompts.Encode(row.Prompt, addGenerationPrompt: true)));
             }
             catch (InputException error)
             {
@@ -54,7 +55,7 @@ internal sealed class DatasetAnswers(GemmaModel model, int batch, int? maxTokens
         (IReadOnlyList<ChatMessage> Messages, IReadOnlyList<string> Labels)[][] asked = [.. usable.Select(item => questions?.Of(item.Row).ToArray() ?? [])];
         (IReadOnlyList<GenerationResult> results, IReadOnlyList<IReadOnlyList<LabelScore>> scores) = model.GenerateAndScore(
             [.. usable.Select(item => (item.Prompt, Parameters(item.Row)))],
-            [.. asked.SelectMany(row => row).Select(question => (model.Prompts.Encode(question.Messages, addGenerationPrompt: true), question.Labels))],
+            [.. asked.SelectMany(row => row).Select(question => (prompts.Encode(question.Messages, addGenerationPrompt: true), question.Labels))],
             cancellation: Edge.Interrupted);
         if (Edge.Interrupted.IsCancellationRequested && questions is not null) return; // an answer without its scores would not be asked again
         for (int i = 0, scored = 0; i < results.Count; scored += asked[i++].Length)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 
 namespace GemmaCore.Inputs;
@@ -39,6 +40,15 @@ public sealed record PromptEncoder
 
     /// <summary>Refuse pictures with more pixels than this before decoding them.</summary>
     public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaxPixels;
+
+    // By source, once prepared; null to prepare every time.
+    private ConcurrentDictionary<ImageSource, PreparedImage>? Remembered { get; init; }
+
+    /// <summary>
+    /// This encoder with a memory: a picture of several prompts is decoded and resized for the first of them, and the others get the same object. It grows with every
+    /// picture and holds those of the present settings, so it is for a handful of prompts.
+    /// </summary>
+    public PromptEncoder Remembering() => this with { Remembered = new ConcurrentDictionary<ImageSource, PreparedImage>() };
 
     /// <summary>Reads tokenizer, template and image settings of a Hugging Face folder.</summary>
     /// <param name="modelFolder">The folder.</param>
@@ -171,7 +181,7 @@ public sealed record PromptEncoder
         if (marks != images.Count)
             throw new InputException($"{images.Count} image(s) for {marks} image mark(s) in the prompt; every {vision.StartOfImage} needs one image, " +
                 "and a message's text must not contain that mark itself");
-        return [.. images.Select(Prepare)];
+        return [.. images.Select(source => Remembered?.GetOrAdd(source, Prepare) ?? Prepare(source))];
     }
 
     private PreparedImage Prepare(ImageSource source)
