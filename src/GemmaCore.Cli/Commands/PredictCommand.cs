@@ -37,10 +37,10 @@ internal static class PredictCommand
             var report = new RowReport(parsed.GetValue(badRow) == "skip");
             IReadOnlyList<TrainingExample> rows = FlareDataset.Read(
                 source, parsed.GetValue(split)!, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!), report);
-            using GemmaModel loaded = model.Load(parsed);
             string file = parsed.GetValue(output)!;
             LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;
             if (questions is null && parsed.GetValue(labels) is { Length: > 0 }) throw new UsageException("--label goes with --label-scores");
+            using GemmaModel loaded = model.Load(parsed);
             bool whole = new DatasetAnswers(loaded, parsed.GetValue(batch), parsed.GetValue(maxTokens), questions, report).Fill(file, rows);
             Console.WriteLine(file);
             return whole ? 0 : 1;
