@@ -36,7 +36,21 @@ public sealed class LoadClient(string url, int vocabulary) : IDisposable
             ignore_eos = true,
             stream = true,
         });
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        return await StreamAsync("/v1/completions", body).ConfigureAwait(false);
+    }
+
+    /// <summary>Milliseconds to the first token of an answer about a picture.</summary>
+    public async Task<double> AskAboutPictureAsync(string file, string question)
+    {
+        string url = $"data:image/jpeg;base64,{Convert.ToBase64String(await File.ReadAllBytesAsync(file).ConfigureAwait(false))}";
+        object[] content = [new { type = "image_url", image_url = new { url } }, new { type = "text", text = question }];
+        string body = JsonSerializer.Serialize(new { messages = new[] { new { role = "user", content } }, max_tokens = 1, temperature = 0, stream = true });
+        return (await StreamAsync("/v1/chat/completions", body).ConfigureAwait(false)).Whole;
+    }
+
+    private async Task<AnswerTimes> StreamAsync(string path, string body)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         long start = Stopwatch.GetTimestamp();
         using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).ConfigureAwait(false);
         if (!response.IsSuccessStatusCode) throw new InvalidOperationException($"bench serve: {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync().ConfigureAwait(false)}");

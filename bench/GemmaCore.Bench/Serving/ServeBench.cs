@@ -10,7 +10,8 @@ namespace GemmaCore.Bench.Serving;
 
 /// <summary>
 /// <c>bench serve [MODEL] [prompt=N] [tokens=N] [clients=N] [rounds=N] [seconds=N] [load=SHARE]</c>: the server over HTTP on loopback. One client against several, by
-/// turns; then requests that come at random (Poisson), at a share of what the several got through. MODEL is a folder, a preset (random weights) or demo.
+/// turns; then requests that come at random (Poisson), at a share of what the several got through; then, where the model sees, a second question about a picture.
+/// MODEL is a folder, a preset (random weights) or demo.
 /// </summary>
 public static class ServeBench
 {
@@ -26,7 +27,7 @@ public static class ServeBench
         if (Folder(place) is not { } folder) return 2;
         using var device = new CpuDevice(0);
         MachinePeaks peaks = MachinePeaks.Measure(device);
-        using var served = new ServedModel(place, GemmaModel.Load(folder), new Dictionary<string, string>(), new ServerOptions { Port = 0, PrefixCache = false });
+        using var served = new ServedModel(place, GemmaModel.Load(folder), new Dictionary<string, string>(), new ServerOptions { Port = 0 });
         await using GemmaServer server = await GemmaServer.StartAsync(served);
         using var client = new LoadClient(server.Url, served.Model.Model.Layout.VocabularySize);
 
@@ -56,8 +57,27 @@ public static class ServeBench
         Percentiles("to the last token", poisson.Answers.Select(answer => answer.Whole));
         double steps = after.Steps - before.Steps, inSteps = after.StepSeconds - before.StepSeconds, outside = inSteps - (after.PassSeconds - before.PassSeconds);
         Console.WriteLine($"\nScheduler: {outside / steps * 1e6:F0} µs of {inSteps / steps * 1e3:F2} ms a step, {outside / inSteps:P2}, over {steps:F0} steps");
+        if (served.Prompts.TakesImages) await AskAboutPicturesAsync(client, rounds);
         await server.StopAsync();
         return 0;
+    }
+
+    // What the first question about a picture has computed is there for the second.
+    private static async Task AskAboutPicturesAsync(LoadClient client, int pictures)
+    {
+        var first = new List<double>();
+        var second = new List<double>();
+        for (int i = 0; i < pictures; i++)
+        {
+            string file = Goldens.DemoPath($"data/validation-public/Xray/phantom_chest/imagesVal/phantom_chest_{i:0000}.jpg");
+            first.Add(await client.AskAboutPictureAsync(file, "Describe the findings in this chest X-ray."));
+            second.Add(await client.AskAboutPictureAsync(file, "Is there a nodule?"));
+        }
+
+        Console.WriteLine("\n| milliseconds to the first token | min | median | max |\n|---|---:|---:|---:|");
+        Row("first question about a picture", first);
+        Row("second question", second);
+        Row("ratio of first to second", [.. first.Zip(second, (one, other) => one / other)]);
     }
 
     // Tokens of whole requests per second of the clock, every client with so many requests one after the other.
@@ -90,6 +110,12 @@ public static class ServeBench
 
         string folder = Path.Combine(Path.GetTempPath(), "gemmacore-bench-serve-" + place);
         if (!File.Exists(Path.Combine(folder, "config.json"))) RandomCheckpoint.Write(preset, folder, 1, DType.BF16);
+        if (place == "medgemma-4b")
+        {
+            const string usual = "{\"size\": {\"height\": 896, \"width\": 896}, \"image_mean\": [0.5, 0.5, 0.5], \"image_std\": [0.5, 0.5, 0.5], \"image_seq_length\": 256}";
+            File.WriteAllText(Path.Combine(folder, "preprocessor_config.json"), usual);
+        }
+
         foreach (string file in Directory.EnumerateFiles(RealTokenizer, "*.json")) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
         return folder;
     }
