@@ -41,6 +41,9 @@ public sealed record PromptEncoder
     /// <summary>Refuse pictures with more pixels than this before decoding them.</summary>
     public long MaxImagePixels { get; init; } = ImageDecoder.DefaultMaxPixels;
 
+    /// <summary>How grey values of more than 8 bits become bytes where a picture does not say itself; null for what its kind asks for.</summary>
+    public GreyWindow? Window { get; init; }
+
     // By source, once prepared; null to prepare every time.
     private ConcurrentDictionary<ImageSource, PreparedImage>? Remembered { get; init; }
 
@@ -186,7 +189,7 @@ public sealed record PromptEncoder
 
     private PreparedImage Prepare(ImageSource source)
     {
-        RgbImage image = ImageDecoder.Decode(source, ApplyOrientation, MaxImagePixels);
+        RgbImage image = ImageDecoder.Decode(source, ApplyOrientation, MaxImagePixels, Window);
         List<ImagePixels> pixels = [_preprocessor!.Process(image)];
         foreach (PanAndScan.Box crop in PanAndScan?.Crops(image.Width, image.Height) ?? [])
             pixels.Add(_preprocessor.Process(image.Crop(crop.Left, crop.Top, crop.Width, crop.Height)));

@@ -13,6 +13,7 @@ internal static class FuzzTable
         ("tokenizer.json", (inputs, seed) => new FuzzCount(inputs, TokenizerJsonFuzz.Run(inputs, seed).Accepted)),
         ("FLARE questions", (inputs, seed) => new FuzzCount(inputs, FlareJsonFuzz.Run(inputs, seed).Accepted)),
         ("answers, by the rules of `eval`", AnswerFuzz.Run),
+        ("DICOM files", DicomFuzz.Run),
     ];
 
     public static int Print(long inputs, int seed)

@@ -1,10 +1,12 @@
+using GemmaCore.Inputs.Dicom;
 using SkiaSharp;
 
 namespace GemmaCore.Inputs;
 
 /// <summary>
 /// PNG, JPEG, WebP, BMP and GIF (first frame) to RGB bytes, as Pillow's <c>convert("RGB")</c> gives them: grey is replicated, palettes
-/// are looked up, alpha is dropped without blending, colour profiles are ignored, 16-bit channels keep their upper 8 bits.
+/// are looked up, alpha is dropped without blending, colour profiles are ignored, 16-bit channels keep their upper 8 bits. And frames of DICOM files, by modality or through a
+/// <see cref="GreyWindow"/>.
 /// </summary>
 public static class ImageDecoder
 {
@@ -18,11 +20,40 @@ public static class ImageDecoder
     /// <param name="source">The encoded picture.</param>
     /// <param name="applyOrientation">Turn the picture as its EXIF orientation says; off for parity with the Python stack, which does not.</param>
     /// <param name="maxPixels">Refuse larger pictures; read from the header, so a bomb costs nothing.</param>
-    /// <exception cref="InputException">Unreadable file, no picture, too large, or cut off.</exception>
-    public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels)
+    /// <param name="window">How grey values become bytes where the source does not say; null for what the picture asks for.</param>
+    /// <exception cref="InputException">Unreadable file, no picture, too large, or cut off; a window for a picture of 8 bits or colours.</exception>
+    public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels, GreyWindow? window = null)
     {
         string name = source.Path ?? "image";
-        using SKData data = SKData.CreateCopy(FileOf(source));
+        ReadOnlyMemory<byte> file = FileOf(source);
+        window = source.Window ?? window;
+        if (DicomFile.IsOne(file.Span)) return DicomFrames.Open(DicomFile.Read(file, name), maxPixels).Show(source.Frame, window);
+        if (source.Frame != 1) throw new InputException($"{name}: frame {source.Frame} was asked for, and only DICOM files have frames here");
+        if (window is not null) throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits; windows are for DICOM");
+        return DecodeEncoded(file, name, applyOrientation, maxPixels);
+    }
+
+    /// <summary>Width and height as the header says, without decoding.</summary>
+    /// <exception cref="InputException">Unreadable file, or no picture.</exception>
+    public static (int Width, int Height) ReadSize(ImageSource source)
+    {
+        string name = source.Path ?? "image";
+        ReadOnlyMemory<byte> file = FileOf(source);
+        if (DicomFile.IsOne(file.Span))
+        {
+            DicomImage image = DicomImage.Read(DicomFile.Read(file, name));
+            return (image.Columns, image.Rows);
+        }
+
+        using SKData data = SKData.CreateCopy(file.Span);
+        using SKCodec codec = Open(data, name);
+        return (codec.Info.Width, codec.Info.Height);
+    }
+
+    /// <summary>A PNG, JPEG, WebP, BMP or GIF picture.</summary>
+    internal static RgbImage DecodeEncoded(ReadOnlyMemory<byte> file, string name, bool applyOrientation, long maxPixels)
+    {
+        using SKData data = SKData.CreateCopy(file.Span);
         using SKCodec codec = Open(data, name);
         int width = codec.Info.Width, height = codec.Info.Height;
         if ((long)width * height > maxPixels)
@@ -38,17 +69,8 @@ public static class ImageDecoder
         return applyOrientation ? Orient(image, codec.EncodedOrigin) : image;
     }
 
-    /// <summary>Width and height as the header says, without decoding.</summary>
-    /// <exception cref="InputException">Unreadable file, or no picture.</exception>
-    public static (int Width, int Height) ReadSize(ImageSource source)
-    {
-        using SKData data = SKData.CreateCopy(FileOf(source));
-        using SKCodec codec = Open(data, source.Path ?? "image");
-        return (codec.Info.Width, codec.Info.Height);
-    }
-
-    private static byte[] FileOf(ImageSource source) => source.Bytes is { } bytes
-        ? bytes.ToArray()
+    private static ReadOnlyMemory<byte> FileOf(ImageSource source) => source.Bytes is { } bytes
+        ? bytes
         : JsonInput.ReadFile(source.Path ?? throw new InputException("an image has neither a path nor bytes"));
 
     private static SKCodec Open(SKData data, string name)
@@ -56,7 +78,7 @@ public static class ImageDecoder
         SKCodec? codec = data.IsEmpty ? null : SKCodec.Create(data);
         if (codec is not null && Formats.Contains(codec.EncodedFormat)) return codec;
         codec?.Dispose();
-        throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP or GIF picture ({data.Size} bytes)");
+        throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP, GIF or DICOM picture ({data.Size} bytes)");
     }
 
     private static RgbImage DropAlpha(SKBitmap bitmap, int width, int height)

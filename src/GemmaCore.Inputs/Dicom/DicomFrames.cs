@@ -1,0 +1,125 @@
+namespace GemmaCore.Inputs.Dicom;
+
+/// <summary>
+/// The frames of a DICOM file as pictures, by modality as Google's code for MedGemma does it: CT in three windows, MR from the smallest to the largest value of all frames,
+/// radiographs through the file's window or else from their smallest to their largest value, everything of 8 bits besides as it is.
+/// </summary>
+internal sealed class DicomFrames
+{
+    // Where the file does not say its modality, the kind of object does (PS3.4, B.5).
+    private static readonly (string SopClass, string Modality)[] Kinds =
+    [
+        ("1.2.840.10008.5.1.4.1.1.2", "CT"), ("1.2.840.10008.5.1.4.1.1.4", "MR"), ("1.2.840.10008.5.1.4.1.1.1", "DX"),
+    ];
+
+    private readonly DicomPixels _pixels;
+
+    private DicomFrames(DicomFile file, DicomImage image)
+    {
+        (File, Image, Modality, Attributes) = (file, image, ModalityOf(file.Data), new FrameAttributes(file));
+        _pixels = new DicomPixels(file, image);
+    }
+
+    public DicomFile File { get; }
+
+    public DicomImage Image { get; }
+
+    /// <summary>CT, MR, DX, …; empty where the file does not tell.</summary>
+    public string Modality { get; }
+
+    public FrameAttributes Attributes { get; }
+
+    /// <summary>The frames of a file.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="maxPixels">Refuse larger pictures, before anything is unpacked.</param>
+    /// <exception cref="InputException">There are no pictures in it, or none that are read here.</exception>
+    public static DicomFrames Open(DicomFile file, long maxPixels)
+    {
+        DicomImage image = DicomImage.Read(file);
+        return (long)image.Rows * image.Columns <= Math.Min(maxPixels, Array.MaxLength / 3)
+            ? new DicomFrames(file, image)
+            : throw new InputException($"{file.Name}: {image.Columns} x {image.Rows} pixels are more than the {maxPixels} allowed; scale the picture down first");
+    }
+
+    /// <summary>A frame as a picture.</summary>
+    /// <param name="frame">From 1.</param>
+    /// <param name="window">Instead of what the modality asks for; null for that.</param>
+    /// <exception cref="InputException">It is not there or cannot be shown, or a window was asked for and the picture is coloured.</exception>
+    public RgbImage Show(int frame, GreyWindow? window)
+    {
+        if (Image.IsGrey) return (Modality == "MR" && Image.Frames > 1 ? Grey(frame) with { Extent = Extent() } : Grey(frame)).Show(window);
+        Require(frame);
+        return window is null
+            ? _pixels.Colours(frame - 1)
+            : throw DicomImage.Wrong(File, $"window '{window.Name}' was asked for, and its picture is coloured; leave the window out");
+    }
+
+    /// <summary>The values of a grey frame.</summary>
+    /// <param name="frame">From 1.</param>
+    /// <exception cref="InputException">It is not there, or damaged.</exception>
+    public GreyPicture Grey(int frame)
+    {
+        Require(frame);
+        WindowRange? window = Attributes.Window(frame - 1);
+        (double Slope, double Intercept)? rescale = Attributes.Rescale(frame - 1, needsBoth: Modality == "CT");
+        bool isDeep = Image.BitsAllocated > 8;
+        return new GreyPicture
+        {
+            Name = File.Name,
+            Width = Image.Columns,
+            Height = Image.Rows,
+            Values = [.. _pixels.Stored(frame - 1).Select(Meaning(rescale))],
+            OwnWindow = window,
+            DefaultWindow = Modality switch
+            {
+                "CT" when isDeep || rescale is not null => GreyWindow.Ct,
+                "MR" => GreyWindow.Full,
+                "CR" or "DX" or "RG" when window is not null => GreyWindow.OfFile,
+                _ when !isDeep && !Image.IsSigned => GreyWindow.Unchanged,
+                _ => window is null ? GreyWindow.Full : GreyWindow.OfFile,
+            },
+            IsInverted = Image.Photometric == Photometric.Monochrome1,
+        };
+    }
+
+    /// <summary>Smallest and largest value of all frames.</summary>
+    /// <exception cref="InputException">A frame is damaged.</exception>
+    public (double Smallest, double Largest) Extent()
+    {
+        (double smallest, double largest) = (double.MaxValue, double.MinValue);
+        for (int frame = 1; frame <= Image.Frames; frame++)
+        {
+            double[] values = Grey(frame).Values;
+            (smallest, largest) = (Math.Min(smallest, values.Min()), Math.Max(largest, values.Max()));
+        }
+
+        return (smallest, largest);
+    }
+
+    private static string ModalityOf(DicomDataset data)
+    {
+        string modality = data.Text(DicomTag.Modality), sopClass = data.Text(DicomTag.SopClass);
+        if (modality.Length > 0) return modality;
+        return Array.Find(Kinds, kind => sopClass == kind.SopClass || sopClass.StartsWith(kind.SopClass + ".", StringComparison.Ordinal)).Modality ?? "";
+    }
+
+    private void Require(int frame)
+    {
+        if (frame < 1 || frame > Image.Frames) throw new InputException($"{File.Name}: there is no frame {frame}; the file has {Image.Frames}, counted from 1");
+    }
+
+    // MR values mean something beside each other only, and stay as they are; Hounsfield units are whole numbers.
+    private Func<int, double> Meaning((double Slope, double Intercept)? rescale)
+    {
+        if (Modality == "MR") return stored => stored;
+        if (Modality != "CT" && File.Data.Items(DicomTag.ModalityTables) is [var first, ..])
+        {
+            LookUpTable table = LookUpTable.Read(File, first, DicomTag.TableDescriptor, DicomTag.Table, Image.IsSigned);
+            return stored => table.Value(stored);
+        }
+
+        if (rescale is not { } both) return stored => stored;
+        if (Modality == "CT") return stored => Math.Round(stored * both.Slope + both.Intercept, MidpointRounding.ToEven);
+        return stored => stored * both.Slope + both.Intercept;
+    }
+}
