@@ -7,11 +7,12 @@ namespace GemmaCore.Cli;
 
 /// <summary>Answers the rows of a data set into a prediction file, batch by batch; what the file holds already is not asked again.</summary>
 /// <param name="model">The model.</param>
+/// <param name="encoder">Its way in, with the settings for pictures.</param>
 /// <param name="batch">Questions answered together.</param>
 /// <param name="maxTokens">Most tokens of an answer; null for what the task needs.</param>
 /// <param name="questions">Labels to score; null for none.</param>
 /// <param name="report">What happens with rows that cannot be asked.</param>
-internal sealed class DatasetAnswers(GemmaModel model, int batch, int? maxTokens, LabelQuestions? questions, RowReport report)
+internal sealed class DatasetAnswers(GemmaModel model, PromptEncoder encoder, int batch, int? maxTokens, LabelQuestions? questions, RowReport report)
 {
     // Boxes of a whole chromosome set take some 700 tokens; cut off they are no JSON any more (flare.md §4).
     private const int UsualTokens = 256, InstanceTokens = 1024;
@@ -38,7 +39,7 @@ internal sealed class DatasetAnswers(GemmaModel model, int batch, int? maxTokens
 
     private void Answer(TrainingExample[] rows, Dictionary<string, PredictedAnswer> answers)
     {
-        PromptEncoder prompts = model.Prompts.Remembering(); // every label of a row asks about its picture
+        PromptEncoder prompts = encoder.Remembering(); // every label of a row asks about its picture
         var usable = new List<(TrainingExample Row, Prompt Prompt)>();
         foreach (TrainingExample row in rows)
         {

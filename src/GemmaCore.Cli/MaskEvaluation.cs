@@ -107,7 +107,9 @@ internal sealed class MaskEvaluation(double threshold, bool classes, bool allowM
 
     private Mask Read(string file)
     {
-        RgbImage image = ImageDecoder.Decode(ImageSource.FromFile(file));
+        var source = ImageSource.FromFile(file);
+        if (ImageDecoder.IsDicom(source)) throw new EvaluationException($"{file}: is a DICOM file, whose values are windowed when they are read; save the mask as PNG");
+        RgbImage image = ImageDecoder.Decode(source);
         byte[] grey = new byte[image.Width * image.Height];
         for (int i = 0; i < grey.Length; i++) grey[i] = image.Pixels[3 * i];
         if (classes) return new Mask(image.Width, image.Height, grey);

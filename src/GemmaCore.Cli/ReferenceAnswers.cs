@@ -35,7 +35,7 @@ internal sealed class ReferenceAnswers
         ];
         using GemmaModel model = options.Load(parsed);
         string file = Path.Combine(folder, FileName);
-        bool whole = new DatasetAnswers(model, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
+        bool whole = new DatasetAnswers(model, model.Prompts, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
         return whole ? file : throw new InvalidOperationException($"interrupted; {file} holds the answers so far, the same command goes on");
     }
 }

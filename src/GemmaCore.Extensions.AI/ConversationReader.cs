@@ -86,7 +86,7 @@ internal sealed class ConversationReader
     private static ContentPart? Part(AIContent content) => content switch
     {
         TextContent text => new TextPart(text.Text),
-        DataContent data when data.HasTopLevelMediaType("image") => new ImagePart(ImageSource.FromBytes(data.Data)),
+        DataContent data when data.HasTopLevelMediaType("image") || data.MediaType == "application/dicom" => new ImagePart(ImageSource.FromBytes(data.Data)),
         UsageContent => null,
         DataContent data => throw new NotSupportedException($"A message holds data of the type {data.MediaType}; the model takes text and images"),
         UriContent uri => throw new NotSupportedException($"A message holds an address ({uri.MediaType}); nothing is fetched: pass the bytes as DataContent"),

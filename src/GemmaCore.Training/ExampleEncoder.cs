@@ -34,11 +34,11 @@ public sealed class ExampleEncoder
         return new EncodedExample(ids, targets, prompt.Images, Keys(example, prompt.Images.Count));
     }
 
-    // A picture's path, or the hash of its bytes. Crops of pan-and-scan are pictures of their own and belong to this row only.
+    // A picture's path or the hash of its bytes, and which of its frames. Crops of pan-and-scan are pictures of their own and belong to this row only.
     private static List<string> Keys(TrainingExample example, int imageCount)
     {
         List<string> keys = [.. example.Prompt.SelectMany(message => message.Content).OfType<ImagePart>()
-            .Select(part => part.Image.Path ?? Convert.ToHexString(SHA256.HashData(part.Image.Bytes!.Value.Span)))];
+            .Select(part => (part.Image.Path ?? Convert.ToHexString(SHA256.HashData(part.Image.Bytes!.Value.Span))) + part.Image.Choice)];
         return keys.Count == imageCount ? keys : [.. Enumerable.Range(0, imageCount).Select(i => $"{example.Row}#{i}")];
     }
 }

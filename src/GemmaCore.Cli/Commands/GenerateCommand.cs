@@ -22,12 +22,14 @@ internal static class GenerateCommand
         var sampling = new SamplingOptions();
         var constraint = new ConstraintOptions();
         var prompt = new Option<string>("--prompt") { Description = "the question", Required = true };
-        var images = new Option<string[]>("--image") { Description = "picture shown before the question; may be repeated" };
+        var images = new Option<string[]>("--image") { Description = "picture shown before the question, DICOM included; may be repeated" };
+        var view = new PictureOptions(frame: true);
         var raw = new Option<bool>("--raw") { Description = "use the prompt as it is, without the chat template" };
         var json = new Option<bool>("--json") { Description = "print one JSON document" };
         model.AddTo(command);
         command.Add(prompt);
         command.Add(images);
+        view.AddTo(command);
         command.Add(raw);
         sampling.AddTo(command);
         constraint.AddTo(command);
@@ -35,8 +37,9 @@ internal static class GenerateCommand
         command.SetAction(parsed =>
         {
             long start = Stopwatch.GetTimestamp();
+            GreyWindow? window = view.Window(parsed);
             using GemmaModel loaded = model.Load(parsed);
-            Prompt encoded = Encode(loaded.Prompts, parsed.GetValue(prompt)!, parsed.GetValue(images) ?? [], parsed.GetValue(raw));
+            Prompt encoded = Encode(loaded.Prompts with { Window = window }, parsed.GetValue(prompt)!, view.Sources(parsed, parsed.GetValue(images) ?? []), parsed.GetValue(raw));
             SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling()) with { Constraint = constraint.Read(parsed, loaded.Constraints) };
             double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             bool asJson = parsed.GetValue(json);
@@ -47,9 +50,8 @@ internal static class GenerateCommand
         return command;
     }
 
-    private static Prompt Encode(PromptEncoder prompts, string text, string[] images, bool raw)
+    private static Prompt Encode(PromptEncoder prompts, string text, IReadOnlyList<ImageSource> sources, bool raw)
     {
-        List<ImageSource> sources = [.. images.Select(ImageSource.FromFile)];
         if (raw) return prompts.EncodeText(text, sources);
         List<ContentPart> parts = [.. sources.Select(source => new ImagePart(source)), new TextPart(text)];
         return prompts.Encode([new ChatMessage(ChatRole.User, parts)], addGenerationPrompt: true);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GemmaCore.Generation;
+using GemmaCore.Inputs;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Cli.Commands;
@@ -27,10 +28,12 @@ internal static class PredictCommand
         var maxTokens = new Option<int?>("--max-tokens") { Description = "most tokens of an answer; 256, and 1024 for instance detection, where not given" };
         var scores = new Option<bool>("--label-scores") { Description = "also write how likely each option or label is: ln p as \"scores\"" };
         var labels = new Option<string[]>("--label") { Description = "label to score where a question lists no options; may be repeated" };
+        var view = new PictureOptions(frame: false);
         var badRow = new Option<string>("--on-bad-row") { Description = "stop or skip", DefaultValueFactory = _ => "stop" };
         badRow.AcceptOnlyFromAmong("stop", "skip");
         model.AddTo(command);
         foreach (Option option in (Option[])[data, output, split, datasets, prompts, batch, maxTokens, scores, labels, badRow]) command.Add(option);
+        view.AddTo(command);
         command.SetAction(parsed =>
         {
             string source = ModelLocation.ResolveData(parsed.GetValue(data)!);
@@ -40,8 +43,9 @@ internal static class PredictCommand
             string file = parsed.GetValue(output)!;
             LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;
             if (questions is null && parsed.GetValue(labels) is { Length: > 0 }) throw new UsageException("--label goes with --label-scores");
+            GreyWindow? window = view.Window(parsed);
             using GemmaModel loaded = model.Load(parsed);
-            bool whole = new DatasetAnswers(loaded, parsed.GetValue(batch), parsed.GetValue(maxTokens), questions, report).Fill(file, rows);
+            bool whole = new DatasetAnswers(loaded, loaded.Prompts with { Window = window }, parsed.GetValue(batch), parsed.GetValue(maxTokens), questions, report).Fill(file, rows);
             Console.WriteLine(file);
             return whole ? 0 : 1;
         });

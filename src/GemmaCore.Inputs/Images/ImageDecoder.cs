@@ -33,6 +33,10 @@ public static class ImageDecoder
         return DecodeEncoded(file, name, applyOrientation, maxPixels);
     }
 
+    /// <summary>Whether a picture is a frame of a DICOM file, by its content.</summary>
+    /// <exception cref="InputException">Unreadable file.</exception>
+    public static bool IsDicom(ImageSource source) => DicomFile.IsOne(FileOf(source).Span);
+
     /// <summary>Width and height as the header says, without decoding.</summary>
     /// <exception cref="InputException">Unreadable file, or no picture.</exception>
     public static (int Width, int Height) ReadSize(ImageSource source)

@@ -51,6 +51,18 @@ internal static class MessageReader
         return string.Join('\n', content.Items(MostParts).Select(part => part["type"].Required().Text() == "text" ? part["text"].Required().Text() : throw part["type"].Wrong("text")));
     }
 
+    private static GreyWindow? Window(RequestField field)
+    {
+        try
+        {
+            return field.IsNull ? null : GreyWindow.Parse(field.Text());
+        }
+        catch (InputException)
+        {
+            throw field.Wrong(GreyWindow.Known);
+        }
+    }
+
     private static ContentPart Part(RequestField part, PictureLimits pictures)
     {
         string type = part["type"].Required().Text();
@@ -66,8 +78,13 @@ internal static class MessageReader
                 // "detail" says how much to look at it; every picture is seen whole here.
                 picture.AllowOnly(["url", "detail"]);
                 return new ImagePart(pictures.Take(picture["url"].Required()));
+            case "image_dicom":
+                part.AllowOnly(["type", "image_dicom"]);
+                RequestField file = part["image_dicom"].Required();
+                file.AllowOnly(["url", "frame", "window"]);
+                return new ImagePart(pictures.Take(file["url"].Required(), file["frame"].IntegerOr(1, 1, int.MaxValue), Window(file["window"])));
             default:
-                throw part["type"].Wrong("text or image_url");
+                throw part["type"].Wrong("text, image_url or image_dicom");
         }
     }
 }

@@ -13,15 +13,20 @@ internal sealed class PictureLimits(ServerOptions options)
 
     private static readonly string[] Types = ["png", "jpeg", "jpg", "webp", "bmp", "gif"];
 
+    private static readonly string[] Schemes = ["data:image/", "data:application/"];
+
     private int _count;
     private long _pixels;
 
     /// <summary>A picture of the request.</summary>
+    /// <param name="url">A data URL.</param>
+    /// <param name="frame">Which frame of a DICOM file, from 1.</param>
+    /// <param name="window">How its grey values become bytes; null for what its kind asks for.</param>
     /// <exception cref="RequestException">No data URL, no picture, or too much of it.</exception>
-    public ImageSource Take(RequestField url)
+    public ImageSource Take(RequestField url, int frame = 1, GreyWindow? window = null)
     {
         if (++_count > options.MaxImages) throw RequestException.Invalid($"At most {options.MaxImages} images are allowed in a request", url.Path, "too_many_images");
-        ImageSource source = ImageSource.FromBytes(Decode(url));
+        ImageSource source = ImageSource.FromBytes(Decode(url)) with { Frame = frame, Window = window };
         try
         {
             (int width, int height) = ImageDecoder.ReadSize(source);
@@ -38,22 +43,29 @@ internal sealed class PictureLimits(ServerOptions options)
                 throw RequestException.Invalid($"The image is {width} x {height}: one side may be at most {options.MaxImageAspect} times the other", url.Path, "image_too_narrow");
             return source;
         }
-        catch (InputException)
+        catch (InputException error)
         {
-            throw RequestException.Invalid("The image cannot be read; expected PNG, JPEG, WebP, BMP or GIF", url.Path, "invalid_image");
+            // What is wrong with a DICOM file its sender can mend, and the complaint holds nothing of the patient.
+            string reason = ImageDecoder.IsDicom(source) ? error.Message : "expected PNG, JPEG, WebP, BMP, GIF or DICOM";
+            throw RequestException.Invalid($"The image cannot be read; {reason}", url.Path, "invalid_image");
         }
     }
+
+    private static bool IsKnown(string type) =>
+        type.Equals("data:application/dicom", StringComparison.OrdinalIgnoreCase)
+        || (type.StartsWith(Schemes[0], StringComparison.OrdinalIgnoreCase) && Types.Contains(type[Schemes[0].Length..], StringComparer.OrdinalIgnoreCase));
 
     private static byte[] Decode(RequestField field)
     {
         string url = field.Text();
-        const string scheme = "data:image/", encoding = ";base64,";
-        if (!url.StartsWith(scheme, StringComparison.OrdinalIgnoreCase))
+        const string encoding = ";base64,";
+        string? scheme = Array.Find(Schemes, known => url.StartsWith(known, StringComparison.OrdinalIgnoreCase));
+        if (scheme is null)
             throw RequestException.Invalid("Only data URLs (data:image/png;base64,…) are taken; this server does not fetch images", field.Path, "unsupported_image_url");
         int comma = url.IndexOf(',', StringComparison.Ordinal);
         if (comma < scheme.Length + encoding.Length - 1 || comma > 64 || !url.AsSpan(0, comma + 1).EndsWith(encoding, StringComparison.OrdinalIgnoreCase)
-            || !Types.Contains(url[scheme.Length..(comma + 1 - encoding.Length)], StringComparer.OrdinalIgnoreCase))
-            throw RequestException.Invalid($"The data URL must be data:image/TYPE;base64,… with TYPE one of {string.Join(", ", Types)}", field.Path, "invalid_image_url");
+            || !IsKnown(url[..(comma + 1 - encoding.Length)]))
+            throw RequestException.Invalid($"The data URL must be data:image/TYPE;base64,… with TYPE one of {string.Join(", ", Types)}, or data:application/dicom;base64,…", field.Path, "invalid_image_url");
         byte[] bytes = new byte[(url.Length - comma - 1) / 4 * 3 + 3];
         if (!Convert.TryFromBase64Chars(url.AsSpan(comma + 1), bytes, out int written)) throw RequestException.Invalid("The data URL is not valid base64", field.Path, "invalid_base64");
         return bytes[..written];

@@ -1,3 +1,4 @@
+using GemmaCore.Inputs;
 using GemmaCore.Training.Planning;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
@@ -64,6 +65,7 @@ public sealed class ConfigurationReader
             LoadIn8Bit = run.Flag("load_in_8bit", false),
             Bnb4BitUseDoubleQuant = run.Flag("bnb_4bit_use_double_quant", true),
             MmTokensPerImage = run.Int("mm_tokens_per_image", 0, 0, 1 << 16),
+            ImageWindow = ImageWindow(),
             Bf16 = run.Flag("bf16", false),
             Fp16 = run.Flag("fp16", false),
             QuantizeHead = run.Choice("quantize_head", "none", "int8"),
@@ -120,6 +122,18 @@ public sealed class ConfigurationReader
             Seed = run.Int("seed", 42, 0, int.MaxValue),
             DataSeed = run.Node("data_seed") is null ? null : run.Int("data_seed", 0, 0, int.MaxValue),
         };
+    }
+
+    private string? ImageWindow()
+    {
+        try
+        {
+            return _run.Text("image_window", "") is { Length: > 0 } name ? GreyWindow.Parse(name).Name : null;
+        }
+        catch (InputException error)
+        {
+            throw new ConfigurationException($"image_window: {error.Message}");
+        }
     }
 
     private static DatasetConfiguration BuildDataset(ConfigurationValues block)

@@ -145,6 +145,9 @@ public sealed record TrainingConfiguration
     /// <summary>Tokens a picture becomes; 0 for as many as the model's configuration says.</summary>
     public int MmTokensPerImage { get; init; }
 
+    /// <summary>How grey values of more than 8 bits become bytes (<see cref="Inputs.GreyWindow"/>); null for what each picture's kind asks for.</summary>
+    public string? ImageWindow { get; init; }
+
     /// <summary>Asks for bf16 arithmetic. What a device computes in is its own (see <c>PrecisionPath</c>); where that is another, the run says so.</summary>
     public bool Bf16 { get; init; }
 

@@ -111,11 +111,30 @@ public static class ConversationDatasets
             case "text" when part.TryGetProperty("text", out JsonElement text):
                 return new TextPart(Text(text, "text"));
             case "image" when part.TryGetProperty("image", out JsonElement image):
-                return new ImagePart(Image(Text(image, "image"), folder));
+                return new ImagePart(Chosen(Image(Text(image, "image"), folder), part));
             case "image_url" when part.TryGetProperty("image_url", out JsonElement url):
                 return new ImagePart(Image(Text(url.ValueKind == JsonValueKind.Object && url.TryGetProperty("url", out JsonElement inner) ? inner : url, "image_url"), folder));
             default:
                 throw new DatasetException($"content part of type '{type}' is unknown or incomplete; expected text, image or image_url");
+        }
+    }
+
+    // "frame" and "window" beside the name, for DICOM files.
+    private static ImageSource Chosen(ImageSource image, JsonElement part)
+    {
+        if (part.TryGetProperty("frame", out JsonElement frame))
+        {
+            if (frame.ValueKind != JsonValueKind.Number || !frame.TryGetInt32(out int number) || number < 1) throw new DatasetException("'frame' must be a number from 1 on");
+            image = image with { Frame = number };
+        }
+
+        try
+        {
+            return part.TryGetProperty("window", out JsonElement window) ? image with { Window = GreyWindow.Parse(Text(window, "window")) } : image;
+        }
+        catch (InputException error)
+        {
+            throw new DatasetException(error.Message);
         }
     }
 

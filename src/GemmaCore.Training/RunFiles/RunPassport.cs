@@ -106,8 +106,8 @@ public sealed record RunPassport
     private static string Describe(ContentPart part) => part switch
     {
         TextPart text => "text " + text.Text,
-        ImagePart { Image.Path: { } path } => FormattableString.Invariant($"image {Path.GetFileName(path)} {new FileInfo(path).Length}"),
-        ImagePart { Image.Bytes: { } bytes } => "image " + Convert.ToHexStringLower(SHA256.HashData(bytes.Span)),
+        ImagePart { Image: { Path: { } path } image } => FormattableString.Invariant($"image {Path.GetFileName(path)} {new FileInfo(path).Length}{image.Choice}"),
+        ImagePart { Image: { Bytes: { } bytes } image } => "image " + Convert.ToHexStringLower(SHA256.HashData(bytes.Span)) + image.Choice,
         _ => throw new ArgumentException($"{part} cannot be hashed", nameof(part)),
     };
 

@@ -34,6 +34,10 @@ public sealed class DicomWriter(bool isImplicit = false, SequenceLengths lengths
         return writer.Pixels([.. values.SelectMany(value => BitConverter.GetBytes((short)value))], "OW");
     }
 
+    /// <summary>A coloured picture as a camera's object has it, with a name that no complaint may show.</summary>
+    public static DicomWriter Colour(int columns, int rows, byte[] pixels) =>
+        new DicomWriter().Text(0x0008_0060, "CS", "XC").Text(0x0010_0010, "PN", "INVENTED^NAME").Shape(columns, rows, 3, "RGB", 8).Pixels(pixels);
+
     public DicomWriter Shape(int columns, int rows, int samples, string photometric, int bitsAllocated, int? bitsStored = null, bool isSigned = false)
     {
         int stored = bitsStored ?? bitsAllocated;

@@ -44,6 +44,16 @@ public sealed class ConversationDatasetsTests : IDisposable
     }
 
     [Fact]
+    public void A_picture_may_name_its_frame_and_window()
+    {
+        const string row = """{"messages":[{"role":"user","content":[{"type":"image","image":"a.png"%}]},{"role":"assistant","content":"d"}]}""";
+        ImageSource image = Assert.IsType<ImagePart>(Assert.Single(Messages(row.Replace("%", ""","frame":3,"window":"lung" """, StringComparison.Ordinal)).Prompt[0].Content)).Image;
+        Assert.Equal((3, "lung", " frame 3 window lung"), (image.Frame, image.Window!.Name, image.Choice));
+        foreach ((string more, string says) in (ReadOnlySpan<(string, string)>)[(""","frame":0""", "'frame' must be a number from 1"), (""","window":"wide" """, "window 'wide' is unknown"), (""","window":1""", "'window' must be a string")])
+            Assert.Contains(says, Assert.Throws<DatasetException>(() => Messages(row.Replace("%", more, StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Share_gpt_turns_take_their_pictures_in_order()
     {
         TrainingExample row = ShareGpt("""

@@ -1,0 +1,79 @@
+using System.Text.Json.Nodes;
+using GemmaCore.Inputs;
+using GemmaCore.Testing;
+using GemmaCore.Testing.Medical;
+
+namespace GemmaCore.Cli.Tests;
+
+public sealed class MedicalImageTests : IDisposable
+{
+    private const string Question = "Is there a polyp?";
+
+    private static readonly string Picture = Goldens.DemoPath("data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg");
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_dicom_file_is_answered_as_the_same_pixels_in_another_format()
+    {
+        RgbImage image = ImageDecoder.Decode(ImageSource.FromFile(Picture));
+        string file = _folder.File("colon.dcm");
+        File.WriteAllBytes(file, DicomWriter.Colour(image.Width, image.Height, image.Pixels).File());
+
+        JsonNode expected = Answer("--image", Picture), answer = Answer("--image", file);
+        Assert.Equal(expected["tokens"]!.ToJsonString(), answer["tokens"]!.ToJsonString());
+    }
+
+    [Fact]
+    public void Windows_and_frames_change_what_is_seen_and_bad_ones_are_one_line()
+    {
+        string file = _folder.File("scan.dcm");
+        File.WriteAllBytes(file, DicomWriter.Grey(32, 32, Enumerable.Range(0, 2048), "CT").Text(0x0028_0008, "IS", "2").Number(0x0028_1052, -1024).Number(0x0028_1053, 1).File());
+        Assert.Equal(4, new[] { Answer("--image", file), Answer("--image", file, "--window", "lung"), Answer("--image", file, "--frame", "2"), Answer("--image", file, "--window=-600/300") }
+            .Select(answer => answer["logprobs"]!.ToJsonString()).Distinct().Count());
+
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--image", file, "--window", "lungs"), 2, "window 'lungs'", "CENTRE/WIDTH");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--image", file, "--frame", "3"), 1, "no frame 3", "has 2");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--image", Picture, "--window", "lung"), 1, "window 'lung'", "8 bits");
+    }
+
+    [Fact]
+    public void A_row_of_a_data_set_may_be_a_dicom_file()
+    {
+        string folder = _folder.File("data/validation-public/CT/made");
+        Directory.CreateDirectory(folder);
+        File.WriteAllBytes(Path.Combine(folder, "scan.dcm"), DicomWriter.Grey(32, 32, Enumerable.Range(0, 1024), "CT").File());
+        File.WriteAllText(Path.Combine(folder, "made_questions_val.json"), """[{"TaskType": "classification", "Modality": "CT", "ImageName": "scan.dcm", "Question": "Which? A: none, B: some", "Answer": "A"}]""");
+        string output = _folder.File("predictions.json");
+        string[] predict = ["predict", "demo", "--data", _folder.File("data"), "--prompts", "question", "--max-tokens", "4", "--out", output];
+
+        GemmacoreProcess.Run(predict).Expect(0);
+        Assert.NotEmpty(JsonNode.Parse(File.ReadAllText(output))![0]!["Answer"]!.ToString());
+        File.Delete(output);
+        AssertOneLine(GemmacoreProcess.Run([.. predict, "--window", "file"]), 1, "scan.dcm", "no window of its own");
+    }
+
+    [Fact]
+    public void A_mask_is_no_dicom_file()
+    {
+        foreach (string name in (string[])["ref", "pred"])
+        {
+            Directory.CreateDirectory(_folder.File(name));
+            File.WriteAllBytes(_folder.File(name + "/a.dcm"), DicomWriter.Grey(2, 2, [0, 1, 1, 0]).File());
+        }
+
+        AssertOneLine(GemmacoreProcess.Run("eval", "--mask", "--ref", _folder.File("ref"), "--pred", _folder.File("pred")), 1, "a.dcm", "save the mask as PNG");
+    }
+
+    private static JsonNode Answer(params string[] arguments) => JsonNode.Parse(
+        GemmacoreProcess.Run(["generate", "demo", "--prompt", Question, "--temperature", "0", "--max-tokens", "6", "--logprobs", "1", "--json", .. arguments]).Expect(0).Output)!;
+
+    private static void AssertOneLine(Finished finished, int exitCode, params string[] words)
+    {
+        string error = finished.Expect(exitCode).Error.TrimEnd();
+        Assert.DoesNotContain('\n', error);
+        foreach (string word in words) Assert.Contains(word, error, StringComparison.Ordinal);
+    }
+}
