@@ -24,19 +24,22 @@ public sealed record TextPart(string Text) : ContentPart;
 /// <param name="Image">Where the picture comes from.</param>
 public sealed record ImagePart(ImageSource Image) : ContentPart;
 
-/// <summary>An encoded picture: the bytes of a PNG, JPEG, WebP, BMP, GIF or DICOM file, or the path of one.</summary>
+/// <summary>An encoded picture: the bytes of a PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM file, or the path of one.</summary>
 /// <param name="Path">File to read when the pixels are needed; null when <paramref name="Bytes"/> holds the file.</param>
 /// <param name="Bytes">The encoded file; null when it is to be read from <paramref name="Path"/>.</param>
 public sealed record ImageSource(string? Path, ReadOnlyMemory<byte>? Bytes)
 {
-    /// <summary>Which frame of a DICOM file, from 1.</summary>
+    /// <summary>Which frame of a DICOM file or page of a TIFF file, from 1.</summary>
     public int Frame { get; init; } = 1;
+
+    /// <summary>Which slice of the volume at <see cref="Path"/>, from 1; 0 where the file is a picture.</summary>
+    public int Slice { get; init; }
 
     /// <summary>How grey values of more than 8 bits become bytes; null for what the picture's kind asks for.</summary>
     public GreyWindow? Window { get; init; }
 
-    /// <summary>What tells this picture from others of the same file: empty unless a frame or a window was chosen.</summary>
-    public string Choice => (Frame == 1 ? "" : FormattableString.Invariant($" frame {Frame}")) + (Window is null ? "" : $" window {Window.Name}");
+    /// <summary>What tells this picture from others of the same file: empty unless a frame, a slice or a window was chosen.</summary>
+    public string Choice => (Frame == 1 ? "" : FormattableString.Invariant($" frame {Frame}")) + (Slice == 0 ? "" : FormattableString.Invariant($" slice {Slice}")) + (Window is null ? "" : $" window {Window.Name}");
 
     /// <summary>A picture in a file, read on use.</summary>
     public static ImageSource FromFile(string path) => new(path, null);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using GemmaCore.Inputs.Volumes;
 
 namespace GemmaCore.Inputs;
 
@@ -184,16 +185,23 @@ public sealed record PromptEncoder
         if (marks != images.Count)
             throw new InputException($"{images.Count} image(s) for {marks} image mark(s) in the prompt; every {vision.StartOfImage} needs one image, " +
                 "and a message's text must not contain that mark itself");
-        return [.. images.Select(source => Remembered?.GetOrAdd(source, Prepare) ?? Prepare(source))];
+        var volumes = new Dictionary<string, Volume>(StringComparer.Ordinal); // of this prompt: its slices come from few files
+        return [.. images.Select(source => Remembered?.GetOrAdd(source, one => Prepare(one, volumes)) ?? Prepare(source, volumes))];
     }
 
-    private PreparedImage Prepare(ImageSource source)
+    private PreparedImage Prepare(ImageSource source, Dictionary<string, Volume> volumes)
     {
-        RgbImage image = ImageDecoder.Decode(source, ApplyOrientation, MaxImagePixels, Window);
+        RgbImage image = source.Slice > 0 ? Slice(source, volumes) : ImageDecoder.Decode(source, ApplyOrientation, MaxImagePixels, Window);
         List<ImagePixels> pixels = [_preprocessor!.Process(image)];
         foreach (PanAndScan.Box crop in PanAndScan?.Crops(image.Width, image.Height) ?? [])
             pixels.Add(_preprocessor.Process(image.Crop(crop.Left, crop.Top, crop.Width, crop.Height)));
         return new PreparedImage(pixels);
+    }
+
+    private RgbImage Slice(ImageSource source, Dictionary<string, Volume> volumes)
+    {
+        if (!volumes.TryGetValue(source.Path!, out Volume? volume)) volumes.Add(source.Path!, volume = Volume.Open(source.Path!, MaxImagePixels));
+        return volume.Show(source.Slice, source.Window ?? Window);
     }
 
     private static List<ImageSource> ImagesOf(IReadOnlyList<ChatMessage> messages) =>

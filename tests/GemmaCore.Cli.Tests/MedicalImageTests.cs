@@ -40,6 +40,23 @@ public sealed class MedicalImageTests : IDisposable
     }
 
     [Fact]
+    public void A_volume_is_shown_slice_by_slice()
+    {
+        string volume = _folder.File("ct.nii.gz");
+        File.WriteAllBytes(volume, NiftiWriter.File([16, 16, 9], Enumerable.Range(0, 16 * 16 * 9).Select(i => (short)(i - 1024)), isPacked: true));
+
+        int tokens = Answer("--image", Picture)["usage"]!["image_tokens"]!.GetValue<int>();
+        JsonNode four = Answer("--volume", volume, "--window", "ct", "--slices", "4", "--instruction", "These are slices of a CT.");
+        Assert.Equal(4 * tokens, four["usage"]!["image_tokens"]!.GetValue<int>());
+        Assert.Equal(9 * tokens, Answer("--volume", volume, "--window", "ct")["usage"]!["image_tokens"]!.GetValue<int>());
+
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--volume", volume), 1, "--window ct", "ct.nii.gz");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--slices", "4"), 2, "go with --volume");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--volume", volume, "--raw"), 2, "--raw");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--image", volume), 1, "--volume");
+    }
+
+    [Fact]
     public void A_row_of_a_data_set_may_be_a_dicom_file()
     {
         string folder = _folder.File("data/validation-public/CT/made");

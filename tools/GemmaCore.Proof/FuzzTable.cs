@@ -14,6 +14,8 @@ internal static class FuzzTable
         ("FLARE questions", (inputs, seed) => new FuzzCount(inputs, FlareJsonFuzz.Run(inputs, seed).Accepted)),
         ("answers, by the rules of `eval`", AnswerFuzz.Run),
         ("DICOM files", DicomFuzz.Run),
+        ("NIfTI volumes", NiftiFuzz.Run),
+        ("TIFF and 16-bit PNG files", DeepPictureFuzz.Run),
     ];
 
     public static int Print(long inputs, int seed)

@@ -23,7 +23,7 @@ internal static class GenerateCommand
         var constraint = new ConstraintOptions();
         var prompt = new Option<string>("--prompt") { Description = "the question", Required = true };
         var images = new Option<string[]>("--image") { Description = "picture shown before the question, DICOM included; may be repeated" };
-        var view = new PictureOptions(frame: true);
+        var view = new PictureOptions(single: true);
         var raw = new Option<bool>("--raw") { Description = "use the prompt as it is, without the chat template" };
         var json = new Option<bool>("--json") { Description = "print one JSON document" };
         model.AddTo(command);
@@ -38,8 +38,10 @@ internal static class GenerateCommand
         {
             long start = Stopwatch.GetTimestamp();
             GreyWindow? window = view.Window(parsed);
+            ContentPart[] volumes = [.. view.Volumes(parsed)];
+            if (volumes.Length > 0 && parsed.GetValue(raw)) throw new UsageException("--volume goes with the chat template, not with --raw");
             using GemmaModel loaded = model.Load(parsed);
-            Prompt encoded = Encode(loaded.Prompts with { Window = window }, parsed.GetValue(prompt)!, view.Sources(parsed, parsed.GetValue(images) ?? []), parsed.GetValue(raw));
+            Prompt encoded = Encode(loaded.Prompts with { Window = window }, parsed.GetValue(prompt)!, volumes, view.Sources(parsed, parsed.GetValue(images) ?? []), parsed.GetValue(raw));
             SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling()) with { Constraint = constraint.Read(parsed, loaded.Constraints) };
             double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             bool asJson = parsed.GetValue(json);
@@ -50,10 +52,10 @@ internal static class GenerateCommand
         return command;
     }
 
-    private static Prompt Encode(PromptEncoder prompts, string text, IReadOnlyList<ImageSource> sources, bool raw)
+    private static Prompt Encode(PromptEncoder prompts, string text, ContentPart[] volumes, IReadOnlyList<ImageSource> sources, bool raw)
     {
         if (raw) return prompts.EncodeText(text, sources);
-        List<ContentPart> parts = [.. sources.Select(source => new ImagePart(source)), new TextPart(text)];
+        List<ContentPart> parts = [.. volumes, .. sources.Select(source => new ImagePart(source)), new TextPart(text)];
         return prompts.Encode([new ChatMessage(ChatRole.User, parts)], addGenerationPrompt: true);
     }
 

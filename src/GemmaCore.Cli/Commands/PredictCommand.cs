@@ -28,7 +28,7 @@ internal static class PredictCommand
         var maxTokens = new Option<int?>("--max-tokens") { Description = "most tokens of an answer; 256, and 1024 for instance detection, where not given" };
         var scores = new Option<bool>("--label-scores") { Description = "also write how likely each option or label is: ln p as \"scores\"" };
         var labels = new Option<string[]>("--label") { Description = "label to score where a question lists no options; may be repeated" };
-        var view = new PictureOptions(frame: false);
+        var view = new PictureOptions(single: false);
         var badRow = new Option<string>("--on-bad-row") { Description = "stop or skip", DefaultValueFactory = _ => "stop" };
         badRow.AcceptOnlyFromAmong("stop", "skip");
         model.AddTo(command);

@@ -1,11 +1,12 @@
 using GemmaCore.Inputs.Dicom;
+using GemmaCore.Inputs.Volumes;
 using SkiaSharp;
 
 namespace GemmaCore.Inputs;
 
 /// <summary>
 /// PNG, JPEG, WebP, BMP and GIF (first frame) to RGB bytes, as Pillow's <c>convert("RGB")</c> gives them: grey is replicated, palettes
-/// are looked up, alpha is dropped without blending, colour profiles are ignored, 16-bit channels keep their upper 8 bits. And frames of DICOM files, by modality or through a
+/// are looked up, alpha is dropped without blending, colour profiles are ignored, 16-bit channels keep their upper 8 bits. And pages of TIFF and frames of DICOM files, by modality or through a
 /// <see cref="GreyWindow"/>.
 /// </summary>
 public static class ImageDecoder
@@ -25,17 +26,24 @@ public static class ImageDecoder
     public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels, GreyWindow? window = null)
     {
         string name = source.Path ?? "image";
-        ReadOnlyMemory<byte> file = FileOf(source);
         window = source.Window ?? window;
+        if (source.Slice > 0) return Volume.Open(name, maxPixels).Show(source.Slice, window);
+        ReadOnlyMemory<byte> file = FileOf(source);
         if (DicomFile.IsOne(file.Span)) return DicomFrames.Open(DicomFile.Read(file, name), maxPixels).Show(source.Frame, window);
-        if (source.Frame != 1) throw new InputException($"{name}: frame {source.Frame} was asked for, and only DICOM files have frames here");
-        if (window is not null) throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits; windows are for DICOM");
+        if (TiffPicture.IsOne(file.Span)) return TiffPicture.Show(file, name, source.Frame, maxPixels, window);
+        if (source.Frame != 1) throw new InputException($"{name}: frame {source.Frame} was asked for, and only DICOM and TIFF files have frames here");
+        if (window is not null && DeepPng.IsOne(file.Span)) return DeepPng.Read(file, name, maxPixels).Show(window);
+        if (window is not null) throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
         return DecodeEncoded(file, name, applyOrientation, maxPixels);
     }
 
     /// <summary>Whether a picture is a frame of a DICOM file, by its content.</summary>
     /// <exception cref="InputException">Unreadable file.</exception>
     public static bool IsDicom(ImageSource source) => DicomFile.IsOne(FileOf(source).Span);
+
+    /// <summary>Whether a picture is a page of a TIFF file, by its content.</summary>
+    /// <exception cref="InputException">Unreadable file.</exception>
+    public static bool IsTiff(ImageSource source) => TiffPicture.IsOne(FileOf(source).Span);
 
     /// <summary>Width and height as the header says, without decoding.</summary>
     /// <exception cref="InputException">Unreadable file, or no picture.</exception>
@@ -49,6 +57,7 @@ public static class ImageDecoder
             return (image.Columns, image.Rows);
         }
 
+        if (TiffPicture.IsOne(file.Span)) return TiffPicture.ReadSize(file, name, source.Frame);
         using SKData data = SKData.CreateCopy(file.Span);
         using SKCodec codec = Open(data, name);
         return (codec.Info.Width, codec.Info.Height);
@@ -82,7 +91,9 @@ public static class ImageDecoder
         SKCodec? codec = data.IsEmpty ? null : SKCodec.Create(data);
         if (codec is not null && Formats.Contains(codec.EncodedFormat)) return codec;
         codec?.Dispose();
-        throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP, GIF or DICOM picture ({data.Size} bytes)");
+        if (NiftiHeader.IsOne(data.Span) || name.EndsWith(".nii.gz", StringComparison.OrdinalIgnoreCase))
+            throw new InputException($"{name}: a NIfTI volume is not one picture; show its slices with --volume (in rows: a part of type volume)");
+        throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM picture ({data.Size} bytes)");
     }
 
     private static RgbImage DropAlpha(SKBitmap bitmap, int width, int height)

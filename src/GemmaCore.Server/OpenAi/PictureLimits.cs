@@ -29,6 +29,7 @@ internal sealed class PictureLimits(ServerOptions options)
         ImageSource source = ImageSource.FromBytes(Decode(url)) with { Frame = frame, Window = window };
         try
         {
+            if (ImageDecoder.IsTiff(source)) throw new InputException("TIFF is not taken"); // a library that was not written for strangers' files
             (int width, int height) = ImageDecoder.ReadSize(source);
             long pixels = (long)width * height;
             _pixels += pixels;

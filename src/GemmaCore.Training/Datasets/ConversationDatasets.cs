@@ -1,5 +1,6 @@
 using System.Text.Json;
 using GemmaCore.Inputs;
+using GemmaCore.Inputs.Volumes;
 
 namespace GemmaCore.Training.Datasets;
 
@@ -100,37 +101,58 @@ public static class ConversationDatasets
         };
         if (content.ValueKind == JsonValueKind.String) return ChatMessage.FromText(speaker, content.GetString()!);
         if (content.ValueKind != JsonValueKind.Array) throw new DatasetException("content must be a string or a list of parts");
-        return new ChatMessage(speaker, [.. content.EnumerateArray().Select(part => ReadPart(part, folder))]);
+        return new ChatMessage(speaker, [.. content.EnumerateArray().SelectMany(part => ReadPart(part, folder))]);
     }
 
-    private static ContentPart ReadPart(JsonElement part, string folder)
+    private static IReadOnlyList<ContentPart> ReadPart(JsonElement part, string folder)
     {
         string type = part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out JsonElement kind) ? Text(kind, "type") : "";
         switch (type)
         {
             case "text" when part.TryGetProperty("text", out JsonElement text):
-                return new TextPart(Text(text, "text"));
+                return [new TextPart(Text(text, "text"))];
             case "image" when part.TryGetProperty("image", out JsonElement image):
-                return new ImagePart(Chosen(Image(Text(image, "image"), folder), part));
+                return [new ImagePart(Chosen(Image(Text(image, "image"), folder), part))];
+            case "volume" when part.TryGetProperty("volume", out JsonElement volume):
+                return Volume(Text(volume, "volume"), part, folder);
             case "image_url" when part.TryGetProperty("image_url", out JsonElement url):
-                return new ImagePart(Image(Text(url.ValueKind == JsonValueKind.Object && url.TryGetProperty("url", out JsonElement inner) ? inner : url, "image_url"), folder));
+                return [new ImagePart(Image(Text(url.ValueKind == JsonValueKind.Object && url.TryGetProperty("url", out JsonElement inner) ? inner : url, "image_url"), folder))];
             default:
-                throw new DatasetException($"content part of type '{type}' is unknown or incomplete; expected text, image or image_url");
+                throw new DatasetException($"content part of type '{type}' is unknown or incomplete; expected text, image, image_url or volume");
         }
     }
 
     // "frame" and "window" beside the name, for DICOM files.
     private static ImageSource Chosen(ImageSource image, JsonElement part)
     {
-        if (part.TryGetProperty("frame", out JsonElement frame))
-        {
-            if (frame.ValueKind != JsonValueKind.Number || !frame.TryGetInt32(out int number) || number < 1) throw new DatasetException("'frame' must be a number from 1 on");
-            image = image with { Frame = number };
-        }
+        return image with { Frame = Number(part, "frame") ?? 1, Window = Window(part) };
+    }
 
+    // The slices of a volume: a NIfTI file or a folder of DICOM files; "slices" is how many at most.
+    private static IReadOnlyList<ContentPart> Volume(string name, JsonElement part, string folder)
+    {
+        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal)) throw new DatasetException("the name of a volume is empty or holds a zero byte");
         try
         {
-            return part.TryGetProperty("window", out JsonElement window) ? image with { Window = GreyWindow.Parse(Text(window, "window")) } : image;
+            return VolumePrompt.Parts(Path.GetFullPath(Path.Combine(folder, name)), Window(part), Number(part, "slices") ?? VolumePrompt.UsualSlices);
+        }
+        catch (InputException error)
+        {
+            throw new DatasetException(error.Message);
+        }
+    }
+
+    private static int? Number(JsonElement part, string key)
+    {
+        if (!part.TryGetProperty(key, out JsonElement value)) return null;
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= 1 ? number : throw new DatasetException($"'{key}' must be a number from 1 on");
+    }
+
+    private static GreyWindow? Window(JsonElement part)
+    {
+        try
+        {
+            return part.TryGetProperty("window", out JsonElement window) ? GreyWindow.Parse(Text(window, "window")) : null;
         }
         catch (InputException error)
         {

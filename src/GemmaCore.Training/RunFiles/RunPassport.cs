@@ -106,7 +106,7 @@ public sealed record RunPassport
     private static string Describe(ContentPart part) => part switch
     {
         TextPart text => "text " + text.Text,
-        ImagePart { Image: { Path: { } path } image } => FormattableString.Invariant($"image {Path.GetFileName(path)} {new FileInfo(path).Length}{image.Choice}"),
+        ImagePart { Image: { Path: { } path } image } => FormattableString.Invariant($"image {Path.GetFileName(path)} {(File.Exists(path) ? new FileInfo(path).Length : 0)}{image.Choice}"),
         ImagePart { Image: { Bytes: { } bytes } image } => "image " + Convert.ToHexStringLower(SHA256.HashData(bytes.Span)) + image.Choice,
         _ => throw new ArgumentException($"{part} cannot be hashed", nameof(part)),
     };

@@ -93,7 +93,7 @@ public sealed class DicomBadInputTests
     public void Frames_and_windows_are_for_files_that_have_them()
     {
         ImageSource picture = ImageSource.FromFile(Testing.Goldens.Path("images/one_1x1.png"));
-        DicomTests.AssertSays("only DICOM files have frames", () => ImageDecoder.Decode(picture with { Frame = 2 }));
+        DicomTests.AssertSays("only DICOM and TIFF files have frames", () => ImageDecoder.Decode(picture with { Frame = 2 }));
         DicomTests.AssertSays("window 'lung' was asked for", () => ImageDecoder.Decode(picture, window: GreyWindow.Parse("lung")));
         DicomTests.AssertSays("expected ct, ct-serving, full", () => GreyWindow.Parse("lungs"));
         DicomTests.AssertSays("window '40/0'", () => GreyWindow.Parse("40/0"));

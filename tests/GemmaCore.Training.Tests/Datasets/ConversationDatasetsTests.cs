@@ -1,4 +1,5 @@
 using GemmaCore.Inputs;
+using GemmaCore.Testing.Medical;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Training.Tests.Datasets;
@@ -51,6 +52,19 @@ public sealed class ConversationDatasetsTests : IDisposable
         Assert.Equal((3, "lung", " frame 3 window lung"), (image.Frame, image.Window!.Name, image.Choice));
         foreach ((string more, string says) in (ReadOnlySpan<(string, string)>)[(""","frame":0""", "'frame' must be a number from 1"), (""","window":"wide" """, "window 'wide' is unknown"), (""","window":1""", "'window' must be a string")])
             Assert.Contains(says, Assert.Throws<DatasetException>(() => Messages(row.Replace("%", more, StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_volume_becomes_its_slices_with_numbers()
+    {
+        const string row = """{"messages":[{"role":"user","content":[{"type":"volume","volume":"v.nii"%},{"type":"text","text":"What?"}]},{"role":"assistant","content":"d"}]}""";
+        File.WriteAllBytes(Path.Combine(_folder, "v.nii"), NiftiWriter.File([1, 1, 4], [1, 2, 3, 4]));
+        IReadOnlyList<ContentPart> parts = Messages(row.Replace("%", ""","slices":2,"window":"ct" """, StringComparison.Ordinal)).Prompt[0].Content;
+        Assert.Equal([" slice 3 window ct", "SLICE 1", " slice 4 window ct", "SLICE 2", "What?"], parts.Select(part => part is ImagePart image ? image.Image.Choice : ((TextPart)part).Text));
+
+        Assert.Contains("'slices' must be", Assert.Throws<DatasetException>(() => Messages(row.Replace("%", ""","slices":0""", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+        File.Delete(Path.Combine(_folder, "v.nii"));
+        Assert.Contains("v.nii: not found", Assert.Throws<DatasetException>(() => Messages(row.Replace("%", "", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
