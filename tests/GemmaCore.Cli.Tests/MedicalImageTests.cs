@@ -73,6 +73,35 @@ public sealed class MedicalImageTests : IDisposable
     }
 
     [Fact]
+    public void Scrubbing_a_folder_leaves_no_patient_and_no_name_and_half_a_folder_is_none()
+    {
+        string study = _folder.File("study"), output = _folder.File("scrubbed");
+        Directory.CreateDirectory(Path.Combine(study, "series"));
+        for (int i = 0; i < 3; i++)
+        {
+            File.WriteAllBytes(Path.Combine(study, "series", $"INVENTED_{i}"), DicomWriter.Colour(2, 1, [1, 2, 3, 4, 5, 6])
+                .Text(0x0008_0016, "UI", "1.2.840.10008.5.1.4.1.1.77.1.4").Text(0x0008_0018, "UI", $"1.2.{i}").File());
+        }
+
+        File.WriteAllText(Path.Combine(study, "INVENTED.txt"), "INVENTED");
+        Finished finished = GemmacoreProcess.Run("scrub", study, "--out", output, "--json").Expect(0);
+        JsonNode counts = JsonNode.Parse(finished.Output)!;
+        Assert.Equal((3, 3, 1), (counts["files"]!.GetValue<int>(), counts["may_show_text"]!.GetValue<int>(), counts["not_dicom"]!.GetValue<int>()));
+        Assert.DoesNotContain("INVENTED", finished.Output + finished.Error, StringComparison.Ordinal);
+        string[] files = Directory.GetFiles(output);
+        Assert.Equal(3, files.Length);
+        Assert.All(files, file => Assert.DoesNotContain("INVENTED", file + System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(file)), StringComparison.Ordinal));
+        Assert.Equal([1, 2, 3, 4, 5, 6], ImageDecoder.Decode(ImageSource.FromFile(files[0])).Pixels);
+
+        AssertOneLine(GemmacoreProcess.Run("scrub", study, "--out", output), 2, "not empty");
+        File.WriteAllBytes(Path.Combine(study, "zz"), [.. new byte[128], .. "DICM"u8, 8]);
+        AssertOneLine(GemmacoreProcess.Run("scrub", study, "--out", _folder.File("half")), 1, "zz", "damaged or cut off");
+        Assert.False(Directory.Exists(_folder.File("half")));
+        AssertOneLine(GemmacoreProcess.Run("scrub", files[0], "--out", files[0]), 2, "the file itself");
+        AssertOneLine(GemmacoreProcess.Run("scrub", _folder.File("no"), "--out", output), 2, "not found");
+    }
+
+    [Fact]
     public void A_mask_is_no_dicom_file()
     {
         foreach (string name in (string[])["ref", "pred"])

@@ -42,6 +42,9 @@ internal sealed class DicomDataset
     /// <summary>First byte behind what was read.</summary>
     public int End { get; }
 
+    /// <summary>All elements, in the order of the file.</summary>
+    public IEnumerable<DicomElement> Elements => _elements.Values;
+
     public bool Has(uint tag) => _elements.TryGetValue(tag, out DicomElement element) && element.Length > 0;
 
     public DicomElement? Find(uint tag) => _elements.TryGetValue(tag, out DicomElement element) ? element : null;

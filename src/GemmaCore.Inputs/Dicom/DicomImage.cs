@@ -60,6 +60,7 @@ internal sealed record DicomImage
     public static DicomImage Read(DicomFile file)
     {
         DicomDataset data = file.Data;
+        if (file.Syntax.Packing == PixelPacking.Unreadable) throw TransferSyntax.Refusal(file.Meta.Text(DicomTag.TransferSyntax), file.Name);
         if (!data.Has(DicomTag.PixelData)) throw Wrong(file, "it holds no pixels");
         int rows = Required(file, DicomTag.Rows, "Rows"), columns = Required(file, DicomTag.Columns, "Columns"), samples = data.Short(DicomTag.Samples) ?? 1;
         int allocated = Required(file, DicomTag.BitsAllocated, "Bits Allocated"), stored = data.Short(DicomTag.BitsStored) ?? allocated;

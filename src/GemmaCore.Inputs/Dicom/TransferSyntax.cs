@@ -11,9 +11,12 @@ internal enum PixelPacking
 
     /// <summary>JPEG of 8 bits.</summary>
     Jpeg,
+
+    /// <summary>In a way that is not unpacked here; the rest of the file can be read.</summary>
+    Unreadable,
 }
 
-/// <summary>A transfer syntax that is read here.</summary>
+/// <summary>A transfer syntax whose elements are read here.</summary>
 /// <param name="IsImplicit">Value representations are left out.</param>
 /// <param name="Packing">How pixels are packed.</param>
 internal readonly record struct TransferSyntax(bool IsImplicit, PixelPacking Packing)
@@ -48,8 +51,13 @@ internal readonly record struct TransferSyntax(bool IsImplicit, PixelPacking Pac
         "1.2.840.10008.1.2.1" => new TransferSyntax(false, PixelPacking.None),
         "1.2.840.10008.1.2.4.50" or "1.2.840.10008.1.2.4.51" => new TransferSyntax(false, PixelPacking.Jpeg),
         "1.2.840.10008.1.2.5" => new TransferSyntax(false, PixelPacking.RunLengths),
-        _ => throw new InputException($"{name}: its transfer syntax, {Others.GetValueOrDefault(uid, "an unknown one")} ({Digits(uid)}), is not read here{Remedy}"),
+        _ when uid.StartsWith("1.2.840.10008.1.2.4.", StringComparison.Ordinal) => new TransferSyntax(false, PixelPacking.Unreadable),
+        _ => throw Refusal(uid, name),
     };
+
+    /// <summary>The complaint about a transfer syntax whose pixels are not unpacked here.</summary>
+    public static InputException Refusal(string uid, string name) =>
+        new($"{name}: its transfer syntax, {Others.GetValueOrDefault(uid, "an unknown one")} ({Digits(uid)}), is not read here{Remedy}");
 
     // A damaged file may have anything there.
     private static string Digits(string uid) => uid.Length is > 0 and <= 64 && uid.All(letter => char.IsAsciiDigit(letter) || letter == '.') ? uid : "no UID";
