@@ -21,6 +21,8 @@
 #include <thread>
 #include <vector>
 
+#include "kernel_headers.hpp"
+
 namespace {
 
 struct Specialisation {
@@ -43,12 +45,6 @@ const Architecture architectures[] = {{"sm_75", 75, 1024, 65536, 16},  {"sm_80",
                                       {"sm_89", 89, 1536, 102400, 24}, {"sm_90", 90, 2048, 233472, 32}, {"sm_90a", 90, 2048, 233472, 32}};
 struct Use { int registers, shared, spilled; };
 struct Compilation { const Specialisation* what; const Architecture* on; bool succeeded; std::string log; };
-
-std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 using Program = void*;
 struct Nvrtc {
@@ -97,12 +93,10 @@ std::vector<Specialisation> listed_specialisations(int& failures) {
 
 void compile(const Nvrtc& nvrtc, Compilation& job) {
   const std::string source = text_of(job.what->folder + "/" + job.what->file);
-  const std::string header = text_of(KERNELS "/ptx.cuh"), warpgroup = text_of(KERNELS "/warpgroup.cuh");
-  const char* const texts[] = {header.c_str(), warpgroup.c_str()};
-  const char* const names[] = {"ptx.cuh", "warpgroup.cuh"};
+  static const KernelHeaders headers;
   Program program = nullptr;
   job.log = "nvrtcCreateProgram failed";
-  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), 2, texts, names) != 0) return;
+  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), headers.count(), headers.texts.data(), headers.names.data()) != 0) return;
   const std::string arch = std::string("-arch=") + job.on->name;
   const std::vector<std::string> defines = split(job.what->defines, ' ');
   std::vector<const char*> options = {arch.c_str(), "-std=c++17", "--ptxas-options=-v"};

@@ -10,6 +10,7 @@ namespace ptx {
 #endif
 
 template <int blocks> DEVICE void warpgroup_hold(float (&)[blocks][4]) {}
+DEVICE void warpgroup_fence() { cudasim_warpgroup_fence(); }
 template <int blocks> DEVICE void warpgroup_fence(float (&)[blocks][4]) { cudasim_warpgroup_fence(); }
 DEVICE void warpgroup_commit() { cudasim_warpgroup_commit(); }
 template <int pending> DEVICE void warpgroup_wait() { cudasim_warpgroup_wait(pending); }
