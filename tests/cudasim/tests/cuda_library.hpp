@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -121,11 +122,16 @@ inline std::string text_of(const std::string& path) {
 
 // The image of a kernel file (its path) for `options`; "-arch=compute_XX" gives PTX. Ends the test when it does not compile.
 inline std::string compiled(const std::string& path, std::vector<const char*> options) {
-  const std::string source = text_of(path), header = text_of(KERNELS "/ptx.cuh"), warpgroup = text_of(KERNELS "/warpgroup.cuh"), name = path.substr(path.rfind('/') + 1);
-  const char *const texts[] = {header.c_str(), warpgroup.c_str()}, *const names[] = {"ptx.cuh", "warpgroup.cuh"};
+  const std::string source = text_of(path), name = path.substr(path.rfind('/') + 1);
+  std::vector<std::string> headers, header_names;
+  for (const auto& entry : std::filesystem::directory_iterator(KERNELS))
+    if (entry.path().extension() == ".cuh") header_names.push_back(entry.path().filename().string()), headers.push_back(text_of(entry.path().string()));
+  std::vector<const char*> texts, names;
+  for (const std::string& header : headers) texts.push_back(header.c_str());
+  for (const std::string& header : header_names) names.push_back(header.c_str());
   options.push_back("-std=c++17");
   Program program = nullptr;
-  nvrtcCreateProgram(&program, source.c_str(), name.c_str(), 2, texts, names);
+  nvrtcCreateProgram(&program, source.c_str(), name.c_str(), static_cast<int>(texts.size()), texts.data(), names.data());
   const int result = nvrtcCompileProgram(program, static_cast<int>(options.size()), options.data());
   std::size_t bytes = 0;
   nvrtcGetProgramLogSize(program, &bytes);

@@ -95,14 +95,22 @@ std::vector<Specialisation> listed_specialisations(int& failures) {
   return all;
 }
 
+// Every header beside the kernels: name and text.
+std::map<std::string, std::string> headers() {
+  std::map<std::string, std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator(KERNELS))
+    if (entry.path().extension() == ".cuh") found[entry.path().filename().string()] = text_of(entry.path().string());
+  return found;
+}
+
 void compile(const Nvrtc& nvrtc, Compilation& job) {
+  static const std::map<std::string, std::string> beside = headers();
   const std::string source = text_of(job.what->folder + "/" + job.what->file);
-  const std::string header = text_of(KERNELS "/ptx.cuh"), warpgroup = text_of(KERNELS "/warpgroup.cuh");
-  const char* const texts[] = {header.c_str(), warpgroup.c_str()};
-  const char* const names[] = {"ptx.cuh", "warpgroup.cuh"};
+  std::vector<const char*> texts, names;
+  for (const auto& [name, text] : beside) names.push_back(name.c_str()), texts.push_back(text.c_str());
   Program program = nullptr;
   job.log = "nvrtcCreateProgram failed";
-  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), 2, texts, names) != 0) return;
+  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), static_cast<int>(names.size()), texts.data(), names.data()) != 0) return;
   const std::string arch = std::string("-arch=") + job.on->name;
   const std::vector<std::string> defines = split(job.what->defines, ' ');
   std::vector<const char*> options = {arch.c_str(), "-std=c++17", "--ptxas-options=-v"};
