@@ -21,5 +21,10 @@ cudasim_device_text:
 cudasim_warpgroup_text:
 .incbin ")" CUDASIM_INCLUDE R"(/cudasim/warpgroup.hpp"
 .byte 0
+.globl cudasim_bulk_copy_text
+.hidden cudasim_bulk_copy_text
+cudasim_bulk_copy_text:
+.incbin ")" CUDASIM_INCLUDE R"(/cudasim/bulk_copy.hpp"
+.byte 0
 .text
 )");

@@ -47,6 +47,7 @@ void Multiprocessor::run_block(unsigned linear) {
   if (checks_) order_.start_block(card_.now, thread_count_);
   shared_.start_block(checks_);
   products_.start_block();
+  transaction_barriers_.clear();
   if (checks_) card_.schedule.start_block(warps);
   current_ = 0;
   continue_at(next_thread(), &main_stack_pointer_);
@@ -57,6 +58,9 @@ void Multiprocessor::run_block(unsigned linear) {
       for (std::uintptr_t at = copy.shared; at < copy.shared + 16; at += granule_bytes) shared_.cell(at)->copy_pending = 0;
     copies.clear();
   }
+  for (const TransactionBarrier& barrier : transaction_barriers_)
+    for (const BulkCopy& copy : barrier.copies)
+      for (std::uintptr_t at = copy.shared; checks_ && at < copy.shared + copy.bytes; at += granule_bytes) shared_.cell(at)->copy_pending = 0;
 }
 
 void Multiprocessor::thread_main() {
@@ -79,6 +83,7 @@ void Multiprocessor::leave() {
   void* unused;
   if (--live_ == 0) {
     if (const std::string problem = products_.problem_at_end((thread_count_ + 31) / 32); !problem.empty()) fail(Defect::divergence, problem);
+    if (const std::string problem = problem_of_bulk_copies(); !problem.empty()) fail(Defect::early_use, problem);
     cudasim_switch_fiber(&unused, main_stack_pointer_);
   }
   complete_block_barrier_if_all_arrived();

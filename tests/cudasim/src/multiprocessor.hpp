@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "module.hpp"
 #include "shared_memory.hpp"
 #include "thread_order.hpp"
+#include "transaction_barriers.hpp"
 #include "warp_operands.hpp"
 #include "warpgroup_products.hpp"
 
@@ -54,6 +56,13 @@ class Multiprocessor {
   void sync_block();
   void sync_named(int id, int threads);
   void collective(const Collective& what, std::uint32_t mask);
+  // transaction_barriers.cpp
+  void barrier_start(std::uintptr_t address, int arrivals, const void* site);
+  void barrier_expect(std::uintptr_t address, int bytes, const void* site);
+  void barrier_arrive(std::uintptr_t address, const void* site);
+  void barrier_wait(std::uintptr_t address, int parity, const void* site);
+  void copy_bulk(std::uintptr_t shared, std::uintptr_t global, int bytes, std::uintptr_t barrier, const void* site);
+  static void perform_arrival(Multiprocessor& sm, int warp, std::uint32_t);
   void copy_async(std::uintptr_t shared, std::uintptr_t global, int valid);
   void copy_async_commit();
   void copy_async_wait(int pending);
@@ -109,6 +118,11 @@ class Multiprocessor {
     std::array<std::uint32_t, 32> lanes{};
   };
 
+  struct AskedBarrier {
+    std::uintptr_t address;
+    const void* site;
+  };
+
   void run_block(unsigned linear);
   static void thread_main();
   // The current thread has returned from the kernel. Comes back when a thread that has not started yet is to run next: it takes
@@ -147,6 +161,13 @@ class Multiprocessor {
   }
   void give_stack(Thread& thread);
   void complete_block_barrier_if_all_arrived();
+  TransactionBarrier& barrier_at(std::uintptr_t address, const void* site);
+  void arrive(TransactionBarrier& barrier, const void* site);
+  void complete_phase_if_all_there(TransactionBarrier& barrier);
+  void finish_bulk_copy(const BulkCopy& copy);
+  std::string problem_of_bulk_copies() const;
+  // What is stored there must be visible to products and bulk copies.
+  void require_fenced(std::uintptr_t address, const void* site);
   std::string stuck_threads() const;
   std::string whereabouts(int thread) const;
 
@@ -181,6 +202,8 @@ class Multiprocessor {
   std::uint32_t runnable_warps_ = 0;
   std::array<std::array<PendingCollective, 32>, 32> pending_{};  // [warp][lowest lane of the mask]
   std::array<NamedBarrier, 16> named_{};
+  std::deque<TransactionBarrier> transaction_barriers_;
+  std::array<AskedBarrier, most_threads_per_block> asked_barrier_{};
   int thread_count_ = 0, current_ = 0, live_ = 0, at_block_barrier_ = 0;
   std::uintptr_t stack_bottom_ = 0;  // of the current thread's stack
   std::array<unsigned, 3> block_index_{};

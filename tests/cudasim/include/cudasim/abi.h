@@ -66,6 +66,13 @@ CUDASIM_EXPORT void cudasim_warpgroup_multiply(float* c, int blocks, const unsig
 CUDASIM_EXPORT void cudasim_fence_for_products();
 CUDASIM_EXPORT unsigned long cudasim_shared_offset(const void* shared);
 
+// Barriers that count arrivals and the bytes of bulk copies; arriving and waiting are a whole warp's.
+CUDASIM_EXPORT void cudasim_barrier_start(const void* barrier, int arrivals);
+CUDASIM_EXPORT void cudasim_barrier_expect(const void* barrier, int bytes);
+CUDASIM_EXPORT void cudasim_barrier_arrive(const void* barrier);
+CUDASIM_EXPORT void cudasim_barrier_wait(const void* barrier, int parity);
+CUDASIM_EXPORT void cudasim_copy_bulk(void* shared, const void* global, int bytes, const void* barrier);
+
 CUDASIM_EXPORT float cudasim_exp2_approx(float value) CUDASIM_CONSTANT;
 CUDASIM_EXPORT float cudasim_tanh_approx(float value) CUDASIM_CONSTANT;
 CUDASIM_EXPORT void cudasim_unsupported(const char* what);
