@@ -24,8 +24,7 @@ internal static class CheXpert
         string file = folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
             ?? throw new DatasetException($"{root}: there is no {name}; expected the folder of CheXpert, which holds train.csv and valid.csv");
         var questions = new TableQuestions(configuration, "chexpert", file, Usual, Blanks);
-        if (configuration.Uncertainty == "ignore" && !questions.Asks(TaskType.MultiLabelClassification, "labels"))
-            throw new DatasetException("dataset.uncertainty: ignore leaves uncertain labels out of the question, so the question must list them: put {labels} into it");
+        Radiograph.RequireLabels(configuration, questions);
         using TableFile table = TableFile.Open(file);
         var labels = new CheXpertLabels(table, configuration.Labels, configuration.Uncertainty);
         int path = table.Column("Path");
@@ -57,7 +56,8 @@ internal static class CheXpert
                         ("labels", string.Join(", ", asked)), ("view", view), ("age", age is { } a ? row[a] : ""), ("sex", sex is { } s ? row[s] : ""));
                     return questions.Word(new TableQuestion(
                         where, split, string.Join('_', parts.SkipWhile(part => part != patient)).Split('.')[0], "0", TaskType.MultiLabelClassification, [image], fields,
-                        CheXpertLabels.Answer(present)) { Patient = patient, Labels = asked });
+                        CheXpertLabels.Answer(present))
+                    { Patient = patient, Labels = asked });
                 }
                 catch (DatasetException error)
                 {

@@ -54,7 +54,8 @@ internal static class ChestXray14
                 Dictionary<string, string> fields = new(entry.Fields, StringComparer.OrdinalIgnoreCase) { ["finding"] = finding.Key.Replace('_', ' '), ["labels"] = finding.Key };
                 yield return questions.Word(new TableQuestion(
                     $"{entry.Where} ({finding.Key})", split, Path.GetFileNameWithoutExtension(entry.Image), finding.Key, TaskType.Detection, [entry.Path], fields,
-                    "[" + string.Join(", ", finding.Select(box => box.Box)) + "]") { Patient = entry.Patient });
+                    "[" + string.Join(", ", finding.Select(box => box.Box)) + "]")
+                { Patient = entry.Patient });
             }
         }
     }
@@ -64,7 +65,8 @@ internal static class ChestXray14
         Dictionary<string, string> fields = new(entry.Fields, StringComparer.OrdinalIgnoreCase) { ["finding"] = "", ["labels"] = string.Join(", ", labels) };
         return new TableQuestion(
             entry.Where, split, Path.GetFileNameWithoutExtension(entry.Image), "0", TaskType.MultiLabelClassification, [entry.Path], fields,
-            CheXpertLabels.Answer([.. labels.Where(entry.Findings.Contains)])) { Patient = entry.Patient, Labels = labels };
+            CheXpertLabels.Answer([.. labels.Where(entry.Findings.Contains)]))
+        { Patient = entry.Patient, Labels = labels };
     }
 
     private static IEnumerable<Entry> Entries(DatasetConfiguration configuration, string file, HashSet<string> listed, RowReport report)

@@ -9,7 +9,7 @@ namespace GemmaCore.Training.Datasets.Radiographs;
 /// and <c>-chexpert.csv.gz</c> (or <c>-negbio</c>), unpacked or not, and the reports of MIMIC-CXR. One question for each study and task: reports and labels belong
 /// to studies, not to pictures. Johnson et al., arXiv 1901.07042.
 /// </summary>
-internal static class MimicCxr
+internal sealed class MimicCxr
 {
     // Unpacked tables first.
     private static readonly string[] Endings = ["csv", "csv.gz"];
@@ -29,74 +29,93 @@ internal static class MimicCxr
         public string Place => $"p{Patient[..2]}/p{Patient}/s{Id}";
     }
 
-    public static IEnumerable<TrainingExample> Read(DatasetConfiguration configuration, string split, RowReport report)
+    private readonly DatasetConfiguration _configuration;
+    private readonly string _split, _metadata;
+    private readonly string? _labelFile;
+    private readonly IReadOnlyList<TaskType> _tasks;
+    private readonly MimicReports? _reports;
+    private readonly TableQuestions _questions;
+    private readonly RowReport _report;
+
+    private MimicCxr(DatasetConfiguration configuration, string split, RowReport report)
     {
+        (_configuration, _report) = (configuration, report);
         string root = configuration.Path;
         if (!Directory.Exists(root)) throw new DatasetException($"{root}: not found; expected the folder of MIMIC-CXR-JPG, which holds mimic-cxr-2.0.0-metadata.csv.gz");
-        IReadOnlyList<TaskType> tasks = Radiograph.Tasks(configuration, TaskType.ReportGeneration, TaskType.MultiLabelClassification);
-        bool named = configuration.Tasks.Count > 0;
-        MimicReports? reports = tasks.Contains(TaskType.ReportGeneration) ? MimicReports.Find(configuration, named) : null;
-        string metadata = Table(root, "metadata") ?? throw new DatasetException($"{root}: there is no mimic-cxr-2.0.0-metadata.csv or .csv.gz; it is part of MIMIC-CXR-JPG");
-        string? labelFile = tasks.Contains(TaskType.MultiLabelClassification) ? Table(root, "chexpert") ?? Table(root, "negbio") : null;
-        if (named && labelFile is null && tasks.Contains(TaskType.MultiLabelClassification))
-            throw new DatasetException($"{root}: there is no mimic-cxr-2.0.0-chexpert.csv or .csv.gz; it is part of MIMIC-CXR-JPG");
-        if (reports is null && labelFile is null)
+        _tasks = Radiograph.Tasks(configuration, TaskType.ReportGeneration, TaskType.MultiLabelClassification);
+        bool named = configuration.Tasks.Count > 0, labels = _tasks.Contains(TaskType.MultiLabelClassification);
+        _reports = _tasks.Contains(TaskType.ReportGeneration) ? MimicReports.Find(configuration, named) : null;
+        _metadata = Table(root, "metadata") ?? throw new DatasetException($"{root}: there is no mimic-cxr-2.0.0-metadata.csv or .csv.gz; it is part of MIMIC-CXR-JPG");
+        _labelFile = labels ? Table(root, "chexpert") ?? Table(root, "negbio") : null;
+        if (named && labels && _labelFile is null) throw new DatasetException($"{root}: there is no mimic-cxr-2.0.0-chexpert.csv or .csv.gz; it is part of MIMIC-CXR-JPG");
+        if (_reports is null && _labelFile is null)
             throw new DatasetException($"{root}: neither reports (give dataset.reports) nor mimic-cxr-2.0.0-chexpert.csv were found; there is nothing to ask");
-        var questions = new TableQuestions(configuration, "mimic-cxr", metadata, Usual, Blanks);
-        if (labelFile is not null && configuration.Uncertainty == "ignore" && !questions.Asks(TaskType.MultiLabelClassification, "labels"))
-            throw new DatasetException("dataset.uncertainty: ignore leaves uncertain labels out of the question, so the question must list them: put {labels} into it");
-        Dictionary<string, Study> studies = Studies(configuration, metadata, Members(root, Radiograph.Split(configuration, split, "train", "validate", "test", "all")), report);
-        Dictionary<string, (IReadOnlyList<string> Asked, IReadOnlyList<string> Present)> labels = Labels(configuration, labelFile, studies, report);
+        _questions = new TableQuestions(configuration, "mimic-cxr", _metadata, Usual, Blanks);
+        if (_labelFile is not null) Radiograph.RequireLabels(configuration, _questions);
+        _split = Radiograph.Split(configuration, split, "train", "validate", "test", "all");
+    }
+
+    public static IEnumerable<TrainingExample> Read(DatasetConfiguration configuration, string split, RowReport report) => new MimicCxr(configuration, split, report).Rows();
+
+    private IEnumerable<TrainingExample> Rows()
+    {
+        Dictionary<string, Study> studies = Studies(_configuration, _metadata, Members(_configuration.Path, _split), _report);
+        Dictionary<string, (IReadOnlyList<string> Asked, IReadOnlyList<string> Present)> labels = Labels(_configuration, _labelFile, studies, _report);
         foreach (Study study in studies.Values)
-            foreach (TrainingExample example in Questions(study)) yield return example;
-
-        IEnumerable<TrainingExample> Questions(Study study)
         {
-            string[] pictures = [.. study.Pictures.OrderBy(picture => picture.Rank).Select(picture => picture.Picture)];
-            string view = study.Pictures.MinBy(picture => picture.Rank).View, where = $"{metadata}: line {study.Line}: study s{study.Id}";
-            TableQuestion Ask(TaskType task, string answer, IReadOnlyList<string> asked, Dictionary<string, string> sections)
-            {
-                Dictionary<string, string> fields = ReportSections.Names.ToDictionary(name => name, name => sections.GetValueOrDefault(name, ""), StringComparer.OrdinalIgnoreCase);
-                (fields["labels"], fields["view"], fields["sections"]) = (string.Join(", ", asked), view, string.Join(" and ", configuration.Sections));
-                return new TableQuestion($"{where} ({task.Name()})", split, $"s{study.Id}", "0", task, Located(root, study, pictures), fields, answer) { Patient = study.Patient, Labels = asked };
-            }
-
-            IEnumerable<Func<TrainingExample?>> asks = tasks.Select<TaskType, Func<TrainingExample?>>(task => task switch
-            {
-                TaskType.ReportGeneration when reports is not null => () =>
-                {
-                    Dictionary<string, string> sections = reports.Sections(study.Place);
-                    if (MimicReports.Answer(sections, configuration.Sections) is { } answer) return questions.Word(Ask(task, answer, [], sections));
-                    report.LeaveOut($"studies whose report has no {string.Join(" or ", configuration.Sections)}");
-                    return null;
-                },
-                TaskType.MultiLabelClassification when labelFile is not null => () =>
-                {
-                    if (labels.TryGetValue(study.Id, out var known) && known.Asked.Count > 0)
-                        return questions.Word(Ask(task, CheXpertLabels.Answer(known.Present), known.Asked, reports is not null && NeedsReport(questions) ? reports.Sections(study.Place) : []));
-                    report.LeaveOut("studies without labels");
-                    return null;
-                },
-                _ => () => null,
-            });
-            foreach (Func<TrainingExample?> ask in asks)
-            {
-                TrainingExample? example = null;
-                try
-                {
-                    example = ask();
-                }
-                catch (DatasetException error)
-                {
-                    report.Add(where, error.Message);
-                }
-
-                if (example is not null) yield return example;
-            }
+            if (_tasks.Contains(TaskType.ReportGeneration) && _reports is not null && Tried(study, () => Report(study, _reports)) is { } written) yield return written;
+            if (_labelFile is not null && Tried(study, () => Labelled(study, labels)) is { } labelled) yield return labelled;
         }
     }
 
-    private static bool NeedsReport(TableQuestions questions) => ReportSections.Names.Any(name => questions.Asks(TaskType.MultiLabelClassification, name));
+    private string Where(Study study) => $"{_metadata}: line {study.Line}: study s{study.Id}";
+
+    private TrainingExample? Tried(Study study, Func<TrainingExample?> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (DatasetException error)
+        {
+            _report.Add(Where(study), error.Message);
+            return null;
+        }
+    }
+
+    private TrainingExample? Report(Study study, MimicReports reports)
+    {
+        Dictionary<string, string> sections = reports.Sections(study.Place);
+        if (MimicReports.Answer(sections, _configuration.Sections) is { } answer) return Ask(study, TaskType.ReportGeneration, answer, [], sections);
+        _report.LeaveOut($"studies whose report has no {string.Join(" or ", _configuration.Sections)}");
+        return null;
+    }
+
+    private TrainingExample? Labelled(Study study, Dictionary<string, (IReadOnlyList<string> Asked, IReadOnlyList<string> Present)> labels)
+    {
+        if (labels.TryGetValue(study.Id, out (IReadOnlyList<string> Asked, IReadOnlyList<string> Present) known) && known.Asked.Count > 0)
+        {
+            bool quotes = _reports is not null && ReportSections.Names.Any(name => _questions.Asks(TaskType.MultiLabelClassification, name));
+            return Ask(study, TaskType.MultiLabelClassification, CheXpertLabels.Answer(known.Present), known.Asked, quotes ? _reports!.Sections(study.Place) : []);
+        }
+
+        _report.LeaveOut("studies without labels");
+        return null;
+    }
+
+    private TrainingExample Ask(Study study, TaskType task, string answer, IReadOnlyList<string> asked, Dictionary<string, string> sections)
+    {
+        string[] pictures = [.. study.Pictures.OrderBy(picture => picture.Rank).Select(picture => picture.Picture)];
+        Dictionary<string, string> fields = ReportSections.Names.ToDictionary(name => name, name => sections.GetValueOrDefault(name, ""), StringComparer.OrdinalIgnoreCase);
+        (fields["labels"], fields["sections"]) = (string.Join(", ", asked), string.Join(" and ", _configuration.Sections));
+        fields["view"] = study.Pictures.MinBy(picture => picture.Rank).View;
+        return _questions.Word(new TableQuestion(
+            $"{Where(study)} ({task.Name()})", _split, $"s{study.Id}", "0", task, Located(_configuration.Path, study, pictures), fields, answer)
+        {
+            Patient = study.Patient,
+            Labels = asked,
+        });
+    }
 
     // The number in the name is the version's.
     private static string? Table(string root, string what) =>

@@ -1,5 +1,6 @@
 using GemmaCore.Evaluation;
 using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Datasets.Tables;
 
 namespace GemmaCore.Training.Datasets.Radiographs;
 
@@ -37,6 +38,14 @@ internal static class Radiograph
         for (int i = 0; i < wanted.Count; i++)
             if (string.Equals(wanted[i], view, StringComparison.OrdinalIgnoreCase)) return i;
         return -1;
+    }
+
+    /// <summary>Makes sure that <c>uncertainty: ignore</c> can work: what is left out of the question must have been in it.</summary>
+    /// <exception cref="DatasetException">The configured question does not list labels.</exception>
+    public static void RequireLabels(DatasetConfiguration configuration, TableQuestions questions)
+    {
+        if (configuration.Uncertainty == "ignore" && !questions.Asks(TaskType.MultiLabelClassification, "labels"))
+            throw new DatasetException("dataset.uncertainty: ignore leaves uncertain labels out of the question, so the question must list them: put {labels} into it");
     }
 
     /// <summary>Names that a question's blanks are filled with.</summary>
