@@ -62,7 +62,8 @@ internal sealed class DataSource
     /// <summary>The rows of a YAML file as references to score against.</summary>
     public IReadOnlyList<Reference> References(IReadOnlyList<string> splits, RowReport report) =>
     [
-        .. Rows(splits, [], PromptSet.Question, report).Select(row => new Reference(
+        // Whatever a model is taught to write, boxes are scored in pixels.
+        .. new DataSource(_place, _dataset! with { BoxFormat = "as_is" }, SkipsBadRows).Rows(splits, [], PromptSet.Question, report).Select(row => new Reference(
             new EvaluationRow(
                 row.Uid, row.Row, FlareSplits.Published(row.Uid.Split(':')[0]), row.Dataset, row.Modality,
                 row.Task ?? throw new EvaluationException($"{row.Row}: the row has no task; expected one of {TaskTypes.Names} (type csv: dataset.task or a column of tasks)"),

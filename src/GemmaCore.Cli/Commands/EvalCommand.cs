@@ -35,7 +35,7 @@ internal static class EvalCommand
         var resamples = new Option<int>("--bootstrap") { Description = "resamples for 95 % intervals; 0 for none", DefaultValueFactory = _ => DefaultResamples };
         var seed = new Option<int>("--seed") { Description = "seed of the resamples", DefaultValueFactory = _ => DefaultSeed };
         var text = new Option<string?>("--text") { Description = "score reports by their words too: rouge,bleu,cider,meteor-lite" };
-        var mask = new Option<bool>("--mask") { Description = "--ref and --pred are folders of masks: Dice, IoU, cIoU" };
+        var mask = new Option<bool>("--mask") { Description = "--ref and --pred are folders of masks or polygons, or --pred a file of answers: Dice, IoU, cIoU" };
         var threshold = new Option<double>("--mask-threshold") { Description = "share of white from which on a pixel belongs to a mask", DefaultValueFactory = _ => 0.5 };
         var classes = new Option<bool>("--mask-classes") { Description = "grey values are class numbers, 0 is background" };
         var json = new Option<bool>("--json") { Description = "one JSON document instead of a table" };

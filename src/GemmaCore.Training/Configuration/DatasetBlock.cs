@@ -23,6 +23,7 @@ internal static class DatasetBlock
     // Keys that only some types have; given to another type they would be a silence.
     private static readonly Dictionary<string, string[]> Owners = new()
     {
+        ["box_format"] = ["flare", .. Tables],
         ["questions"] = Tables,
         ["labels"] = ["mimic-cxr", "chestxray14", "chexpert"],
         ["views"] = ["mimic-cxr", "chestxray14", "chexpert"],
@@ -53,6 +54,7 @@ internal static class DatasetBlock
             PromptOverrides = block.Block("prompt_overrides"),
             MaxImagesPerSample = block.Int("max_images_per_sample", 0, 0, int.MaxValue),
             MaxSamples = block.Int("max_samples", 0, 0, int.MaxValue),
+            BoxFormat = block.Choice("box_format", "as_is", "box_2d"),
             Questions = block.Block("questions"),
             Labels = block.Texts("labels", defaults.Labels),
             Views = block.Texts("views", defaults.Views),

@@ -33,6 +33,9 @@ public sealed record DatasetConfiguration
     /// <summary>Most rows to train on; 0 for all.</summary>
     public int MaxSamples { get; init; }
 
+    /// <summary>FLARE and tables: how boxes are written in answers: <c>as_is</c>, or <c>box_2d</c>, MedGemma's thousandths.</summary>
+    public string BoxFormat { get; init; } = "as_is";
+
     /// <summary>
     /// Tables: what is asked, by task. Names in braces are filled in from the row: <c>{labels}</c>, <c>{view}</c>, …; in a table of one's own any column.
     /// </summary>

@@ -29,7 +29,8 @@ public static class Dataset
             "csv" => Table(CsvDataset.Read),
             _ => throw new DatasetException($"data set type '{configuration.Type}' is unknown; expected {string.Join(", ", Types.SkipLast(1))} or {Types[^1]}"),
         };
-        return configuration.MaxSamples > 0 ? [.. rows.Take(configuration.MaxSamples)] : rows;
+        if (configuration.MaxSamples > 0) rows = [.. rows.Take(configuration.MaxSamples)];
+        return configuration.BoxFormat == "box_2d" ? MedGemmaBoxes.Of(rows, report) : rows;
 
         // Tables can be long: reading ends with the last row that is wanted.
         IReadOnlyList<TrainingExample> Table(Func<DatasetConfiguration, string, RowReport, IEnumerable<TrainingExample>> read)

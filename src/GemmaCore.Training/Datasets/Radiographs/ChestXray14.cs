@@ -55,7 +55,7 @@ internal static class ChestXray14
                 yield return questions.Word(new TableQuestion(
                     $"{entry.Where} ({finding.Key})", split, Path.GetFileNameWithoutExtension(entry.Image), finding.Key, TaskType.Detection, [entry.Path], fields,
                     "[" + string.Join(", ", finding.Select(box => box.Box)) + "]")
-                { Patient = entry.Patient });
+                { Patient = entry.Patient, Labels = [finding.Key] });
             }
         }
     }

@@ -66,6 +66,17 @@ public sealed class CsvDatasetTests : IDisposable
         "Answer {\"box_2d\": [0, 0, 1, 1]} for a.jpg",
         Rows.Open(Set("image\na.jpg\n", ", questions: { detection: 'Answer {\"box_2d\": [0, 0, 1, 1]} for {image}' }"), "")[0].Question());
 
+    // The phantoms are 112 pixels wide and high.
+    [Fact]
+    public void Boxes_can_be_taught_in_thousandths()
+    {
+        const string Table = "image,question,answer\na.jpg,Where?,\"[[28, 56, 112, 84]]\"\n";
+        Assert.Equal("[{\"box_2d\": [500, 250, 750, 1000]}]", Rows.Open(Set(Table, ", task: detection, box_format: box_2d"), "")[0].Answer);
+        Assert.Equal("[[28, 56, 112, 84]]", Rows.Open(Set(Table, ", task: detection"), "")[0].Answer);
+        Assert.Equal("[[28, 56, 112, 84]]", Rows.Open(Set(Table, ", task: report, box_format: box_2d"), "")[0].Answer);
+        Assert.Contains("line 2: the answer holds no boxes: 'none'", Rows.Refused(Set("image,question,answer\na.jpg,Where?,none\n", ", task: detection, box_format: box_2d"), ""), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Any_text_comes_back_from_a_quoted_field() => Gen.String.Sample(text =>
     {
