@@ -46,6 +46,8 @@ internal static class EvalCommand
         model.AddTo(command);
         var answering = new ReferenceAnswers();
         answering.AddTo(command);
+        var judge = new ReportJudge();
+        judge.AddTo(command);
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(resamples) is < 0 or > 100_000) throw new UsageException("--bootstrap: expected 0 to 100000 resamples");
@@ -62,11 +64,14 @@ internal static class EvalCommand
 
             ScoringRules chosen = ScoringRules.All.First(one => one.Name == parsed.GetValue(rules));
             if (parsed.GetValue(text) is { } words) chosen = chosen.With(new TextScoring(Words(words)));
+            judge.Check(parsed, folder, parsed.GetValue(compared) is { Length: > 0 }, parsed.GetValue(text) is not null);
             DataSource[] sources = Sources(places, parsed.GetValue(settings) ?? []);
             ReferenceSet expected = Chosen(References(places, sources, parsed.GetValue(splits) ?? []), parsed.GetValue(datasets) ?? []);
             if (given.Length == 0) given = [answering.Answer(parsed, model, sources, parsed.GetValue(splits) ?? [], parsed.GetValue(datasets) ?? [], folder)];
             bool lenient = chosen.SkipsMissing || parsed.GetValue(allowMissing);
             MatchedRows rows = RowMatching.Match(expected, PredictionReader.Read(given), lenient);
+            if (judge.Scoring(parsed, model, rows, folder, out bool stopped) is { } verdicts) chosen = chosen.With(verdicts);
+            if (stopped) return 0;
             string[] others = parsed.GetValue(compared) ?? [];
             MatchedRows? otherRows = others.Length > 0 ? RowMatching.Match(expected, PredictionReader.Read(others), lenient) : null;
             EvaluationResult result = new Evaluator(chosen, parsed.GetValue(resamples), parsed.GetValue(seed)).Score(rows, otherRows);

@@ -20,7 +20,7 @@ public static partial class RegionAnswers
     public static IReadOnlyList<Region>? Parse(string text, PictureFrame frame)
     {
         ArgumentNullException.ThrowIfNull(text);
-        string bare = Bare(text);
+        string bare = EmbeddedJson.Of(text);
         if (AnswerText.Decode(bare) is { } json)
         {
             var regions = new List<Region>();
@@ -36,21 +36,6 @@ public static partial class RegionAnswers
         }
 
         return Boxes.Parse(bare) is { } boxes ? [.. boxes.Select(Region.Of)] : null;
-    }
-
-    // What stands in the last fence, or from the first bracket on; thoughts in front of an answer are not part of it.
-    private static string Bare(string text)
-    {
-        int thought = text.LastIndexOf("<unused95>", StringComparison.Ordinal);
-        if (thought >= 0) text = text[(thought + "<unused95>".Length)..];
-        if (Fence().Matches(text) is { Count: > 0 } fences) return fences[^1].Groups[1].Value.Trim();
-        int start = text.AsSpan().IndexOfAny('[', '{');
-        if (start < 0) return text;
-        string from = text[start..];
-        if (AnswerText.Decode(from) is not null) return from;
-        // Words behind the list, if it is one without them.
-        int end = from.LastIndexOfAny([']', '}']);
-        return end >= 0 && AnswerText.Decode(from[..(end + 1)]) is not null ? from[..(end + 1)] : from;
     }
 
     private static bool Read(JsonElement value, string? label, PictureFrame frame, List<Region> regions)
@@ -124,9 +109,6 @@ public static partial class RegionAnswers
 
         return rings;
     }
-
-    [GeneratedRegex(@"```[a-zA-Z]*\s*(.*?)(?:```|$)", RegexOptions.Singleline)]
-    private static partial Regex Fence();
 
     [GeneratedRegex(@"\{[^{}]*\}")]
     private static partial Regex SmallObject();
