@@ -126,6 +126,21 @@ public class VerdictTests
     });
 
     [Fact]
+    public void Judged_reports_are_a_mean_over_verdicts_in_any_order_with_intervals()
+    {
+        EvaluationRow[] rows = [.. Enumerable.Range(0, 9).Select(number => Rows.Row(TaskType.ReportGeneration, "a", "b", number))];
+        var answers = rows.Take(8).ToDictionary(row => row.Uid, row => row.Uid.EndsWith("_000000:report_generation:0", StringComparison.Ordinal) ? "unreadable" : Judge("u", "u", row.Uid[^1] % 2 == 0 ? "R1P1" : "", "", "", ""));
+        double expected = rows.Select(row => answers.TryGetValue(row.Uid, out string? answer) ? CrimsonVerdict.Score(answer) : null).Average()!.Value;
+        ScoringRules rules = ScoringRules.Flare26.With(new JudgeScoring("crimson_score", CrimsonVerdict.Score, answers));
+        EvaluationResult result = new Evaluator(rules, 50, 1).Score(Rows.Matched(rows));
+        MetricValue figure = result.Mean.Single();
+        Assert.Equal(("crimson_score", expected), (figure.Name, figure.Value));
+        Assert.InRange(expected, figure.Interval!.Value.Low, figure.Interval.Value.High);
+        Assert.Equal(7, result.Rows.Count(row => row.Parsed));
+        Assert.Equal(figure.Interval, new Evaluator(rules, 50, 1).Score(Rows.Matched(rows.Reverse())).Mean.Single().Interval);
+    }
+
+    [Fact]
     public void A_prompt_holds_both_reports_once_and_needs_both_blanks()
     {
         Assert.Equal("b: a{reference} / a: {prediction}b", new JudgePrompt("b: {prediction} / a: {reference}").Ask("{prediction}b", "a{reference}"));
