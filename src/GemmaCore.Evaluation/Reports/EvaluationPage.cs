@@ -20,7 +20,7 @@ public static class EvaluationPage
             (Count(result.Rows.Count), "rows scored"), (Count(result.Rows.Count(row => row.Parsed)), "predictions read"), (Count(result.Of(GroupKind.Dataset).Select(group => group.Name).Distinct().Count()), "data sets"),
             (Count(result.Of(GroupKind.Split).Select(group => group.Name).Distinct().Count()), "splits"));
         foreach (string note in result.Notes) page.Paragraph(note, "note");
-        foreach ((string task, int rows) in result.Unscored) page.Paragraph($"{rows} rows of {task} are not scored: the rules leave them to a judge model (GREEN, CRIMSON)", "note");
+        foreach ((string task, int rows) in result.Unscored) page.Paragraph($"{rows} rows of {task} are not scored: the rules leave them to a judge model (--judge green or crimson; --text for their words)", "note");
         Overall(page, result, compared is not null);
         Bars(page, result, GroupKind.Dataset, "By data set");
         Bars(page, result, GroupKind.Modality, "By modality");
