@@ -16,5 +16,10 @@ cudasim_half_text:
 cudasim_device_text:
 .incbin ")" CUDASIM_INCLUDE R"(/cudasim/device.hpp"
 .byte 0
+.globl cudasim_warpgroup_text
+.hidden cudasim_warpgroup_text
+cudasim_warpgroup_text:
+.incbin ")" CUDASIM_INCLUDE R"(/cudasim/warpgroup.hpp"
+.byte 0
 .text
 )");

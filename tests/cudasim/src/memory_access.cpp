@@ -57,6 +57,20 @@ void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address,
   }
 }
 
+void Multiprocessor::access_by_product(int thread, std::uintptr_t address, const void* site) {
+  if (!shared_.contains(address)) fail(Defect::out_of_bounds, "wgmma reads memory that is not shared", site);
+  access_by(thread, address, 16, false, site);
+  if (!checks_) return;
+  for (const Cell* cell = shared_.cell(address); cell < shared_.cell(address) + 16 / granule_bytes; ++cell)
+    if (cell->write_stamp >= threads_[cell->write_thread].fenced_before)
+      fail(Defect::early_use, "wgmma reads what " + whereabouts(cell->write_thread) + " stored and has not made visible to it with fence.proxy.async", site);
+}
+
+void Multiprocessor::fence_for_products() {
+  card_.tick();
+  threads_[static_cast<std::size_t>(current_)].fenced_before = card_.now;
+}
+
 bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool shared) const {
   if (stamp >= block_start_) return order_.before(other, stamp, thread);
   if (shared) return true;                   // another block's memory, reused

@@ -13,6 +13,7 @@
 #include "shared_memory.hpp"
 #include "thread_order.hpp"
 #include "warp_operands.hpp"
+#include "warpgroup_products.hpp"
 
 namespace cudasim {
 
@@ -70,11 +71,15 @@ class Multiprocessor {
   void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
     if (checks_) check_access(thread, address, bytes, write ? Access::store : Access::load, site);
   }
+  // A product's 16 bytes of shared memory; whoever stored them must have fenced them for it.
+  void access_by_product(int thread, std::uintptr_t address, const void* site);
+  void fence_for_products();
   [[noreturn]] void fail(Defect defect, const std::string& text, const void* site = nullptr);
 
   Card& card() { return card_; }
   const Launch& launch() const { return *launch_; }
   SharedMemory& shared() { return shared_; }
+  WarpgroupProducts& products() { return products_; }
   int current() const { return current_; }
   unsigned block_index(int axis) const { return block_index_[static_cast<std::size_t>(axis)]; }
   // Where the lanes of a warp leave what a collective takes and find what it gives.
@@ -91,6 +96,7 @@ class Multiprocessor {
     std::uintptr_t stack_bottom;
     int stack;  // which of the stacks it runs on; negative before it starts
     std::uint32_t open_group;
+    std::uint32_t fenced_before;  // its stores with older stamps are visible to products
     const char* waits_for;  // while it cannot run
     std::vector<AsyncCopy> copies{};
   };
@@ -170,6 +176,7 @@ class Multiprocessor {
   std::vector<Thread> threads_;
   std::vector<int> free_stacks_;
   std::vector<WarpOperands> operands_;
+  WarpgroupProducts products_;
   std::array<std::uint32_t, 32> existing_lanes_{}, live_lanes_{}, runnable_lanes_{};  // per warp
   std::uint32_t runnable_warps_ = 0;
   std::array<std::array<PendingCollective, 32>, 32> pending_{};  // [warp][lowest lane of the mask]

@@ -121,11 +121,11 @@ inline std::string text_of(const std::string& path) {
 
 // The image of a kernel file (its path) for `options`; "-arch=compute_XX" gives PTX. Ends the test when it does not compile.
 inline std::string compiled(const std::string& path, std::vector<const char*> options) {
-  const std::string source = text_of(path), header = text_of(KERNELS "/ptx.cuh"), name = path.substr(path.rfind('/') + 1);
-  const char *const texts[] = {header.c_str()}, *const names[] = {"ptx.cuh"};
+  const std::string source = text_of(path), header = text_of(KERNELS "/ptx.cuh"), warpgroup = text_of(KERNELS "/warpgroup.cuh"), name = path.substr(path.rfind('/') + 1);
+  const char *const texts[] = {header.c_str(), warpgroup.c_str()}, *const names[] = {"ptx.cuh", "warpgroup.cuh"};
   options.push_back("-std=c++17");
   Program program = nullptr;
-  nvrtcCreateProgram(&program, source.c_str(), name.c_str(), 1, texts, names);
+  nvrtcCreateProgram(&program, source.c_str(), name.c_str(), 2, texts, names);
   const int result = nvrtcCompileProgram(program, static_cast<int>(options.size()), options.data());
   std::size_t bytes = 0;
   nvrtcGetProgramLogSize(program, &bytes);
