@@ -88,7 +88,7 @@ public sealed class EvalTests : IDisposable
 
     [Theory]
     [InlineData(2, "--text nonsense: expected one or more of rouge, bleu, cider, meteor-lite", "--pred", "p.json", "--ref", "demo", "--text", "nonsense")]
-    [InlineData(2, "with --mask a folder of pictures is expected", "--pred", "p.json", "--ref", "demo", "--mask")]
+    [InlineData(2, "with --mask a folder of pictures or polygons is expected", "--pred", "p.json", "--ref", "demo", "--mask")]
     [InlineData(1, "nowhere.json: not found", "--pred", "nowhere.json", "--ref", "demo")]
     [InlineData(2, "did you mean phantom_brain?", "--pred", "p.json", "--ref", "demo", "--dataset", "phantom_brian")]
     [InlineData(2, "expected either a MODEL that answers or --pred", "--ref", "demo")]

@@ -55,7 +55,7 @@ internal static class CheXpert
                     Dictionary<string, string> fields = Radiograph.Fields(
                         ("labels", string.Join(", ", asked)), ("view", view), ("age", age is { } a ? row[a] : ""), ("sex", sex is { } s ? row[s] : ""));
                     return questions.Word(new TableQuestion(
-                        where, split, string.Join('_', parts.SkipWhile(part => part != patient)).Split('.')[0], "0", TaskType.MultiLabelClassification, [image], fields,
+                        where, split, string.Join('_', patient.Length > 0 ? parts.SkipWhile(part => part != patient) : parts).Split('.')[0], "0", TaskType.MultiLabelClassification, [image], fields,
                         CheXpertLabels.Answer(present))
                     { Patient = patient, Labels = asked });
                 }
