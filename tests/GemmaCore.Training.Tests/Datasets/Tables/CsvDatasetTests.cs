@@ -86,6 +86,35 @@ public sealed class CsvDatasetTests : IDisposable
         Assert.Equal(text, row.Answer);
     }, iter: 200, threads: 1);
 
+    // A table whose bytes are damaged here and there, packed or not: rows are read or refused, and nothing else comes out.
+    [Fact]
+    public void Damaged_tables_are_refused_and_nothing_else()
+    {
+        var random = new Random(11);
+        byte[] plain = Encoding.UTF8.GetBytes("image,question,answer,task\na.jpg,\"What, \"\"then\"\"?\",yes,classification\nb.jpg,q,é,counting\n");
+        using var memory = new MemoryStream();
+        using (var packed = new GZipStream(memory, CompressionLevel.Fastest, leaveOpen: true)) packed.Write(plain);
+        string file = _tree.PathOf("damaged.csv"), set = $"{{ type: csv, path: '{file}' }}";
+        int read = 0, refused = 0;
+        for (int round = 0; round < 3000; round++)
+        {
+            byte[] bytes = round % 3 == 0 ? memory.ToArray() : [.. plain];
+            for (int hit = random.Next(1, 4); hit > 0; hit--) bytes[random.Next(bytes.Length)] = (byte)(random.Next(3) == 0 ? "\",\n;\t\0|"[random.Next(7)] : random.Next(256));
+            File.WriteAllBytes(file, bytes[..random.Next(bytes.Length / 2, bytes.Length + 1)]);
+            try
+            {
+                Rows.Open(set, "", new RowReport(round % 2 == 0));
+                read++;
+            }
+            catch (DatasetException)
+            {
+                refused++;
+            }
+        }
+
+        Assert.True(read > 100 && refused > 1000, $"{read} read, {refused} refused");
+    }
+
     [Theory]
     [InlineData("imge,question\na.jpg,q\n", "", "there is no column 'image'; say which one names the pictures: columns: { image: NAME }; did you mean 'imge'?")]
     [InlineData("image,qestion\na.jpg,q\n", "", "nothing says what to ask (columns: { question: NAME } or questions: { TASK: TEXT }); there is no column 'question'; did you mean 'qestion'?")]
