@@ -95,6 +95,7 @@ public sealed class EvalTests : IDisposable
     [InlineData(2, "expected either a MODEL that answers or --pred", "demo", "--pred", "p.json", "--ref", "demo")]
     [InlineData(2, "name a folder", "demo", "--ref", "demo", "--dataset", "phantom_brain")]
     [InlineData(2, "flare27", "--pred", "p.json", "--ref", "demo", "--rules", "flare27")]
+    [InlineData(2, "--label-threshold: expected a probability between 0 and 1", "--pred", "p.json", "--ref", "demo", "--label-threshold", "1")]
     [InlineData(2, "--bootstrap", "--pred", "p.json", "--ref", "demo", "--bootstrap", "-1")]
     [InlineData(1, "holds neither question files nor converted rows", "--pred", "p.json", "--ref", ".")]
     [InlineData(1, "no prediction belongs to any reference", "--pred", "p.json", "--ref", "demo", "--dataset", "phantom_skin", "--allow-missing-predictions")]

@@ -35,11 +35,12 @@ internal static class EvalCommand
         var resamples = new Option<int>("--bootstrap") { Description = "resamples for 95 % intervals; 0 for none", DefaultValueFactory = _ => DefaultResamples };
         var seed = new Option<int>("--seed") { Description = "seed of the resamples", DefaultValueFactory = _ => DefaultSeed };
         var text = new Option<string?>("--text") { Description = "score reports by their words too: rouge,bleu,cider,meteor-lite" };
+        var labelThreshold = new Option<double>("--label-threshold") { Description = "probability from which on a label counts as said, for sensitivity and specificity", DefaultValueFactory = _ => 0.5 };
         var mask = new Option<bool>("--mask") { Description = "--ref and --pred are folders of masks or polygons, or --pred a file of answers: Dice, IoU, cIoU" };
         var threshold = new Option<double>("--mask-threshold") { Description = "share of white from which on a pixel belongs to a mask", DefaultValueFactory = _ => 0.5 };
         var classes = new Option<bool>("--mask-classes") { Description = "grey values are class numbers, 0 is background" };
         var json = new Option<bool>("--json") { Description = "one JSON document instead of a table" };
-        foreach (Option option in (Option[])[rules, predictions, references, settings, compared, splits, datasets, output, allowMissing, resamples, seed, text, mask, threshold, classes, json]) command.Add(option);
+        foreach (Option option in (Option[])[rules, predictions, references, settings, compared, splits, datasets, output, allowMissing, resamples, seed, text, labelThreshold, mask, threshold, classes, json]) command.Add(option);
         var model = new ModelOptions();
         model.Model.Arity = ArgumentArity.ZeroOrOne;
         model.Model.Description = "answers the references' questions first: model folder, hub id in the cache, or demo; instead of --pred";
@@ -50,6 +51,7 @@ internal static class EvalCommand
         judge.AddTo(command);
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(labelThreshold) is not (> 0 and < 1)) throw new UsageException("--label-threshold: expected a probability between 0 and 1");
             if (parsed.GetValue(resamples) is < 0 or > 100_000) throw new UsageException("--bootstrap: expected 0 to 100000 resamples");
             string[] places = [.. parsed.GetValue(references)!.Select(ModelLocation.ResolveData)], given = parsed.GetValue(predictions) ?? [];
             string? folder = parsed.GetValue(output);
@@ -75,6 +77,7 @@ internal static class EvalCommand
             string[] others = parsed.GetValue(compared) ?? [];
             MatchedRows? otherRows = others.Length > 0 ? RowMatching.Match(expected, PredictionReader.Read(others), lenient) : null;
             EvaluationResult result = new Evaluator(chosen, parsed.GetValue(resamples), parsed.GetValue(seed)).Score(rows, otherRows);
+            result = result with { LabelThreshold = parsed.GetValue(labelThreshold), Notes = [.. result.Notes, .. Unconverted(rows)] };
             foreach (string note in result.Notes) Console.Error.WriteLine("note: " + note);
             JsonObject details = ScoreFiles.Details(result, new JsonObject
             {
@@ -116,6 +119,13 @@ internal static class EvalCommand
 
         if (files.Length > 0) rows.AddRange(ReferenceReader.Read(files, splits).References);
         return ReferenceReader.Gather(rows, places);
+    }
+
+    // The rules take thousandths, y first, for pixels, x first, and find nothing where everything may be right.
+    private static string[] Unconverted(MatchedRows rows)
+    {
+        int answers = rows.Rows.Count(row => row.Task == TaskType.Detection && row.Prediction?.Contains("box_2d", StringComparison.Ordinal) == true);
+        return answers == 0 ? [] : [$"{answers} answers are boxes in MedGemma's box_2d, which the rules take for pixels; 'gemmacore boxes convert --to corners' makes pixels of them"];
     }
 
     private static int Masks(IReadOnlyList<MaskScore> scores, string? folder, bool json)
