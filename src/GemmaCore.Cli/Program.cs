@@ -16,6 +16,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     PredictCommand.Create(),
     EvalCommand.Create(),
     FlareCommand.Create(),
+    BoxesCommand.Create(),
     MergeCommand.Create(),
     QuantizeCommand.Create(),
     ServeCommand.Create(),

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using GemmaCore.Evaluation;
 using GemmaCore.Generation;
 using GemmaCore.Training.Datasets;
 
@@ -21,18 +20,12 @@ internal sealed class ReferenceAnswers
     }
 
     /// <summary>Answers and says where the answers are.</summary>
-    public string Answer(ParseResult parsed, ModelOptions options, string[] references, string[] splits, string[] datasets, string? folder)
+    public string Answer(ParseResult parsed, ModelOptions options, IReadOnlyList<DataSource> references, string[] splits, string[] datasets, string? folder)
     {
         if (folder is null) throw new UsageException("--out: a MODEL's answers are kept beside the scores; name a folder");
         PromptSet prompts = PromptSet.Of(parsed.GetValue(_prompts)!);
-        var report = new RowReport(Skip: false);
-        string[] wanted = splits.Length > 0 ? splits : [.. FlareSplits.Evaluated];
-        TrainingExample[] rows =
-        [
-            .. references.SelectMany(place => File.Exists(place)
-                ? FlareDataset.Read(place, "", datasets, prompts, report)
-                : wanted.Where(split => FlareFiles.Find(place, split).Count > 0).SelectMany(split => FlareDataset.Read(place, split, datasets, prompts, report))),
-        ];
+        var report = new RowReport(references.Any(source => source.SkipsBadRows));
+        TrainingExample[] rows = [.. references.SelectMany(source => source.Rows(splits, datasets, prompts, report))];
         using GemmaModel model = options.Load(parsed);
         string file = Path.Combine(folder, FileName);
         bool whole = new DatasetAnswers(model, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
