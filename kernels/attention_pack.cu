@@ -3,11 +3,11 @@
 // half: the rows of a group of 32 are divided by a power of two that brings their largest magnitude to [2^14, 2^15); scales [K, blocks * 4] f32
 // holds it. bfloat16 has f32's range and needs none
 // one block per group; moves 4 + 2 bytes per element; memory bound
-// defines: ELEMENT (half or bfloat16), HEAD_DIM (a multiple of 8, at most 256)
+// defines: ELEMENT (half or bfloat16), HEAD_DIM (a multiple of 8, at most 256), SQUARES (1: rows of 256 as attention_wide_warpgroup's tiles have them)
 // source: kernels.md 1.0 (row exponents)
-#include "ptx.cuh"
+#include "attention.cuh"
 
-using namespace ptx;
+using namespace attention;
 
 #ifndef ELEMENT
 #define ELEMENT bfloat16
@@ -15,25 +15,13 @@ using namespace ptx;
 #ifndef HEAD_DIM
 #define HEAD_DIM 256
 #endif
+#ifndef SQUARES
+#define SQUARES 0
+#endif
 
-constexpr int threads = 128, block_rows = 128, group_rows = 32;
+constexpr int threads = 128, group_rows = 32;
 constexpr int warp_rows = group_rows / (threads / 32), pieces = (HEAD_DIM + 127) / 128;  // of four elements to a lane
-
-// As in attention.cu.
-struct Sequence {
-  u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
-};
-
-DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block, int Sequence::*first) {
-  int low = 0;
-  for (int high = count; high - low > 1;) {
-    const int middle = (low + high) / 2;
-    if (sequences[middle].*first <= block) low = middle;
-    else high = middle;
-  }
-  return sequences[low];
-}
+static_assert(SQUARES == 0 || (warp_rows == 8 && HEAD_DIM == 256), "a warp's rows are one piece of square_offset");
 
 DEVICE const float* slot_row(const Sequence& sequence, int slot, u64 past, const float* current, u64 stride) {
   const int ahead = slot - sequence.past_start - sequence.past_count;
@@ -69,6 +57,12 @@ DEVICE u32 largest_exponent(const Group& values) {
   return exponent < 28u ? 28u : exponent > 254u ? 254u : exponent;
 }
 
+// An element of a warp's rows.
+DEVICE ELEMENT* place_in(ELEMENT* rows, int row, int at) {
+  if constexpr (SQUARES != 0) return rows + square_offset(row, at / 8) + at % 8;
+  else return rows + row * HEAD_DIM + at;
+}
+
 DEVICE void put_group(const Group& values, ELEMENT* packed, float* scales) {
   const u64 group = static_cast<u64>(block_y()) * grid_x() + block_x();
   float factor = 1.0f;
@@ -82,7 +76,7 @@ DEVICE void put_group(const Group& values, ELEMENT* packed, float* scales) {
     for (int i = 0; i < pieces; ++i) {
       const int at = (i * 32 + lane_index()) * 4;
       const float4 v = values[r][i];
-      if (at < HEAD_DIM) store8(packed + r * HEAD_DIM + at, {pack<ELEMENT>(v.x * factor, v.y * factor), pack<ELEMENT>(v.z * factor, v.w * factor)});
+      if (at < HEAD_DIM) store8(place_in(packed, r, at), {pack<ELEMENT>(v.x * factor, v.y * factor), pack<ELEMENT>(v.z * factor, v.w * factor)});
     }
 }
 

@@ -6,7 +6,7 @@
 // the first `whole` tiles are a block each; of the others the depth is cut into `splits`, whose sums matmul_mma_reduce adds in order:
 // a last round of few tiles would leave most of the card idle. 2*M*N*(K + R) operations; tensor bound from M, N ~ 256 on
 // defines: COMPUTE, WEIGHT, LAYOUT, BLOCK_M, BLOCK_N. bfloat16 is staged by cp.async, half (sm_75 has none) through registers
-#include "ptx.cuh"
+#include "matmul_tile.cuh"
 
 using namespace ptx;
 
@@ -26,7 +26,6 @@ using namespace ptx;
 #define BLOCK_N 128
 #endif
 
-enum Layout { NT, NN, TN };
 constexpr Layout layout = LAYOUT;
 constexpr bool a_inside = layout != TN, b_inside = layout == NT;  // the depth runs inside a stored row
 constexpr bool scales = is_half<COMPUTE>;                         // bfloat16 has the range of float and no exponents
@@ -44,59 +43,19 @@ constexpr int depth = DEPTH;    // of a staged tile
 constexpr int stages = STAGES;  // tiles of the depth in shared memory at once
 // Of the tile that one warp computes. 64 x 64 reads shared memory least often for each multiplication; without cp.async registers are short.
 constexpr int warp_m = small ? 32 : 64, warp_n = small || !asynchronous ? 32 : 64;
-constexpr int warps_m = BLOCK_M / warp_m, warps_n = BLOCK_N / warp_n, block_threads = 32 * warps_m * warps_n;
-constexpr int blocks_m = warp_m / 16, blocks_n = warp_n / 8;  // 16 x 8 pieces of a warp's tile, one mma each
-constexpr int raster = 8;                                     // tiles of M that share a sweep over N, so that B is found in L2
+constexpr int warps_n = BLOCK_N / warp_n;
 // Blocks that a multiprocessor should hold; NN tiles staged through registers take too many of them for two.
 constexpr int blocks = wide || (layout == NN && !asynchronous) ? 1 : small && asynchronous ? 4 : 2;
 constexpr int stage_a = BLOCK_M * depth, stage_b = BLOCK_N * depth;  // elements
 
-// Element of a staged tile where the 16-byte chunk starts. Rows of `depth` or of `across` elements; the exclusive or puts the eight rows
-// that one ldmatrix reads into eight different groups of banks.
-template <bool inside, int across> DEVICE int chunk_at(int row, int chunk) {
-  return inside && depth == 32 ? row * depth + (chunk ^ (row >> 1 & 3)) * 8 : row * (inside ? depth : across) + (chunk ^ (row & 7)) * 8;
-}
-
-// A thread's share of one operand's tile, `pieces` of 16 bytes that lie `apart` rows from one another. Rows and columns past the matrix's end
-// are read as its last ones, since nothing that they give is stored; depth past its end is zero. The matrix is not empty.
-template <bool inside, int across> struct Reader {
-  static constexpr int row_chunks = (inside ? depth : across) / 8, apart = block_threads / row_chunks;
-  static constexpr int pieces = depth * across / 8 / block_threads;
-  static_assert(apart % 8 == 0, "all pieces of a thread have the same place in their swizzled rows");
-  const u8* from;  // the first piece in the step at hand
-  u32 pitch;       // bytes of a stored row
-  int more;        // stored rows after the first piece's
-  int deep;        // depth from the first piece on
-
-  // The tile of the `count` rows or columns at `first`, from depth k on.
-  DEVICE void start(const void* matrix, int first, int count, int k, int depth_count) {
-    const int row = thread_index() / row_chunks, chunk = thread_index() % row_chunks * 8;
-    const int last = inside ? count - 1 : (count - 1) & ~7, at = first + (inside ? row : chunk);
-    const int outer = inside ? (at < last ? at : last) : k + row, inner = inside ? k + chunk : (at < last ? at : last);
-    pitch = 2 * ((static_cast<u32>(inside ? depth_count : count) + 7) & ~7u);
-    from = static_cast<const u8*>(matrix) + static_cast<u64>(outer) * pitch + 2 * static_cast<u64>(inner);
-    more = inside ? last - outer : 0;
-    deep = depth_count - (inside ? inner : outer);
-  }
-  DEVICE const void* piece(int i) const {
-    const int row = inside && i * apart > more ? more : i * apart;
-    return from + static_cast<u64>(static_cast<u32>(row)) * pitch;
-  }
-  DEVICE bool holds(int i) const { return deep > (inside ? 0 : i * apart); }
-  DEVICE void advance() {
-    from += inside ? 2 * depth : static_cast<u64>(depth) * pitch;
-    deep -= depth;
-  }
-  static DEVICE int place(int i) {
-    return chunk_at<inside, across>(thread_index() / row_chunks, thread_index() % row_chunks) + i * apart * (inside ? depth : across);
-  }
+struct Tile {
+  static constexpr int rows = BLOCK_M, columns = BLOCK_N, threads = 32 * (BLOCK_M / warp_m) * warps_n, blocks_m = warp_m / 16, blocks_n = warp_n / 8;
+  DEVICE static int row(int i) { return warp_index() / warps_n * warp_m + 16 * i; }
+  DEVICE static int column() { return warp_index() % warps_n * warp_n; }
 };
-using ReaderA = Reader<a_inside, BLOCK_M>;
-using ReaderB = Reader<b_inside, BLOCK_N>;
-
-template <typename R> DEVICE void copy_piece(COMPUTE* stage, const R& reader, int i) {
-  copy_async16(stage + R::place(i), reader.piece(i), reader.holds(i) ? 16 : 0);
-}
+constexpr int blocks_m = Tile::blocks_m, blocks_n = Tile::blocks_n;
+using ReaderA = Reader<a_inside, BLOCK_M, depth, Tile::threads, false>;
+using ReaderB = Reader<b_inside, BLOCK_N, depth, Tile::threads, false>;
 
 template <typename R> DEVICE void fetch_tile(uint4 (&raw)[R::pieces], const R& reader) {
 #pragma unroll
@@ -117,15 +76,15 @@ template <typename T, typename R> DEVICE void deposit_tile(COMPUTE* stage, const
 // 16 rows of A, 16 deep, as one mma operand. Lane groups of eight address (0, 0), (8, 0), (0, 8), (8, 8) in (row, depth).
 DEVICE void load_a(u32 (&a)[4], shared_place stage, int row, int k) {
   const int lane = lane_index(), group = lane / 8;
-  if constexpr (a_inside) load_matrix<4>(a, stage + 2 * chunk_at<true, BLOCK_M>(row + lane % 16, k / 8 + group / 2));
-  else load_matrix<4, true>(a, stage + 2 * chunk_at<false, BLOCK_M>(k + lane % 8 + group / 2 * 8, row / 8 + group % 2));
+  if constexpr (a_inside) load_matrix<4>(a, stage + 2 * ReaderA::chunk_at(row + lane % 16, k / 8 + group / 2));
+  else load_matrix<4, true>(a, stage + 2 * ReaderA::chunk_at(k + lane % 8 + group / 2 * 8, row / 8 + group % 2));
 }
 
 // 16 columns of B, 16 deep, as two mma operands. Lane groups address (0, 0), (8, 0), (0, 8), (8, 8) in (depth, column).
 DEVICE void load_b(u32 (&b)[4], shared_place stage, int column, int k) {
   const int lane = lane_index(), group = lane / 8;
-  if constexpr (b_inside) load_matrix<4>(b, stage + 2 * chunk_at<true, BLOCK_N>(column + lane % 8 + group / 2 * 8, k / 8 + group % 2));
-  else load_matrix<4, true>(b, stage + 2 * chunk_at<false, BLOCK_N>(k + lane % 8 + group % 2 * 8, column / 8 + group / 2));
+  if constexpr (b_inside) load_matrix<4>(b, stage + 2 * ReaderB::chunk_at(column + lane % 8 + group / 2 * 8, k / 8 + group % 2));
+  else load_matrix<4, true>(b, stage + 2 * ReaderB::chunk_at(k + lane % 8 + group % 2 * 8, column / 8 + group / 2));
 }
 
 // What a warp multiplies in one step of 16 along the depth.
@@ -155,61 +114,16 @@ DEVICE float scaled(float v, int exponent) {
   return v * bits_float(static_cast<u32>(127 + half_way) << 23) * bits_float(static_cast<u32>(127 + exponent - half_way) << 23);
 }
 
-// Where a warp's part of a tile begins in the tile.
-DEVICE int warp_row() { return warp_index() / warps_n * warp_m; }
-DEVICE int warp_column() { return warp_index() % warps_n * warp_n; }
-
-// Where it begins in C.
-struct Corner { int row, column; };
-
-DEVICE Corner corner_of(int tile, int m, int n) {
-  const int tiles_m = (m + BLOCK_M - 1) / BLOCK_M, tiles_n = (n + BLOCK_N - 1) / BLOCK_N, sweep = tile / (raster * tiles_n);
-  const int height = tiles_m - sweep * raster < raster ? tiles_m - sweep * raster : raster, in_sweep = tile % (raster * tiles_n);
-  return {(sweep * raster + in_sweep % height) * BLOCK_M + warp_row(), in_sweep / height * BLOCK_N + warp_column()};
-}
-
-// Sixteen rows of a warp's tile from `row` on to C, with what is added to them only once.
-DEVICE void store_rows(const float (&sums)[blocks_n][4], int row, int column, const float* bias, float* c, int m, int n, bool accumulate) {
-  const bool pairs = n % 2 == 0 && reinterpret_cast<u64>(c) % 8 == 0;
-#pragma unroll
-  for (int part = 0; part < 2; ++part) {
-    const int to_row = row + 8 * part + lane_index() / 4;
-    if (to_row >= m) continue;
-#pragma unroll
-    for (int j = 0; j < blocks_n; ++j) {
-      const int to_column = column + 8 * j + lane_index() % 4 * 2;
-      float* const to = c + static_cast<u64>(to_row) * n + to_column;
-      float v[2];
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        v[e] = sums[j][2 * part + e];
-        if (to_column + e >= n) continue;
-        if (bias != nullptr) v[e] += bias[to_column + e];
-        if (accumulate) v[e] += to[e];
-        if (!pairs) to[e] = v[e];
-      }
-      if (pairs && to_column < n) store8(to, uint2{float_bits(v[0]), float_bits(v[1])});
-    }
-  }
-}
-
-// The sums of a split in the order in which threads hold them: [splits, tiles, blocks_m, blocks_n, threads, 4].
-DEVICE float* partial_of(float* partials, int part, int i) {
-  return partials + (static_cast<u64>(part) * blocks_m + i) * blocks_n * block_threads * 4 + thread_index() * 4;
-}
-
-KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b, const COMPUTE* a2, const COMPUTE* b2, const int* exponents,
+KERNEL(Tile::threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b, const COMPUTE* a2, const COMPUTE* b2, const int* exponents,
                                       const int* exponents2, const int* exponent_b, const int* exponent_b2, const float* bias, float* c, float* partials,
                                       int m, int n, int k, int r, int whole, int splits, float alpha, int accumulate) {
   COMPUTE* const shared_a = dynamic_shared<COMPUTE>();
   COMPUTE* const shared_b = shared_a + stages * stage_a;
-  const int tiles = ((m + BLOCK_M - 1) / BLOCK_M) * ((n + BLOCK_N - 1) / BLOCK_N), cut = block_x() - whole;
-  const int tile = cut < 0 ? block_x() : whole + cut % (tiles - whole), split = cut < 0 ? 0 : cut / (tiles - whole), parts = cut < 0 ? 1 : splits;
-  const Corner corner = corner_of(tile, m, n);
-  const int row = warp_row(), column = warp_column(), first_m = corner.row - row, first_n = corner.column - column;
-  const int seam = (k + depth - 1) / depth, steps = seam + (r + depth - 1) / depth;
-  const int first = static_cast<int>(static_cast<long long>(steps) * split / parts);
-  const int last = static_cast<int>(static_cast<long long>(steps) * (split + 1) / parts);
+  const int seam = (k + depth - 1) / depth;
+  const Work work = work_of<Tile>(block_x(), m, n, seam + (r + depth - 1) / depth, whole, splits);
+  const Corner corner = corner_of<Tile>(work.tile, m, n);
+  const int first = work.first, last = work.last, row = Tile::row(0), column = Tile::column();
+  const Corner warp = {corner.row + row, corner.column + column};  // once: asked again at the end it would spill on sm_75
 
   Sums sums = {};
   const int of_b = exponent_b == nullptr ? 0 : *exponent_b, of_b2 = exponent_b2 == nullptr ? 0 : *exponent_b2;
@@ -217,11 +131,11 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
   ReaderB reader_b;
   const auto start_a = [&](int step) {
     const bool second = step >= seam;
-    reader_a.start(second ? a2 : a, first_m, m, (second ? step - seam : step) * depth, second ? r : k);
+    reader_a.start(second ? a2 : a, corner.row, m, (second ? step - seam : step) * depth, second ? r : k);
   };
   const auto start_b = [&](int step) {
     const bool second = step >= seam;
-    reader_b.start(second ? static_cast<const void*>(b2) : b, first_n, n, (second ? step - seam : step) * depth, second ? r : k);
+    reader_b.start(second ? static_cast<const void*>(b2) : b, corner.column, n, (second ? step - seam : step) * depth, second ? r : k);
   };
 
   if constexpr (asynchronous) {
@@ -231,8 +145,8 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
 #pragma unroll
       for (int i = 0; i < pieces; ++i) {
         if (i * parts_of_it / pieces != part) continue;
-        if (i < ReaderA::pieces) copy_piece(shared_a + stage * stage_a, reader_a, i);
-        else copy_piece(shared_b + stage * stage_b, reader_b, i - ReaderA::pieces);
+        if (i < ReaderA::pieces) reader_a.copy_piece(shared_a + stage * stage_a, i);
+        else reader_b.copy_piece(shared_b + stage * stage_b, i - ReaderA::pieces);
       }
     };
     // Before a step's tile is copied, which happens in order, and after it.
@@ -293,7 +207,7 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
       for (int i = 0; i < blocks_m; ++i)
 #pragma unroll
         for (int part = 0; part < 2; ++part) {
-          const int at = corner.row + 16 * i + 8 * part + lane_index() / 4;
+          const int at = warp.row + 16 * i + 8 * part + lane_index() / 4;
           const int change = at < m ? exponents[at] + of_b - exponents2[at] - of_b2 : 0;
 #pragma unroll
           for (int j = 0; j < blocks_n; ++j)
@@ -340,7 +254,7 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
   for (int i = 0; i < blocks_m; ++i) {
 #pragma unroll
     for (int part = 0; part < 2; ++part) {
-      const int to_row = corner.row + 16 * i + 8 * part + lane_index() / 4;
+      const int to_row = warp.row + 16 * i + 8 * part + lane_index() / 4;
       int exponent = 0;
       if (scales && exponents != nullptr && to_row < m) exponent = (in_second ? exponents2 : exponents)[layout == TN ? 0 : to_row] + (in_second ? of_b2 : of_b);
 #pragma unroll
@@ -348,30 +262,11 @@ KERNEL(block_threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
 #pragma unroll
         for (int e = 2 * part; e < 2 * part + 2; ++e) sums[i][j][e] = alpha * (scales ? scaled(sums[i][j][e], exponent) : sums[i][j][e]);
     }
-    if (cut < 0) {
-      store_rows(sums[i], corner.row + 16 * i, corner.column, bias, c, m, n, accumulate);
-    } else {
-#pragma unroll
-      for (int j = 0; j < blocks_n; ++j) {
-        const float(&v)[4] = sums[i][j];
-        store16(partial_of(partials, cut, i) + j * block_threads * 4, uint4{float_bits(v[0]), float_bits(v[1]), float_bits(v[2]), float_bits(v[3])});
-      }
-    }
+    if (work.cut < 0) store_rows(sums[i], warp.row + 16 * i, warp.column, bias, c, m, n, accumulate != 0);
+    else store_partial<Tile>(sums[i], partials, work.cut, i);
   }
 }
 
-// A block for sixteen rows of every warp in a tile that was cut.
-KERNEL(block_threads) matmul_mma_reduce(const float* partials, const float* bias, float* c, int m, int n, int whole, int splits, int accumulate) {
-  const int tiles = grid_x() / blocks_m, tile = block_x() / blocks_m, i = block_x() % blocks_m;
-  const Corner corner = corner_of(whole + tile, m, n);
-  float sums[blocks_n][4] = {};
-  for (int split = 0; split < splits; ++split) {
-    const float* const from = partial_of(const_cast<float*>(partials), split * tiles + tile, i);
-#pragma unroll
-    for (int j = 0; j < blocks_n; ++j) {
-      const uint4 raw = load16(from + j * block_threads * 4);
-      sums[j][0] += bits_float(raw.x), sums[j][1] += bits_float(raw.y), sums[j][2] += bits_float(raw.z), sums[j][3] += bits_float(raw.w);
-    }
-  }
-  store_rows(sums, corner.row + 16 * i, corner.column, bias, c, m, n, accumulate);
+KERNEL(Tile::threads) matmul_mma_reduce(const float* partials, const float* bias, float* c, int m, int n, int whole, int splits, int accumulate) {
+  reduce_parts<Tile, blocks_n>(partials, bias, c, m, n, whole, splits, accumulate != 0);
 }

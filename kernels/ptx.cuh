@@ -50,9 +50,15 @@ DEVICE u32 ballot(bool p, u32 mask = full_warp) { return __ballot_sync(mask, p);
 DEVICE bool any(bool p, u32 mask = full_warp) { return __any_sync(mask, p); }
 DEVICE bool all(bool p, u32 mask = full_warp) { return __all_sync(mask, p); }
 
-template <typename T> DEVICE T* dynamic_shared() {
-  extern __shared__ __align__(16) u8 gemmacore_dynamic_shared[];
-  return reinterpret_cast<T*>(gemmacore_dynamic_shared);
+// The launch's shared memory. It begins at a multiple of `alignment`, 16 or 1024.
+template <typename T, int alignment = 16> DEVICE T* dynamic_shared() {
+  if constexpr (alignment > 16) {
+    extern __shared__ __align__(1024) u8 gemmacore_aligned_shared[];
+    return reinterpret_cast<T*>(gemmacore_aligned_shared);
+  } else {
+    extern __shared__ __align__(16) u8 gemmacore_dynamic_shared[];
+    return reinterpret_cast<T*>(gemmacore_dynamic_shared);
+  }
 }
 // The compiler's own conversion, not asm: it folds constant offsets of shared addresses into the instruction, asm would cost a register each.
 DEVICE u32 shared_address(const void* p) { return static_cast<u32>(__cvta_generic_to_shared(p)); }

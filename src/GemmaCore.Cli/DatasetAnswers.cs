@@ -22,6 +22,7 @@ internal sealed class DatasetAnswers(GemmaModel model, PromptEncoder encoder, in
     public bool Fill(string file, IReadOnlyList<TrainingExample> rows)
     {
         var predictions = new PredictionFile(file, rows);
+        int unreadable = report.Skipped.Count; // rows left out while reading are not among those to answer
         Dictionary<string, PredictedAnswer> answers = predictions.Known(needScores: questions is not null);
         foreach (TrainingExample[] chunk in rows.Where(row => !answers.ContainsKey(row.Row)).Chunk(Math.Max(1, batch)))
         {
@@ -31,8 +32,8 @@ internal sealed class DatasetAnswers(GemmaModel model, PromptEncoder encoder, in
             Console.Error.WriteLine($"{answers.Count}/{rows.Count}");
         }
 
-        foreach (string skipped in report.Skipped) Console.Error.WriteLine($"left out: {skipped}");
-        return answers.Count + report.Skipped.Count >= rows.Count;
+        foreach (string skipped in report.Lines) Console.Error.WriteLine($"left out: {skipped}");
+        return answers.Count + report.Skipped.Count - unreadable >= rows.Count;
     }
 
     private SamplingParams Parameters(TrainingExample row) => new() { MaxTokens = maxTokens ?? (row.IsInstanceDetection ? InstanceTokens : UsualTokens) };

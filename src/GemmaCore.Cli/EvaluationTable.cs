@@ -45,7 +45,7 @@ internal static class EvaluationTable
 
         string over = result.Rules.MeanOverDatasets ? "data sets" : "splits";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"rules {result.Rules.Name}, {result.Rows.Count} rows; overall figures are means over {over}"));
-        foreach ((string task, int rows) in result.Unscored) Console.WriteLine($"not scored: {rows} rows of {task}, which the rules leave to a judge model");
+        foreach ((string task, int rows) in result.Unscored) Console.WriteLine($"not scored: {rows} rows of {task}, which the rules leave to a judge model (--judge, or --text for their words)");
         if (folder is not null) Console.WriteLine($"written: {folder}/scores.json, details.json, rows.csv, metrics.csv, report.html");
     }
 

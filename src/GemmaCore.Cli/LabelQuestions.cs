@@ -6,7 +6,7 @@ namespace GemmaCore.Cli;
 
 /// <summary>
 /// What is asked of the model to score a row's labels. Of a classification: how likely each option letter, or each given label, is as the answer. Of a
-/// multi-label question: for each given label, after the row's own question, whether it applies, yes or no.
+/// multi-label question: for each given label, or each that the data set lists, after the row's own question, whether it applies, yes or no.
 /// </summary>
 internal sealed class LabelQuestions(IReadOnlyList<string> labels)
 {
@@ -16,7 +16,7 @@ internal sealed class LabelQuestions(IReadOnlyList<string> labels)
     public IReadOnlyList<(IReadOnlyList<ChatMessage> Messages, IReadOnlyList<string> Labels)> Of(TrainingExample row) => row.Task switch
     {
         TaskType.Classification when Options(row) is { Count: > 1 } options => [(row.Prompt, options)],
-        TaskType.MultiLabelClassification => [.. labels.Select(label => (Ask(row.Prompt, label), (IReadOnlyList<string>)YesNo))],
+        TaskType.MultiLabelClassification => [.. Labels(row).Select(label => (Ask(row.Prompt, label), (IReadOnlyList<string>)YesNo))],
         _ => [],
     };
 
@@ -25,8 +25,10 @@ internal sealed class LabelQuestions(IReadOnlyList<string> labels)
     /// </summary>
     public IReadOnlyList<(string Label, double Score)> Read(TrainingExample row, IReadOnlyList<IReadOnlyList<Generation.LabelScore>> scores) =>
         row.Task == TaskType.MultiLabelClassification
-            ? [.. labels.Zip(scores, (label, answers) => (label, Math.Log(answers[0].Probability)))]
+            ? [.. Labels(row).Zip(scores, (label, answers) => (label, Math.Log(answers[0].Probability)))]
             : [.. scores.SelectMany(options => options).Select(option => (option.Label, option.Logprob))];
+
+    private IReadOnlyList<string> Labels(TrainingExample row) => labels.Count > 0 ? labels : row.Labels;
 
     private IReadOnlyList<string> Options(TrainingExample row)
     {

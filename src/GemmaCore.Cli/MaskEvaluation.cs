@@ -14,7 +14,10 @@ namespace GemmaCore.Cli;
 /// <param name="Sum">All their pixels together: its IoU is cIoU.</param>
 internal sealed record MaskScore(int Structure, int Pictures, double MeanDice, double MeanIou, MaskOverlap Sum);
 
-/// <summary>Masks of one folder against those of another, by file name (without its ending).</summary>
+/// <summary>
+/// Masks of one folder against those of another, by file name (without its ending): pictures, or polygons as <see cref="PolygonFile"/> reads them. Predictions can also be
+/// a file of answers that hold boxes or polygons.
+/// </summary>
 /// <param name="threshold">From which share of white on a pixel belongs to a mask of yes and no.</param>
 /// <param name="classes">Grey values are numbers of structures instead; 0 is background and left out.</param>
 /// <param name="allowMissing">A reference without a prediction counts as an empty one.</param>
@@ -24,7 +27,9 @@ internal sealed class MaskEvaluation(double threshold, bool classes, bool allowM
 
     public IReadOnlyList<MaskScore> Score(string references, string predictions)
     {
-        Dictionary<string, string> expected = Files(references, "--ref"), given = Files(predictions, "--pred");
+        Dictionary<string, string> expected = Files(references, "--ref");
+        bool answers = File.Exists(predictions);
+        Dictionary<string, string> given = answers ? Answers(predictions) : Files(predictions, "--pred");
         string[] missing = [.. expected.Keys.Where(name => !given.ContainsKey(name)).Order(StringComparer.Ordinal)];
         if (missing.Length > 0 && !allowMissing)
         {
@@ -36,8 +41,10 @@ internal sealed class MaskEvaluation(double threshold, bool classes, bool allowM
         var overlaps = new SortedDictionary<int, List<MaskOverlap>>();
         foreach ((string name, string file) in expected.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
-            Mask right = Read(file);
-            Mask predicted = given.TryGetValue(name, out string? other) ? Read(other) : new Mask(right.Width, right.Height, new byte[right.Values.Length]);
+            Mask right = Read(file, null);
+            // Without a prediction, or where an answer holds no region: empty.
+            Mask? found = !given.TryGetValue(name, out string? other) ? null : answers ? PolygonFile.Answer(other, (right.Width, right.Height), classes) : Read(other, (right.Width, right.Height));
+            Mask predicted = found ?? new Mask(right.Width, right.Height, new byte[right.Values.Length]);
             foreach ((int structure, MaskOverlap overlap) in Overlaps(predicted, right, name))
             {
                 if (!overlaps.TryGetValue(structure, out List<MaskOverlap>? list)) overlaps.Add(structure, list = []);
@@ -94,7 +101,7 @@ internal sealed class MaskEvaluation(double threshold, bool classes, bool allowM
 
     private static Dictionary<string, string> Files(string folder, string flag)
     {
-        if (!Directory.Exists(folder)) throw new UsageException($"{flag} {folder}: not found; with --mask a folder of pictures is expected");
+        if (!Directory.Exists(folder)) throw new UsageException($"{flag} {folder}: not found; with --mask a folder of pictures or polygons is expected");
         var files = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (string file in Directory.EnumerateFiles(folder).Where(file => !Path.GetFileName(file).StartsWith('.')))
         {
@@ -105,8 +112,22 @@ internal sealed class MaskEvaluation(double threshold, bool classes, bool allowM
         return files.Count > 0 ? files : throw new EvaluationException($"{folder}: holds no masks");
     }
 
-    private Mask Read(string file)
+    // Answers are known by their case, which is the stem of the picture's name; several about one picture would be several masks.
+    private static Dictionary<string, string> Answers(string file)
     {
+        var answers = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (Prediction prediction in PredictionReader.Read([file]).ByName.Values)
+        {
+            string name = prediction.Name.Split(':') is { Length: >= 6 } parts ? parts[3] : prediction.Name;
+            if (!answers.TryAdd(name, prediction.Text)) throw new EvaluationException($"{file}: two answers are about {name}; keep those of one question");
+        }
+
+        return answers;
+    }
+
+    private Mask Read(string file, (int Width, int Height)? size)
+    {
+        if (PolygonFile.Is(file)) return PolygonFile.Read(file, size, classes);
         var source = ImageSource.FromFile(file);
         if (ImageDecoder.IsDicom(source)) throw new EvaluationException($"{file}: is a DICOM file, whose values are windowed when they are read; save the mask as PNG");
         RgbImage image = ImageDecoder.Decode(source);

@@ -24,12 +24,14 @@ internal sealed class PredictionFile
     private readonly IReadOnlyList<TrainingExample> _rows;
     private readonly bool _lines;
 
-    /// <exception cref="UsageException">Converted rows would be written back with their right answers beside the predicted ones.</exception>
+    /// <exception cref="UsageException">Converted rows would be written back with their right answers beside the predicted ones; rows of other types have no fields to write back.</exception>
     public PredictionFile(string file, IReadOnlyList<TrainingExample> rows)
     {
         (_file, _rows, _lines) = (file, rows, file.EndsWith(".jsonl", StringComparison.OrdinalIgnoreCase));
         if (!_lines && rows.Any(row => row.Fields.ContainsKey("raw_answer")))
             throw new UsageException($"--out {file}: converted rows carry uids and right answers; their predictions are written as JSON lines, name the file .jsonl");
+        if (!_lines && rows.Any(row => row.Fields.Count == 0))
+            throw new UsageException($"--out {file}: rows of this data set are known by their uid; their predictions are written as JSON lines, name the file .jsonl");
     }
 
     /// <summary>The answers that the file holds already, by the place of their row.</summary>

@@ -17,6 +17,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     EvalCommand.Create(),
     FlareCommand.Create(),
     ScrubCommand.Create(),
+    BoxesCommand.Create(),
     MergeCommand.Create(),
     QuantizeCommand.Create(),
     ServeCommand.Create(),

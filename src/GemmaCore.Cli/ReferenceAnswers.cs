@@ -1,6 +1,6 @@
 using System.CommandLine;
-using GemmaCore.Evaluation;
 using GemmaCore.Generation;
+using GemmaCore.Inputs;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Cli;
@@ -21,21 +21,17 @@ internal sealed class ReferenceAnswers
     }
 
     /// <summary>Answers and says where the answers are.</summary>
-    public string Answer(ParseResult parsed, ModelOptions options, string[] references, string[] splits, string[] datasets, string? folder)
+    public string Answer(ParseResult parsed, ModelOptions options, IReadOnlyList<DataSource> references, string[] splits, string[] datasets, string? folder)
     {
         if (folder is null) throw new UsageException("--out: a MODEL's answers are kept beside the scores; name a folder");
         PromptSet prompts = PromptSet.Of(parsed.GetValue(_prompts)!);
-        var report = new RowReport(Skip: false);
-        string[] wanted = splits.Length > 0 ? splits : [.. FlareSplits.Evaluated];
-        TrainingExample[] rows =
-        [
-            .. references.SelectMany(place => File.Exists(place)
-                ? FlareDataset.Read(place, "", datasets, prompts, report)
-                : wanted.Where(split => FlareFiles.Find(place, split).Count > 0).SelectMany(split => FlareDataset.Read(place, split, datasets, prompts, report))),
-        ];
+        var report = new RowReport(references.Any(source => source.SkipsBadRows));
+        TrainingExample[] rows = [.. references.SelectMany(source => source.Rows(splits, datasets, prompts, report))];
+        GreyWindow?[] windows = [.. references.Select(source => source.ImageWindow).Distinct()];
+        if (windows.Length > 1) throw new UsageException("--ref: files with different image_window cannot be answered together; evaluate them one by one");
         using GemmaModel model = options.Load(parsed);
         string file = Path.Combine(folder, FileName);
-        bool whole = new DatasetAnswers(model, model.Prompts, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
+        bool whole = new DatasetAnswers(model, model.Prompts with { Window = windows.FirstOrDefault() }, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
         return whole ? file : throw new InvalidOperationException($"interrupted; {file} holds the answers so far, the same command goes on");
     }
 }

@@ -97,7 +97,7 @@ internal sealed class TrainingSession : IDisposable
     {
         long start = Stopwatch.GetTimestamp();
         _run.Run(Show, cancellation);
-        foreach (string row in _report.Skipped) _say($"left out: {row}");
+        foreach (string row in _report.Lines) _say($"left out: {row}");
         LossPlot.Write(Path.Combine(_configuration.OutputDir, "training_loss.png"), _run.State.Log);
         WritePassport(Stopwatch.GetElapsedTime(start).TotalSeconds);
     }

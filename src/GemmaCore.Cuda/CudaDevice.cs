@@ -21,6 +21,7 @@ public sealed unsafe class CudaDevice : Device
     private CudaDevice(CudaDriver driver, CudaCard card, int architecture, CudaPrecision precision, KernelCache cache)
     {
         (_driver, Card, Architecture, Precision) = (driver, card, architecture, precision);
+        HasWarpgroups = CudaTarget.HasWarpgroups(TargetOf(card, architecture));
         nint context = 0;
         int code = driver.DevicePrimaryCtxRetain(&context, card.Handle);
         if (code != 0) throw new CudaException($"cuDevicePrimaryCtxRetain: {driver.Describe(code)}, {this}", code);
@@ -43,6 +44,7 @@ public sealed unsafe class CudaDevice : Device
     private CudaDevice(CudaCard card, int architecture, CudaPrecision precision)
     {
         (Card, Architecture, Precision) = (card, architecture, precision);
+        HasWarpgroups = CudaTarget.HasWarpgroups(CudaTarget.Compiled(card.Capability, architecture, architecture));
         _queue = new RehearsedQueue(card.MemoryBytes);
         Scratch = new Arena(this, 1 << 20);
     }
@@ -69,6 +71,9 @@ public sealed unsafe class CudaDevice : Device
 
     /// <summary>Compute capability that kernels are compiled for, times ten: the card's own, or a lower one that was forced.</summary>
     public int Architecture { get; }
+
+    /// <summary>Whether kernels may multiply in warpgroups (wgmma), which Hopper alone can.</summary>
+    public bool HasWarpgroups { get; }
 
     /// <summary>Arithmetic of matrix products and attention.</summary>
     public CudaPrecision Precision { get; }
@@ -140,9 +145,9 @@ public sealed unsafe class CudaDevice : Device
     {
         ArgumentNullException.ThrowIfNull(card);
         int target = architecture == 0 ? card.Capability : architecture;
-        if (Nvrtc.Instance.Reason is not { } reason) return CudaTarget.Compiled(card.Capability, target, Nvrtc.Instance.NewestArchitecture);
+        if (Nvrtc.Instance.Reason is not { } reason) return CudaTarget.Compiled(card.Capability, target, Nvrtc.Instance.NewestArchitecture, Nvrtc.Instance.KnowsWarpgroups);
         int built = CudaTarget.Prebuilt(card.Capability, target, PrebuiltKernels.Architectures);
-        return built != 0 ? $"sm_{built}" : throw new CudaException(reason);
+        return built != 0 ? CudaTarget.MachineCode(built) : throw new CudaException(reason);
     }
 
     /// <summary>Opens a card.</summary>

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace GemmaCore.Cuda;
 
 /// <summary>Which card, and what its kernels are compiled for: the checks of what was asked, each with one line that says what would do.</summary>
@@ -33,11 +35,21 @@ internal static class CudaTarget
     /// <param name="capability">The card's own.</param>
     /// <param name="architecture">At or below it.</param>
     /// <param name="newest">Newest architecture that the compiler knows.</param>
-    public static string Compiled(int capability, int architecture, int newest)
+    /// <param name="knowsWarpgroups">Whether it knows the instructions that only Hopper has.</param>
+    public static string Compiled(int capability, int architecture, int newest, bool knowsWarpgroups = true)
     {
         int target = Math.Min(architecture, newest);
-        return target == capability ? $"sm_{target}" : $"compute_{target}";
+        return target != capability ? $"compute_{target}" : knowsWarpgroups ? MachineCode(target) : $"sm_{target}";
     }
+
+    /// <summary>Machine code for exactly this architecture: on Hopper with the instructions that no other has, which PTX for newer cards cannot use.</summary>
+    public static string MachineCode(int architecture) => architecture == 90 ? "sm_90a" : $"sm_{architecture}";
+
+    /// <summary>Whether kernels compiled so may multiply in warpgroups (wgmma).</summary>
+    public static bool HasWarpgroups(string target) => target == "sm_90a";
+
+    /// <summary>Of <c>sm_90a</c>, <c>compute_75</c> or <c>86</c> the compute capability × 10.</summary>
+    public static int Number(string target) => int.Parse(target.AsSpan(target.IndexOf('_') + 1).TrimEnd('a'), CultureInfo.InvariantCulture);
 
     /// <summary>
     /// Of the architectures that machine code was built for beforehand, the one to use: it runs on its own major version from its minor version on. 0 for none.

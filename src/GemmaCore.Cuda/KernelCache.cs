@@ -68,12 +68,12 @@ public sealed class KernelCache
     internal Func<string, Stream> Create { get; init; } = File.Create;
 
     /// <summary>The key of kernels.md §3.4: everything that decides the compiler's output.</summary>
-    internal static string Key(string text, string header, IEnumerable<string> options, Nvrtc compiler)
+    internal static string Key(KernelText text, IEnumerable<string> options, Nvrtc compiler)
     {
         var parts = new StringBuilder();
         parts.Append(CultureInfo.InvariantCulture, $"{EntryVersion}\n{compiler.Version}\n{Identity(compiler.FoundAt)}\n");
         foreach (string option in options) parts.Append(option).Append('\n');
-        parts.Append(header).Append('\0').Append(text);
+        parts.Append(text);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(parts.ToString())));
     }
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 
 namespace GemmaCore.Cuda;
 
@@ -17,7 +16,7 @@ internal sealed unsafe class KernelLibrary : IDisposable
     private readonly KernelCache _cache;
     private readonly Lock _loading = new();
     private readonly Dictionary<(string File, string Defines), nint> _modules = [];
-    private readonly ConcurrentDictionary<string, string> _texts = new();
+    private readonly ConcurrentDictionary<string, KernelText> _texts = new();
     private nint[] _functions = [];
     private int[] _sharedBytes = [];
 
@@ -31,9 +30,6 @@ internal sealed unsafe class KernelLibrary : IDisposable
         (_driver, _queue, _target, _device) = (driver, queue, target, device);
         _cache = cache;
     }
-
-    /// <summary>Folder of the kernels' text.</summary>
-    public static string Folder => Path.Combine(AppContext.BaseDirectory, "kernels");
 
     /// <summary>The loaded function, allowed to use that much dynamic shared memory.</summary>
     public nint Function(CudaKernel kernel, int sharedBytes)
@@ -55,29 +51,23 @@ internal sealed unsafe class KernelLibrary : IDisposable
     /// <summary>The machine code (or PTX) of one file in one specialisation, without loading it.</summary>
     public byte[] Image(string file, string defines)
     {
-        string text = Text(file), header = Text("ptx.cuh");
+        KernelText text = _texts.GetOrAdd(file, KernelText.Read);
         List<string> options = Options(_target, defines);
         if (Nvrtc.Instance.Reason is { } reason)
         {
-            return PrebuiltKernels.Find(int.Parse(_target.AsSpan(_target.IndexOf('_') + 1), CultureInfo.InvariantCulture), text, header, options)
+            return PrebuiltKernels.Find(CudaTarget.Number(_target), text, options)
                 ?? throw new CudaException($"kernels/{file} ({defines}) is not among the kernels built into this program for {_target}, and {reason}");
         }
 
-        string key = KernelCache.Key(text, header, options, Nvrtc.Instance);
+        string key = KernelCache.Key(text, options, Nvrtc.Instance);
         if (_cache.Find(key) is { } cached) return cached;
-        byte[] image = Nvrtc.Instance.Compile(file, text, header, options).Image;
+        byte[] image = Nvrtc.Instance.Compile(text, options).Image;
         _cache.Store(key, image);
         return image;
     }
 
     internal static List<string> Options(string target, string defines) =>
         [$"-arch={target}", "-std=c++17", "--ptxas-options=-v", .. defines.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
-
-    internal static string ReadText(string file)
-    {
-        string path = Path.Combine(Folder, file);
-        return File.Exists(path) ? File.ReadAllText(path) : throw new CudaException($"kernel text {path} is missing; the installation is incomplete");
-    }
 
     private nint Load(CudaKernel kernel, int sharedBytes)
     {
@@ -124,6 +114,4 @@ internal sealed unsafe class KernelLibrary : IDisposable
         _modules.Add((kernel.File, kernel.Defines), module);
         return module;
     }
-
-    private string Text(string file) => _texts.GetOrAdd(file, ReadText);
 }

@@ -70,26 +70,34 @@ internal sealed unsafe class Nvrtc
     /// <summary>Newest compute capability that this version can make machine code for (kernels.md §3.2).</summary>
     public int NewestArchitecture => NewestFor(Version);
 
+    /// <summary>Whether it knows Hopper's own instructions (<c>sm_90a</c>).</summary>
+    public bool KnowsWarpgroups => Version.Major >= 12;
+
     /// <summary>Compiles one file.</summary>
-    /// <param name="name">File name for messages, e.g. <c>rms_norm.cu</c>.</param>
-    /// <param name="text">Its text.</param>
-    /// <param name="header">Text of <c>ptx.cuh</c>.</param>
+    /// <param name="text">Its text, with the headers.</param>
     /// <param name="options">NVRTC's options; <c>-arch=sm_XX</c> gives a cubin, <c>-arch=compute_XX</c> PTX.</param>
     /// <exception cref="CudaException">The text does not compile (with the log), or there is no NVRTC.</exception>
-    public CompiledKernels Compile(string name, string text, string header, IReadOnlyList<string> options)
+    public CompiledKernels Compile(KernelText text, IReadOnlyList<string> options)
     {
         if (Reason is not null) throw new CudaException(Reason);
         var strings = new List<nint>();
         nint program = 0;
         try
         {
-            byte* includeText = Utf8(header, strings), includeName = Utf8("ptx.cuh", strings);
-            Check(_createProgram(&program, Utf8(text, strings), Utf8(name, strings), 1, &includeText, &includeName), "nvrtcCreateProgram", name, "");
-            byte** list = stackalloc byte*[options.Count];
+            int headers = text.Headers.Count;
+            byte** texts = stackalloc byte*[headers], names = stackalloc byte*[headers], list = stackalloc byte*[options.Count];
+            for (int i = 0; i < headers; i++)
+            {
+                names[i] = Utf8(text.Headers[i].Name, strings);
+                texts[i] = Utf8(text.Headers[i].Text, strings);
+            }
+
+            Check(
+                _createProgram(&program, Utf8(text.Text, strings), Utf8(text.File, strings), headers, texts, names), "nvrtcCreateProgram", text.File, "");
             for (int i = 0; i < options.Count; i++) list[i] = Utf8(options[i], strings);
             int code = _compileProgram(program, options.Count, list);
             string log = Encoding.UTF8.GetString(Read(program, _getLogSize, _getLog)).TrimEnd('\0', '\n');
-            Check(code, "nvrtcCompileProgram", name, $" with {string.Join(' ', options)}: {log}");
+            Check(code, "nvrtcCompileProgram", text.File, $" with {string.Join(' ', options)}: {log}");
             bool isPtx = options.Any(option => option.StartsWith("-arch=compute_", StringComparison.Ordinal));
             return new CompiledKernels(isPtx ? Read(program, _getPtxSize, _getPtx) : Read(program, _getCubinSize, _getCubin), isPtx, log);
         }

@@ -31,22 +31,20 @@ public static class PrebuiltKernels
         // file,defines,threads,lowest_arch,highest_arch
         foreach (string[] row in specialisations.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(line => line.Split(',')))
         {
-            if (architecture < Number(row[3]) || architecture > Number(row[4])) continue;
-            string text = KernelLibrary.ReadText(row[0]), header = KernelLibrary.ReadText("ptx.cuh");
-            List<string> options = KernelLibrary.Options($"sm_{architecture}", row[1]);
-            File.WriteAllBytes(Path.Combine(into, Key(text, header, options)), Nvrtc.Instance.Compile(row[0], text, header, options).Image);
+            if (architecture < CudaTarget.Number(row[3]) || architecture > CudaTarget.Number(row[4])) continue;
+            KernelText text = KernelText.Read(row[0]);
+            List<string> options = KernelLibrary.Options(CudaTarget.MachineCode(architecture), row[1]);
+            File.WriteAllBytes(Path.Combine(into, Key(text, options)), Nvrtc.Instance.Compile(text, options).Image);
             count++;
         }
 
         return count;
-
-        static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
     }
 
     /// <summary>The embedded machine code of one text under these options; null when it was not built from exactly them.</summary>
-    internal static byte[]? Find(int architecture, string text, string header, IEnumerable<string> options)
+    internal static byte[]? Find(int architecture, KernelText text, IEnumerable<string> options)
     {
-        string name = $"{Prefix}{architecture}/{Key(text, header, options)}";
+        string name = $"{Prefix}{architecture}/{Key(text, options)}";
         if (!Names.Value.Contains(name)) return null;
         using Stream resource = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)!;
         byte[] image = new byte[resource.Length];
@@ -55,6 +53,6 @@ public static class PrebuiltKernels
     }
 
     // As the cache's, but for any compiler.
-    private static string Key(string text, string header, IEnumerable<string> options) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{string.Join('\n', options)}\0{header}\0{text}")));
+    private static string Key(KernelText text, IEnumerable<string> options) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{string.Join('\n', options)}\0{text}")));
 }

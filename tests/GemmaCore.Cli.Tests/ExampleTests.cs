@@ -22,6 +22,7 @@ public sealed class ExampleTests
     [InlineData("predict")]
     [InlineData("eval")]
     [InlineData("flare")]
+    [InlineData("boxes")]
     [InlineData("merge")]
     [InlineData("quantize")]
     [InlineData("serve")]
@@ -52,6 +53,18 @@ public sealed class ExampleTests
         Assert.Equal(2, examples.Length);
         using TemporaryFolder folder = CloneLike();
         if (verb == "submit") Run(folder, "gemmacore predict demo --data demo --prompts question --batch 32 --max-tokens 8 --out predictions.json", []);
+        foreach (string example in examples) Run(folder, example, []);
+    }
+
+    [Theory]
+    [InlineData("convert")]
+    [InlineData("draw")]
+    public void The_examples_of_a_boxes_verb_run_as_printed(string verb)
+    {
+        string[] examples = Examples(GemmacoreProcess.Run("boxes", verb, "-h").Expect(0).Output);
+        Assert.Equal(2, examples.Length);
+        using TemporaryFolder folder = CloneLike();
+        if (verb == "draw") Run(folder, "gemmacore boxes convert --data demo --dataset phantom_chest --to box_2d --out medgemma.jsonl", []);
         foreach (string example in examples) Run(folder, example, []);
     }
 

@@ -70,6 +70,19 @@ public sealed class MedicalImageTests : IDisposable
         Assert.NotEmpty(JsonNode.Parse(File.ReadAllText(output))![0]!["Answer"]!.ToString());
         File.Delete(output);
         AssertOneLine(GemmacoreProcess.Run([.. predict, "--window", "file"]), 1, "scan.dcm", "no window of its own");
+
+        // A configuration says it too, to predict and to train.
+        string configuration = _folder.File("run.yaml");
+        File.WriteAllText(configuration, $"""
+            image_window: file
+            model_name_or_path: demo
+            output_dir: {_folder.File("run")}
+            max_steps: 1
+            dataset: {"{"} type: flare, path: {_folder.File("data")}, split: validation-public, prompts: question {"}"}
+            """);
+        AssertOneLine(GemmacoreProcess.Run("predict", "demo", "--data", configuration, "--split", "validation-public", "--out", output), 1, "scan.dcm", "no window of its own");
+        Assert.Contains("no window of its own", GemmacoreProcess.Run("train", configuration).Expect(1).Error, StringComparison.Ordinal);
+        AssertOneLine(GemmacoreProcess.Run("train", configuration, "image_window=lungs"), 1, "image_window", "lungs");
     }
 
     [Fact]

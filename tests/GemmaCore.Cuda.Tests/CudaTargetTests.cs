@@ -15,6 +15,18 @@ public sealed class CudaTargetTests
         Assert.Equal(target, CudaTarget.Compiled(capability, architecture, newest));
 
     [Theory]
+    [InlineData(90, true, "sm_90a")]
+    [InlineData(90, false, "sm_90")]
+    [InlineData(100, true, "compute_90")] // what only Hopper has, no later card has
+    public void Hopper_gets_its_own_instructions_where_the_compiler_knows_them(int capability, bool known, string target)
+    {
+        string compiled = CudaTarget.Compiled(capability, 90, 90, known);
+        Assert.Equal(target, compiled);
+        Assert.Equal(90, CudaTarget.Number(compiled));
+        Assert.Equal(target == "sm_90a", CudaTarget.HasWarpgroups(compiled));
+    }
+
+    [Theory]
     [InlineData("75 80 86 89 90", 89, 89, 89)]
     [InlineData("75 80", 86, 86, 80)]
     [InlineData("75 80", 86, 75, 0)] // code of 7.5 runs on no 8.x

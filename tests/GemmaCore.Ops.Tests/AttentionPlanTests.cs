@@ -24,6 +24,7 @@ public sealed class AttentionPlanTests
                 Assert.Equal(0, AttentionPlan.BlockRows % tile.Queries);
                 if (AttentionPlan.IsWide(architecture, headSize))
                     Assert.InRange(AttentionPlan.WideTile(architecture, blocks, 100).SharedBytes, 1, sharedBytes);
+                if (architecture == 90) Assert.InRange(AttentionPlan.WarpgroupTile(blocks, 100).SharedBytes, 1, sharedBytes);
             }
 
             if (AttentionPlan.IsWide(architecture, headSize))
@@ -59,6 +60,9 @@ public sealed class AttentionPlanTests
                     if (!AttentionPlan.IsWide(architecture, headSize)) continue;
                     AttentionWideTile wide = AttentionPlan.WideTile(architecture, blocks, 100);
                     Assert.Equal($"{wide}", kernels.Wide(wide).Defines);
+                    if (architecture != 90) continue;
+                    AttentionWarpgroupTile tall = AttentionPlan.WarpgroupTile(blocks, 100);
+                    Assert.Equal($"{tall}", kernels.Warpgroup(tall).Defines);
                 }
             }
         }
@@ -74,7 +78,7 @@ public sealed class AttentionPlanTests
             .. AttentionTensorKernels.All.SelectMany(k => k.Kernels),
             .. AttentionDecodeKernels.All.SelectMany(k => (CudaKernel[])[k.Decode, k.Merge]),
         ];
-        foreach (CudaKernel kernel in kernels) Assert.Matches($"(?m)^{kernel.File},{kernel.Defines},sm_[0-9]+,{kernel.Entry},", budgets);
+        foreach (CudaKernel kernel in kernels) Assert.Matches($"(?m)^{kernel.File},{kernel.Defines},sm_[0-9]+a?,{kernel.Entry},", budgets);
     }
 
     // Prompts of 100, 1000, 2048 and 8192 tokens, two query heads to each of four key heads, on an H200.

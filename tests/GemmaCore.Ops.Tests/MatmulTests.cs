@@ -233,10 +233,10 @@ public sealed class MatmulTests : IDisposable
         // No tile covers it without a rest. A card of one multiprocessor takes all tiles whole; one of three has a last round, which it cuts.
         const int m = 250, n = 500, k = 552, r = 20;
         bool transposed = layout == (int)MatmulLayout.TN, pair = !transposed;
-        MatmulPlan plan = MatmulPlan.For((MatmulLayout)layout, m, n, k, pair ? r : 0, cuda.Precision, cuda.Architecture, multiprocessors);
-        if (plan.Path == MatmulPath.Tensor)
+        MatmulPlan plan = MatmulPlan.For((MatmulLayout)layout, m, n, k, pair ? r : 0, cuda.Precision, cuda.Architecture, multiprocessors, cuda.HasWarpgroups);
+        if (plan.Path is MatmulPath.Tensor or MatmulPath.Warpgroup)
         {
-            ReadOnlySpan<MatmulTile> tiles = MatmulTile.Of((MatmulLayout)layout, cuda.Precision, cuda.Architecture);
+            ReadOnlySpan<MatmulTile> tiles = MatmulTile.Of((MatmulLayout)layout, cuda.Precision, cuda.Architecture, cuda.HasWarpgroups);
             plan = MatmulPlan.ForTensor(tiles[tile % tiles.Length], m, n, k + (pair ? r : 0), multiprocessors).Plan;
         }
 

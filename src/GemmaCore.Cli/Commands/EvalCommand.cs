@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Evaluation;
+using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -13,8 +14,8 @@ internal static class EvalCommand
     public static Command Create()
     {
         var command = new Command("eval", """
-            Score predictions against references by the rules of FLARE. References are rows of 'flare convert', question files with answers, or folders of either;
-            predictions are JSON lines or an array of uid and prediction, an object of uid and text, or the output of 'predict'. With a MODEL instead of --pred its
+            Score predictions against references by the rules of FLARE. References are rows of 'flare convert', question files with answers, folders of either, or a YAML file
+            with a dataset block of any type (docs/datasets.md); predictions are JSON lines or an array of uid and prediction, an object of uid and text, or the output of 'predict'. With a MODEL instead of --pred its
             questions are answered first. --out DIR writes scores.json, details.json, rows.csv, metrics.csv and report.html.
 
             Examples:
@@ -24,7 +25,8 @@ internal static class EvalCommand
         var rules = new Option<string>("--rules") { Description = "flare26 (2026 baseline), official (the challenge) or flare25 (2025 baseline)", DefaultValueFactory = _ => "flare26" };
         rules.AcceptOnlyFromAmong([.. ScoringRules.All.Select(one => one.Name)]);
         var predictions = new Option<string[]>("--pred") { Description = "predictions to score; may be repeated" };
-        var references = new Option<string[]>("--ref") { Description = "references: file, folder, or demo; may be repeated", Required = true };
+        var references = new Option<string[]>("--ref") { Description = "references: file, folder, YAML file, or demo; may be repeated", Required = true };
+        var settings = new Option<string[]>("--set") { Description = "key=value for the YAML file of --ref, e.g. dataset.path=FOLDER; may be repeated" };
         var compared = new Option<string[]>("--compare") { Description = "other predictions of the same rows: gives the difference and its interval" };
         var splits = new Option<string[]>("--split") { Description = "split of a --ref folder; may be repeated; all evaluated ones where not given" };
         var datasets = new Option<string[]>("--dataset") { Description = "data set to score; may be repeated" };
@@ -33,19 +35,23 @@ internal static class EvalCommand
         var resamples = new Option<int>("--bootstrap") { Description = "resamples for 95 % intervals; 0 for none", DefaultValueFactory = _ => DefaultResamples };
         var seed = new Option<int>("--seed") { Description = "seed of the resamples", DefaultValueFactory = _ => DefaultSeed };
         var text = new Option<string?>("--text") { Description = "score reports by their words too: rouge,bleu,cider,meteor-lite" };
-        var mask = new Option<bool>("--mask") { Description = "--ref and --pred are folders of masks: Dice, IoU, cIoU" };
+        var labelThreshold = new Option<double>("--label-threshold") { Description = "probability from which on a label counts as said, for sensitivity and specificity", DefaultValueFactory = _ => 0.5 };
+        var mask = new Option<bool>("--mask") { Description = "--ref and --pred are folders of masks or polygons, or --pred a file of answers: Dice, IoU, cIoU" };
         var threshold = new Option<double>("--mask-threshold") { Description = "share of white from which on a pixel belongs to a mask", DefaultValueFactory = _ => 0.5 };
         var classes = new Option<bool>("--mask-classes") { Description = "grey values are class numbers, 0 is background" };
         var json = new Option<bool>("--json") { Description = "one JSON document instead of a table" };
-        foreach (Option option in (Option[])[rules, predictions, references, compared, splits, datasets, output, allowMissing, resamples, seed, text, mask, threshold, classes, json]) command.Add(option);
+        foreach (Option option in (Option[])[rules, predictions, references, settings, compared, splits, datasets, output, allowMissing, resamples, seed, text, labelThreshold, mask, threshold, classes, json]) command.Add(option);
         var model = new ModelOptions();
         model.Model.Arity = ArgumentArity.ZeroOrOne;
         model.Model.Description = "answers the references' questions first: model folder, hub id in the cache, or demo; instead of --pred";
         model.AddTo(command);
         var answering = new ReferenceAnswers();
         answering.AddTo(command);
+        var judge = new ReportJudge();
+        judge.AddTo(command);
         command.SetAction(parsed =>
         {
+            if (parsed.GetValue(labelThreshold) is not (> 0 and < 1)) throw new UsageException("--label-threshold: expected a probability between 0 and 1");
             if (parsed.GetValue(resamples) is < 0 or > 100_000) throw new UsageException("--bootstrap: expected 0 to 100000 resamples");
             string[] places = [.. parsed.GetValue(references)!.Select(ModelLocation.ResolveData)], given = parsed.GetValue(predictions) ?? [];
             string? folder = parsed.GetValue(output);
@@ -60,13 +66,18 @@ internal static class EvalCommand
 
             ScoringRules chosen = ScoringRules.All.First(one => one.Name == parsed.GetValue(rules));
             if (parsed.GetValue(text) is { } words) chosen = chosen.With(new TextScoring(Words(words)));
-            ReferenceSet expected = Chosen(ReferenceReader.Read(places, parsed.GetValue(splits) ?? []), parsed.GetValue(datasets) ?? []);
-            if (given.Length == 0) given = [answering.Answer(parsed, model, places, parsed.GetValue(splits) ?? [], parsed.GetValue(datasets) ?? [], folder)];
+            judge.Check(parsed, folder, parsed.GetValue(compared) is { Length: > 0 }, parsed.GetValue(text) is not null);
+            DataSource[] sources = Sources(places, parsed.GetValue(settings) ?? []);
+            ReferenceSet expected = Chosen(References(places, sources, parsed.GetValue(splits) ?? []), parsed.GetValue(datasets) ?? []);
+            if (given.Length == 0) given = [answering.Answer(parsed, model, sources, parsed.GetValue(splits) ?? [], parsed.GetValue(datasets) ?? [], folder)];
             bool lenient = chosen.SkipsMissing || parsed.GetValue(allowMissing);
             MatchedRows rows = RowMatching.Match(expected, PredictionReader.Read(given), lenient);
+            if (judge.Scoring(parsed, model, rows, folder, out bool stopped) is { } verdicts) chosen = chosen.With(verdicts);
+            if (stopped) return 0;
             string[] others = parsed.GetValue(compared) ?? [];
             MatchedRows? otherRows = others.Length > 0 ? RowMatching.Match(expected, PredictionReader.Read(others), lenient) : null;
             EvaluationResult result = new Evaluator(chosen, parsed.GetValue(resamples), parsed.GetValue(seed)).Score(rows, otherRows);
+            result = result with { LabelThreshold = parsed.GetValue(labelThreshold), Notes = [.. result.Notes, .. Unconverted(rows)] };
             foreach (string note in result.Notes) Console.Error.WriteLine("note: " + note);
             JsonObject details = ScoreFiles.Details(result, new JsonObject
             {
@@ -84,6 +95,37 @@ internal static class EvalCommand
             return 0;
         });
         return command;
+    }
+
+    // Settings are for the one YAML file among the references.
+    private static DataSource[] Sources(string[] places, string[] settings)
+    {
+        int configurations = places.Count(DataSource.IsConfiguration);
+        if (settings.Length > 0 && configurations != 1) throw new UsageException($"--set {settings[0]}: expected one YAML file with --ref, got {configurations}");
+        return [.. places.Select(place => DataSource.Of(place, DataSource.IsConfiguration(place) ? settings : []))];
+    }
+
+    private static ReferenceSet References(string[] places, DataSource[] sources, string[] splits)
+    {
+        string[] files = [.. places.Where(place => !DataSource.IsConfiguration(place))];
+        if (files.Length == places.Length) return ReferenceReader.Read(places, splits);
+        var rows = new List<Reference>();
+        foreach (DataSource source in places.Zip(sources).Where(source => DataSource.IsConfiguration(source.First)).Select(source => source.Second))
+        {
+            var report = new RowReport(source.SkipsBadRows);
+            rows.AddRange(source.References(splits, report));
+            foreach (string line in report.Lines) Console.Error.WriteLine($"left out: {line}");
+        }
+
+        if (files.Length > 0) rows.AddRange(ReferenceReader.Read(files, splits).References);
+        return ReferenceReader.Gather(rows, places);
+    }
+
+    // The rules take thousandths, y first, for pixels, x first, and find nothing where everything may be right.
+    private static string[] Unconverted(MatchedRows rows)
+    {
+        int answers = rows.Rows.Count(row => row.Task == TaskType.Detection && row.Prediction?.Contains("box_2d", StringComparison.Ordinal) == true);
+        return answers == 0 ? [] : [$"{answers} answers are boxes in MedGemma's box_2d, which the rules take for pixels; 'gemmacore boxes convert --to corners' makes pixels of them"];
     }
 
     private static int Masks(IReadOnlyList<MaskScore> scores, string? folder, bool json)

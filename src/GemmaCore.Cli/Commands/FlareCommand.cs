@@ -46,7 +46,7 @@ internal static class FlareCommand
             var report = new RowReport(parsed.GetValue(badRow) == "skip");
             ConversionResult result = new FlareConversion(
                 ModelLocation.ResolveData(parsed.GetValue(root)!), folder, PromptSet.Of(parsed.GetValue(prompts)!), report, parsed.GetValue(missingImages), parsed.GetValue(limit)).Run();
-            foreach (string skipped in report.Skipped) Console.Error.WriteLine($"left out: {skipped}");
+            foreach (string skipped in report.Lines) Console.Error.WriteLine($"left out: {skipped}");
             if (result.WithoutAnswer > 0) Console.Error.WriteLine($"left out: {result.WithoutAnswer} rows without an answer");
             if (result.Unpacked > 0) Console.Error.WriteLine($"unpacked {result.Unpacked} pictures");
             foreach ((string name, int rows) in result.Rows) Console.WriteLine($"{Path.Combine(folder, name)}: {rows} rows");

@@ -24,7 +24,7 @@ internal static class CurveFile
         ["interval"] = new JsonArray(Number(label.Interval.Low), Number(label.Interval.High)),
         ["positives"] = label.Positives,
         ["negatives"] = label.Negatives,
-        ["threshold"] = 0.5,
+        ["threshold"] = label.Threshold,
         ["sensitivity"] = label.Sensitivity,
         ["specificity"] = label.Specificity,
     };

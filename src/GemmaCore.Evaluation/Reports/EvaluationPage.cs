@@ -20,7 +20,7 @@ public static class EvaluationPage
             (Count(result.Rows.Count), "rows scored"), (Count(result.Rows.Count(row => row.Parsed)), "predictions read"), (Count(result.Of(GroupKind.Dataset).Select(group => group.Name).Distinct().Count()), "data sets"),
             (Count(result.Of(GroupKind.Split).Select(group => group.Name).Distinct().Count()), "splits"));
         foreach (string note in result.Notes) page.Paragraph(note, "note");
-        foreach ((string task, int rows) in result.Unscored) page.Paragraph($"{rows} rows of {task} are not scored: the rules leave them to a judge model (GREEN, CRIMSON)", "note");
+        foreach ((string task, int rows) in result.Unscored) page.Paragraph($"{rows} rows of {task} are not scored: the rules leave them to a judge model (--judge green or crimson; --text for their words)", "note");
         Overall(page, result, compared is not null);
         Bars(page, result, GroupKind.Dataset, "By data set");
         Bars(page, result, GroupKind.Modality, "By modality");
@@ -31,7 +31,7 @@ public static class EvaluationPage
             page.Raw("<div class=\"plots\">" + string.Join('\n', matrices) + "</div>");
         }
 
-        Curves(page, [.. LabelCurves.Of(result)]);
+        Curves(page, [.. LabelCurves.Of(result)], result.LabelThreshold);
         Worst(page, result);
         return page.ToString();
     }
@@ -89,11 +89,11 @@ public static class EvaluationPage
         }
     }
 
-    private static void Curves(HtmlPage page, LabelCurves[] sets)
+    private static void Curves(HtmlPage page, LabelCurves[] sets, double threshold)
     {
         if (sets.Length == 0) return;
         page.Section("Probabilities of labels");
-        page.Paragraph("Area under the ROC curve by label, with DeLong's 95 % interval, where predictions carry scores; sensitivity and specificity at probability ½.", "soft");
+        page.Paragraph($"Area under the ROC curve by label, with DeLong's 95 % interval, where predictions carry scores; sensitivity and specificity at probability {Show(threshold)}.", "soft");
         page.Table(
             ["data set", "label", "#AUC", "#95 % interval", "#positives", "#negatives", "#sensitivity", "#specificity"],
             sets.SelectMany(set => set.Labels.Select(label => (string[])

@@ -44,6 +44,9 @@ public sealed record EvaluationResult(
     ScoringRules Rules, IReadOnlyList<GroupScore> Groups, IReadOnlyList<MetricValue> Mean, IReadOnlyList<ScoredRow> Rows, IReadOnlyList<(string Task, int Rows)> Unscored,
     IReadOnlyList<string> Notes)
 {
+    /// <summary>From which probability on a label counts as said, for sensitivity and specificity.</summary>
+    public double LabelThreshold { get; init; } = 0.5;
+
     /// <summary>The groups of one kind.</summary>
     public IEnumerable<GroupScore> Of(GroupKind kind) => Groups.Where(group => group.Kind == kind);
 

@@ -20,16 +20,16 @@ public sealed class HtmlPage(string title)
         .wide { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 0.3rem 0.8rem; }
         table { border-collapse: collapse; width: 100%; font-size: 0.92rem; } th { text-align: left; color: var(--soft); font-weight: 600; } caption { text-align: left; color: var(--soft); }
         th, td { padding: 0.35rem 0.9rem 0.35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; } tr:last-child td { border-bottom: 0; }
-        td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } td.text { overflow-wrap: anywhere; min-width: 6.5rem; }
+        td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } td.text { overflow-wrap: anywhere; min-width: 8.2rem; }
         .facts { display: flex; flex-wrap: wrap; gap: 0.6rem; margin: 1rem 0; } .facts div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 0.5rem 0.9rem; }
         .facts b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; } .facts span { color: var(--soft); font-size: 0.85rem; }
         .note { background: var(--warn); border-radius: 8px; padding: 0.5rem 0.9rem; margin: 0.5rem 0; max-width: none; overflow-wrap: anywhere; }
         .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 0.8rem; } .plots > figure, .plots > div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 0.7rem 0.9rem; margin: 0; overflow-x: auto; }
-        figcaption { font-weight: 600; margin-bottom: 0.4rem; } .bar { display: grid; grid-template-columns: minmax(6rem, 11rem) 1fr 11rem; gap: 0.2rem 0.8rem; align-items: center; padding: 0.15rem 0; font-size: 0.92rem; }
+        figcaption { font-weight: 600; margin-bottom: 0.4rem; } .bar { display: grid; grid-template-columns: minmax(6rem, 11rem) 1fr 12.5rem; gap: 0.2rem 0.8rem; align-items: center; padding: 0.15rem 0; font-size: 0.92rem; }
         .bar svg { width: 100%; height: 18px; display: block; } .bar .name { overflow-wrap: anywhere; } .bar .value { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
         .narrow .bar { grid-template-columns: minmax(4rem, 7rem) 1fr 3rem; } .narrow .bar svg { grid-column: auto; grid-row: auto; }
         .bar small { color: var(--soft); } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
-        .thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: 0.7rem; } .thumbs figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 0.5rem; font-size: 0.8rem; overflow-wrap: anywhere; }
+        .thumbs { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 0.7rem; } .thumbs figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 0.5rem; font-size: 0.8rem; overflow-wrap: anywhere; }
         .thumbs img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #000; border-radius: 4px; display: block; margin-bottom: 0.4rem; }
         @media (max-width: 40rem) { .bar { grid-template-columns: 1fr auto; } .bar svg { grid-column: 1 / -1; grid-row: 2; } h1 { font-size: 1.4rem; } }
         """;

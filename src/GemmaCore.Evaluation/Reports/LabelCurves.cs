@@ -8,9 +8,13 @@ namespace GemmaCore.Evaluation;
 /// <param name="Interval">DeLong's 95 % interval; not a number with fewer than two rows of a class.</param>
 /// <param name="Positives">Rows that have the label.</param>
 /// <param name="Negatives">Rows that do not.</param>
-/// <param name="Sensitivity">Positives with a probability of at least ½.</param>
+/// <param name="Sensitivity">Positives whose probability reaches the threshold.</param>
 /// <param name="Specificity">Negatives with one below.</param>
-public sealed record LabelCurve(string Label, double Area, Interval Interval, int Positives, int Negatives, double Sensitivity, double Specificity);
+public sealed record LabelCurve(string Label, double Area, Interval Interval, int Positives, int Negatives, double Sensitivity, double Specificity)
+{
+    /// <summary>The threshold.</summary>
+    public double Threshold { get; init; } = 0.5;
+}
 
 /// <summary>Whether the probabilities of the most likely options mean what they say.</summary>
 /// <param name="Bins">The reliability diagram.</param>
@@ -33,8 +37,6 @@ public sealed record CalibrationSummary(IReadOnlyList<ReliabilityBin> Bins, doub
 public sealed record LabelCurves(
     string Dataset, TaskType Task, int Rows, double MacroArea, IReadOnlyList<LabelCurve> Labels, IReadOnlyList<string> Skipped, CalibrationSummary? Calibration)
 {
-    private const double Half = 0.5;
-
     /// <summary>The curves of every data set whose predictions have scores.</summary>
     public static IEnumerable<LabelCurves> Of(EvaluationResult result)
     {
@@ -42,11 +44,11 @@ public sealed record LabelCurves(
         foreach (IGrouping<(string Dataset, TaskType Task), ScoredRow> set in result.Rows.Where(row => row.Row.Scores.Count > 0)
             .GroupBy(row => (row.Row.Dataset, row.Row.Task)).OrderBy(group => group.Key.Dataset, StringComparer.Ordinal))
         {
-            if (set.Key.Task is TaskType.Classification or TaskType.MultiLabelClassification) yield return Of(set.Key.Dataset, set.Key.Task, [.. set.Select(row => row.Row)]);
+            if (set.Key.Task is TaskType.Classification or TaskType.MultiLabelClassification) yield return Of(set.Key.Dataset, set.Key.Task, [.. set.Select(row => row.Row)], result.LabelThreshold);
         }
     }
 
-    private static LabelCurves Of(string dataset, TaskType task, EvaluationRow[] rows)
+    private static LabelCurves Of(string dataset, TaskType task, EvaluationRow[] rows, double threshold)
     {
         bool single = task == TaskType.Classification;
         var labels = new List<LabelCurve>();
@@ -57,7 +59,7 @@ public sealed record LabelCurves(
         {
             int[] asked = [.. Enumerable.Range(0, rows.Length).Where(i => probabilities[i].ContainsKey(label))];
             bool[] positive = [.. asked.Select(i => expected[i].Contains(label))];
-            if (positive.Distinct().Count() == 2) labels.Add(Curve(label, [.. asked.Select(i => probabilities[i][label])], positive));
+            if (positive.Distinct().Count() == 2) labels.Add(Curve(label, threshold, [.. asked.Select(i => probabilities[i][label])], positive));
             else skipped.Add(label);
         }
 
@@ -65,11 +67,11 @@ public sealed record LabelCurves(
         return new LabelCurves(dataset, task, rows.Length, macro, labels, skipped, single ? Calibrate(rows) : null);
     }
 
-    private static LabelCurve Curve(string label, double[] scores, bool[] positive)
+    private static LabelCurve Curve(string label, double threshold, double[] scores, bool[] positive)
     {
         var curve = new RocCurve(label, scores, positive);
-        (double sensitivity, double specificity) = curve.At(Half);
-        return new LabelCurve(label, curve.Auc, new Interval(curve.Interval.Low, curve.Interval.High), positive.Count(one => one), positive.Count(one => !one), sensitivity, specificity);
+        (double sensitivity, double specificity) = curve.At(threshold);
+        return new LabelCurve(label, curve.Auc, new Interval(curve.Interval.Low, curve.Interval.High), positive.Count(one => one), positive.Count(one => !one), sensitivity, specificity) { Threshold = threshold };
     }
 
     // Options exclude each other, so their probabilities are made to add up to 1; labels of a multi-label question do not. "A" of the scores is "a" of the references.

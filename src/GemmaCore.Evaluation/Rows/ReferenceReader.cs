@@ -42,23 +42,30 @@ public static class ReferenceReader
         ArgumentNullException.ThrowIfNull(paths);
         ArgumentNullException.ThrowIfNull(splits);
         string[] files = [.. paths.SelectMany(path => Expand(path, splits))];
+        return Gather(files.SelectMany(ReadFile), files);
+    }
+
+    /// <summary>Sorts references and sets those without an answer aside.</summary>
+    /// <param name="rows">References of one or several sources.</param>
+    /// <param name="sources">Names of the sources, for messages.</param>
+    /// <exception cref="EvaluationException">A uid stands twice, or no row has an answer.</exception>
+    public static ReferenceSet Gather(IEnumerable<Reference> rows, IReadOnlyList<string> sources)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
         var references = new List<Reference>();
         var blank = new List<Reference>();
-        foreach (string file in files)
-        {
-            string dataset = FlareFiles.DatasetOf(file, file);
-            foreach ((string where, int index, JsonElement row) in JsonRows.Read(file))
-            {
-                Reference reference = ReadRow(row, file, dataset, where, index);
-                (reference.Row.Reference.Length > 0 ? references : blank).Add(reference);
-            }
-        }
-
+        foreach (Reference reference in rows) (reference.Row.Reference.Length > 0 ? references : blank).Add(reference);
         string[] twice = [.. references.GroupBy(reference => reference.Row.Uid).Where(group => group.Count() > 1).Select(group => group.Key).Order(StringComparer.Ordinal)];
         if (twice.Length > 0) throw new EvaluationException($"the references hold {twice.Length} uids more than once: {FirstTen.Of(twice)}; is one file given twice?");
-        if (references.Count == 0) throw new EvaluationException($"{string.Join(", ", paths)}: no row has an answer to compare with");
+        if (references.Count == 0) throw new EvaluationException($"{string.Join(", ", sources)}: no row has an answer to compare with");
         references.Sort((a, b) => string.CompareOrdinal(a.Row.Uid, b.Row.Uid));
-        return new ReferenceSet(references, blank, files);
+        return new ReferenceSet(references, blank, sources);
+    }
+
+    private static IEnumerable<Reference> ReadFile(string file)
+    {
+        string dataset = FlareFiles.DatasetOf(file, file);
+        foreach ((string where, int index, JsonElement row) in JsonRows.Read(file)) yield return ReadRow(row, file, dataset, where, index);
     }
 
     private static string[] Expand(string path, IReadOnlyList<string> splits)

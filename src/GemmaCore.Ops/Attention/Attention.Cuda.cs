@@ -63,9 +63,20 @@ public static partial class Attention
     private static void ForwardTensor(CudaDevice cuda, in AttentionInputs x, in AttentionTable table, TensorView y, TensorView lse)
     {
         AttentionTensorKernels kernels = AttentionTensorKernels.For(cuda.Architecture, x.HeadSize);
-        (PackedRows k, PackedRows v) = PackSlots(cuda, kernels, x, table);
+        bool isWide = AttentionPlan.IsWide(cuda.Architecture, x.HeadSize), inWarpgroups = isWide && cuda.HasWarpgroups;
+        (PackedRows k, PackedRows v) = PackSlots(cuda, inWarpgroups ? kernels.PackSquares : kernels.PackSlots, x, table);
         long blocks = (long)table.QueryBlocks * x.KeyHeads;
-        if (AttentionPlan.IsWide(cuda.Architecture, x.HeadSize))
+        if (inWarpgroups)
+        {
+            AttentionWarpgroupTile tall = AttentionPlan.WarpgroupTile(blocks, cuda.MultiprocessorCount);
+            cuda.Launch(
+                kernels.Warpgroup(tall), TensorGrid(table.QueryBlocks, tall.Queries, tall.Threads, x.KeyHeads, tall.SharedBytes),
+                x.Q, k.Values, v.Values, table.Entries, table.Count, x.KeyStart, x.KeyEnd, x.Scale * Log2E,
+                AttentionPlan.ArePaired(blocks, cuda.MultiprocessorCount), y, lse, x.Heads, x.KeyHeads, table.KeyBlocks);
+            return;
+        }
+
+        if (isWide)
         {
             AttentionWideTile wide = AttentionPlan.WideTile(cuda.Architecture, blocks, cuda.MultiprocessorCount);
             cuda.Launch(
@@ -88,7 +99,7 @@ public static partial class Attention
     {
         AttentionTensorKernels kernels = AttentionTensorKernels.For(cuda.Architecture, x.HeadSize);
         PackedRows q = PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E), dY = PackQueries(cuda, kernels, x, table, o.DY, 1);
-        (PackedRows k, PackedRows v) = PackSlots(cuda, kernels, x, table);
+        (PackedRows k, PackedRows v) = PackSlots(cuda, kernels.PackSlots, x, table);
         // lse, D and the interval of every packed query row.
         TensorView statistics = cuda.Scratch.Take(new Shape(x.KeyHeads, table.QueryBlocks * AttentionPlan.BlockRows, 4));
         cuda.Launch(
@@ -139,11 +150,11 @@ public static partial class Attention
         return packed;
     }
 
-    private static (PackedRows K, PackedRows V) PackSlots(CudaDevice cuda, AttentionTensorKernels kernels, in AttentionInputs x, in AttentionTable table)
+    private static (PackedRows K, PackedRows V) PackSlots(CudaDevice cuda, CudaKernel kernel, in AttentionInputs x, in AttentionTable table)
     {
         PackedRows k = PackedRows.Take(cuda, table.KeyBlocks, x.KeyHeads, x.HeadSize), v = PackedRows.Take(cuda, table.KeyBlocks, x.KeyHeads, x.HeadSize);
         cuda.Launch(
-            kernels.PackSlots, PackGrid(table.KeyBlocks, x.KeyHeads, 2), x.K, x.V, table.Entries, table.Count, k.Values, v.Values, k.Scales, v.Scales,
+            kernel, PackGrid(table.KeyBlocks, x.KeyHeads, 2), x.K, x.V, table.Entries, table.Count, k.Values, v.Values, k.Scales, v.Scales,
             x.KeyHeads);
         return (k, v);
     }

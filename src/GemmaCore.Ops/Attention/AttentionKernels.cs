@@ -43,7 +43,7 @@ internal sealed class AttentionTensorKernels
     private static readonly ImmutableArray<long> Amounts = [0, 1];
 
     // The tile for few blocks and the one for many.
-    private readonly ImmutableArray<CudaKernel> _forward, _wide = [];
+    private readonly ImmutableArray<CudaKernel> _forward, _wide = [], _warpgroup = [];
 
     private AttentionTensorKernels(int architecture, int headSize)
     {
@@ -52,6 +52,13 @@ internal sealed class AttentionTensorKernels
         PackSlots = new CudaKernel("attention_pack.cu", "attention_pack_slots", element);
         PackStatistics = new CudaKernel("attention_pack.cu", "attention_pack_statistics", element);
         _forward = [.. Amounts.Select(blocks => AttentionPlan.ForwardTile(architecture, headSize, blocks, multiprocessors: 1)).Select(ForwardKernel)];
+        PackSquares = PackSlots;
+        if (architecture == 90 && headSize == 256)
+        {
+            PackSquares = new CudaKernel("attention_pack.cu", "attention_pack_slots", $"{element} -DSQUARES=1");
+            _warpgroup = [.. Amounts.Select(blocks => AttentionPlan.WarpgroupTile(blocks, multiprocessors: 1)).Select(WarpgroupKernel)];
+        }
+
         if (AttentionPlan.IsWide(architecture, headSize))
         {
             string wide = $"{AttentionPlan.WideGradientTile(architecture)}";
@@ -66,9 +73,9 @@ internal sealed class AttentionTensorKernels
             KeyGradient = new CudaKernel("attention_gradient_mma.cu", "attention_key_gradient_mma", gradient);
         }
 
-
         CudaKernel ForwardKernel(AttentionForwardTile tile) => new("attention_mma.cu", "attention_forward_mma", $"{element} {tile}");
         static CudaKernel WideKernel(AttentionWideTile tile) => new("attention_wide_mma.cu", "attention_forward_wide_mma", $"{tile}");
+        static CudaKernel WarpgroupKernel(AttentionWarpgroupTile tile) => new("attention_wide_warpgroup.cu", "attention_forward_wide_warpgroup", $"{tile}");
     }
 
     public static ImmutableArray<AttentionTensorKernels> All { get; } =
@@ -78,13 +85,17 @@ internal sealed class AttentionTensorKernels
 
     public CudaKernel PackSlots { get; }
 
+    /// <summary>The same in the order in which products of warpgroups read rows of 256.</summary>
+    public CudaKernel PackSquares { get; }
+
     public CudaKernel PackStatistics { get; }
 
     public CudaKernel QueryGradient { get; }
 
     public CudaKernel KeyGradient { get; }
 
-    public IEnumerable<CudaKernel> Kernels => [PackQueries, PackSlots, PackStatistics, .. _wide.IsEmpty ? _forward : _wide, QueryGradient, KeyGradient];
+    public IEnumerable<CudaKernel> Kernels =>
+        [PackQueries, PackSlots, PackSquares, PackStatistics, .. _wide.IsEmpty ? _forward : _wide, .. _warpgroup, QueryGradient, KeyGradient];
 
     public static AttentionTensorKernels For(int architecture, int headSize)
     {
@@ -101,6 +112,8 @@ internal sealed class AttentionTensorKernels
     public CudaKernel Forward(AttentionForwardTile tile) => _forward[tile.Queries > 64 ? 1 : 0];
 
     public CudaKernel Wide(AttentionWideTile tile) => _wide[tile.Queries > 64 ? 1 : 0];
+
+    public CudaKernel Warpgroup(AttentionWarpgroupTile tile) => _warpgroup[tile.Queries > 64 ? 1 : 0];
 }
 
 /// <summary>The kernels of attention_decode.cu for a number of packed rows and heads up to a size.</summary>

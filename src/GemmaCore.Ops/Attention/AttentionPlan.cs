@@ -25,6 +25,22 @@ internal readonly record struct AttentionWideTile(int Queries, int Keys)
     public override string ToString() => $"-DQUERIES={Queries} -DKEYS={Keys}";
 }
 
+/// <summary>
+/// Tile of attention_wide_warpgroup.cu: packed query rows of a block, 64 to a group of four warps beside one more that copies, slots that pass by at a
+/// time, and tiles of K or V under way.
+/// </summary>
+internal readonly record struct AttentionWarpgroupTile(int Queries, int Keys, int Stages)
+{
+    private const int RowBytes = 256 * sizeof(ushort);
+
+    public int Threads => 2 * Queries + 128;
+
+    // Q, the tiles, two barriers of eight bytes for each, and the interval of every row.
+    public int SharedBytes => (Queries + Stages * Keys) * RowBytes + Stages * 2 * sizeof(ulong) + Queries * 2 * sizeof(int);
+
+    public override string ToString() => $"-DQUERIES={Queries} -DKEYS={Keys} -DSTAGES={Stages}";
+}
+
 /// <summary>Tile of the backward pass: rows that stay, columns that pass by, warps that share sixteen rows, and column tiles under way at a time.</summary>
 internal readonly record struct AttentionGradientTile(int Rows, int Columns, int Split, int Stages)
 {
@@ -108,6 +124,9 @@ internal static class AttentionPlan
     /// <summary>The tile of attention_wide_mma.cu; <paramref name="blocks"/> as for <see cref="ForwardTile"/>.</summary>
     public static AttentionWideTile WideTile(int architecture, long blocks, int multiprocessors) =>
         new(2 * blocks <= multiprocessors ? 64 : 128, architecture == 80 ? 64 : 128);
+
+    /// <summary>The tile of attention_wide_warpgroup.cu, which takes the place of attention_wide_mma.cu where a card multiplies in warpgroups.</summary>
+    public static AttentionWarpgroupTile WarpgroupTile(long blocks, int multiprocessors) => new(2 * blocks <= multiprocessors ? 64 : 128, 64, 4);
 
     /// <summary>The tile of attention_gradient_wide_mma.cu.</summary>
     public static AttentionWideGradientTile WideGradientTile(int architecture) => architecture == 80 ? new(64, 1) : new(128, 2);

@@ -47,7 +47,7 @@ public static unsafe partial class Matmul
     private static void Run(CudaDevice cuda, MatmulLayout layout, in MatmulOperands x)
     {
         if (x.M == 0 || x.N == 0) return;
-        Run(cuda, layout, x, MatmulPlan.For(layout, x.M, x.N, x.K, x.R, cuda.Precision, cuda.Architecture, cuda.MultiprocessorCount));
+        Run(cuda, layout, x, MatmulPlan.For(layout, x.M, x.N, x.K, x.R, cuda.Precision, cuda.Architecture, cuda.MultiprocessorCount, cuda.HasWarpgroups));
     }
 
     /// <summary>The product as a plan has it.</summary>
@@ -95,10 +95,16 @@ public static unsafe partial class Matmul
 
         long cut = plan.Tiles - plan.Whole;
         TensorView partials = cut == 0 ? default : cuda.Scratch.Take(new Shape((int)cut * plan.Splits, plan.TileRows, plan.TileColumns));
-        cuda.Launch(
-            MatmulKernels.For(plan, layout, compute, b.Values.DType), new LaunchGrid(plan.Blocks, plan.Threads, sharedBytes: plan.SharedBytes),
-            a.Values, b.Values, a2.Values, b2.Values, a.Exponents, a2.Exponents, b.Exponents, b2.Exponents, x.Bias, x.C, partials, x.M, x.N, x.K, x.R,
-            (int)plan.Whole, plan.Splits, x.Alpha, x.Accumulate);
+        CudaKernel kernel = MatmulKernels.For(plan, layout, compute, b.Values.DType);
+        var grid = new LaunchGrid(plan.Blocks, plan.Threads, sharedBytes: plan.SharedBytes);
+        if (plan.Path == MatmulPath.Warpgroup)
+            cuda.Launch(
+                kernel, grid, a.Values, b.Values, a2.Values, b2.Values, x.Bias, x.C, partials, x.M, x.N, x.K, x.R, (int)plan.Whole, plan.Splits, x.Alpha,
+                x.Accumulate);
+        else
+            cuda.Launch(
+                kernel, grid, a.Values, b.Values, a2.Values, b2.Values, a.Exponents, a2.Exponents, b.Exponents, b2.Exponents, x.Bias, x.C, partials, x.M, x.N, x.K, x.R,
+                (int)plan.Whole, plan.Splits, x.Alpha, x.Accumulate);
         if (cut == 0) return;
         cuda.Launch(
             MatmulKernels.ReduceFor(plan, layout, compute, b.Values.DType), new LaunchGrid(cut * plan.ReduceBlocks, plan.Threads),

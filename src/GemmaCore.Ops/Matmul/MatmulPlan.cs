@@ -26,6 +26,9 @@ internal enum MatmulPath
 
     /// <summary><c>matmul_mma.cu</c>: fp16 or bf16 tensor cores.</summary>
     Tensor,
+
+    /// <summary><c>matmul_warpgroup.cu</c>: bf16 tensor cores of Hopper, asked by four warps together.</summary>
+    Warpgroup,
 }
 
 /// <summary>How a product is spread over a card. A pure function of sizes and of what the card is; sums are cut by nothing else.</summary>
@@ -59,8 +62,8 @@ internal readonly record struct MatmulPlan
     /// <summary>Blocks, splits included.</summary>
     public long Blocks { get; private init; }
 
-    /// <summary>Blocks that share the reduction of a tile: one for sixteen rows of every warp's part.</summary>
-    public int ReduceBlocks => TileRows == 64 ? 2 : 4;
+    /// <summary>Blocks that share the reduction of a tile.</summary>
+    public int ReduceBlocks { get; private init; }
 
     /// <summary>Threads of a block.</summary>
     public int Threads { get; private init; }
@@ -69,13 +72,14 @@ internal readonly record struct MatmulPlan
     public int SharedBytes { get; private init; }
 
     /// <summary>The plan for C[m, n] of depth k, and r more when two pairs of matrices are summed.</summary>
-    public static MatmulPlan For(MatmulLayout layout, int m, int n, int k, int r, CudaPrecision precision, int architecture, int multiprocessors)
+    public static MatmulPlan For(
+        MatmulLayout layout, int m, int n, int k, int r, CudaPrecision precision, int architecture, int multiprocessors, bool hasWarpgroups)
     {
         if (layout == MatmulLayout.NT && m <= MostTokens) return ForRows(m, n, k, multiprocessors);
         if (precision == CudaPrecision.Float32) return ForPlain(m, n, k + r, multiprocessors);
         MatmulPlan best = default;
         long least = long.MaxValue;
-        foreach (MatmulTile tile in MatmulTile.Of(layout, precision, architecture))
+        foreach (MatmulTile tile in MatmulTile.Of(layout, precision, architecture, hasWarpgroups))
         {
             (MatmulPlan plan, long time) = ForTensor(tile, m, n, k + r, multiprocessors);
             if (time < least) (best, least) = (plan, time);
@@ -129,8 +133,9 @@ internal readonly record struct MatmulPlan
         if (splits == 1) whole = tiles;
         var plan = new MatmulPlan
         {
-            Path = MatmulPath.Tensor, TileRows = tile.Rows, TileColumns = tile.Columns, Tiles = tiles, Whole = whole, Splits = splits,
+            Path = tile.InWarpgroups ? MatmulPath.Warpgroup : MatmulPath.Tensor, TileRows = tile.Rows, TileColumns = tile.Columns, Tiles = tiles, Whole = whole, Splits = splits,
             Blocks = whole + (tiles - whole) * splits, Threads = tile.Threads, SharedBytes = tile.SharedBytes,
+            ReduceBlocks = tile.ReduceBlocks,
         };
         return (plan, least + tile.Time(rounds * multiprocessors * tile.Together, steps, multiprocessors));
     }

@@ -57,8 +57,8 @@ public sealed class ConfigurationReader
         {
             ModelNameOrPath = run.Text("model_name_or_path", ""),
             AdapterNameOrPath = run.Text("adapter_name_or_path", "") is { Length: > 0 } adapter ? adapter : null,
-            Dataset = BuildDataset(_dataset),
-            EvalDataset = _evalDataset.Contains("path") ? BuildDataset(_evalDataset) : null,
+            Dataset = DatasetBlock.Read(_dataset),
+            EvalDataset = _evalDataset.Contains("path") ? DatasetBlock.Read(_evalDataset) : null,
             ValSize = run.Steps("val_size", 0, 0),
             OutputDir = run.Text("output_dir", ""),
             LoadIn4Bit = run.Flag("load_in_4bit", false),
@@ -136,24 +136,6 @@ public sealed class ConfigurationReader
         }
     }
 
-    private static DatasetConfiguration BuildDataset(ConfigurationValues block)
-    {
-        var defaults = new DatasetConfiguration();
-        IReadOnlyList<string> tasks = block.Texts("tasks", []);
-        return new DatasetConfiguration
-        {
-            Type = block.Choice("type", "flare", "messages", "sharegpt"),
-            Path = block.Text("path", ""),
-            Tasks = tasks is ["all"] ? [] : tasks,
-            Split = block.Text("split", defaults.Split),
-            EvalSplit = block.Text("eval_split", defaults.EvalSplit),
-            Prompts = block.Choice("prompts", "flare26", "flare25", "question"),
-            PromptOverrides = block.Block("prompt_overrides"),
-            MaxImagesPerSample = block.Int("max_images_per_sample", 0, 0, int.MaxValue),
-            MaxSamples = block.Int("max_samples", 0, 0, int.MaxValue),
-        };
-    }
-
     // The names that transformers and bitsandbytes have for AdamW. Nothing is paged out here, so paged means no more than its width.
     private string Optimizer()
     {
@@ -201,10 +183,10 @@ public sealed class ConfigurationReader
         if (configuration.MaxSteps == 0) throw new ConfigurationException("max_steps: expected -1 (go by epochs) or at least 1, got '0'");
         if (configuration.EvalDataset is not null && configuration.ValSize > 0)
             throw new ConfigurationException("val_size: rows are held out only where there is no eval_dataset; leave one of the two out");
-        if (configuration is { Evaluates: true, EvalDataset: null, ValSize: 0, Dataset.Type: not "flare" })
+        if (configuration is { Evaluates: true, EvalDataset: null, ValSize: 0, Dataset.EvalSplit: "" })
         {
             throw new ConfigurationException(
-                $"eval_strategy: nothing to evaluate on; give eval_dataset: {{ type: {configuration.Dataset.Type}, path: ... }} or val_size");
+                $"eval_strategy: nothing to evaluate on; give eval_dataset: {{ type: {configuration.Dataset.Type}, path: ... }}, dataset.eval_split or val_size");
         }
     }
 

@@ -9,6 +9,9 @@ internal sealed class ConfigurationValues(string prefix)
     private readonly Dictionary<string, YamlNode> _values = [];
     private readonly HashSet<string> _known = [];
 
+    /// <summary>What stands in front of the keys in messages, e.g. <c>dataset.</c>.</summary>
+    public string Prefix => prefix;
+
     public void Set(string key, YamlNode value) => _values[key] = value;
 
     public bool Contains(string key) => _values.ContainsKey(key);

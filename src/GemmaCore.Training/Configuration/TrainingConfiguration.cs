@@ -18,7 +18,7 @@ public sealed record TrainingConfiguration
     /// <summary>What to train on.</summary>
     public DatasetConfiguration Dataset { get; init; } = new();
 
-    /// <summary>What to evaluate on; null for <see cref="DatasetConfiguration.EvalSplit"/> of a FLARE folder, or <see cref="ValSize"/>.</summary>
+    /// <summary>What to evaluate on; null for <see cref="DatasetConfiguration.EvalSplit"/> of the data set, or <see cref="ValSize"/>.</summary>
     public DatasetConfiguration? EvalDataset { get; init; }
 
     /// <summary>Training rows held out for evaluation: a share below 1, or a number of rows; 0 for none.</summary>

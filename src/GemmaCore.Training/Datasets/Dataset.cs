@@ -1,13 +1,18 @@
 using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Datasets.Radiographs;
+using GemmaCore.Training.Datasets.Tables;
 
 namespace GemmaCore.Training.Datasets;
 
 /// <summary>Opens a data set of any type. A new type is a class that turns its rows into <see cref="TrainingExample"/>s and one line here.</summary>
 public static class Dataset
 {
+    /// <summary>The types of data sets.</summary>
+    public static IReadOnlyList<string> Types { get; } = ["flare", "messages", "sharegpt", "mimic-cxr", "chestxray14", "chexpert", "csv"];
+
     /// <summary>Reads the rows of a data set, at most <see cref="DatasetConfiguration.MaxSamples"/>.</summary>
     /// <param name="configuration">Type, place and options.</param>
-    /// <param name="split">FLARE: folder of the split; other types have one file.</param>
+    /// <param name="split">Name of the split; types that are one file have none.</param>
     /// <param name="report">What happens with bad rows.</param>
     /// <exception cref="DatasetException">Nothing usable is there, or a bad row stops the run.</exception>
     public static IReadOnlyList<TrainingExample> Open(DatasetConfiguration configuration, string split, RowReport report)
@@ -18,9 +23,22 @@ public static class Dataset
             "flare" => FlareDataset.Read(configuration.Path, split, configuration.Tasks, Prompts(configuration), report, configuration.MaxImagesPerSample),
             "messages" => ConversationDatasets.ReadMessages(configuration.Path, report),
             "sharegpt" => ConversationDatasets.ReadShareGpt(configuration.Path, report),
-            _ => throw new DatasetException($"data set type '{configuration.Type}' is unknown; expected flare, messages or sharegpt"),
+            "mimic-cxr" => Table(MimicCxr.Read),
+            "chestxray14" => Table(ChestXray14.Read),
+            "chexpert" => Table(CheXpert.Read),
+            "csv" => Table(CsvDataset.Read),
+            _ => throw new DatasetException($"data set type '{configuration.Type}' is unknown; expected {string.Join(", ", Types.SkipLast(1))} or {Types[^1]}"),
         };
-        return configuration.MaxSamples > 0 ? [.. rows.Take(configuration.MaxSamples)] : rows;
+        if (configuration.MaxSamples > 0) rows = [.. rows.Take(configuration.MaxSamples)];
+        return configuration.BoxFormat == "box_2d" ? MedGemmaBoxes.Of(rows, report) : rows;
+
+        // Tables can be long: reading ends with the last row that is wanted.
+        IReadOnlyList<TrainingExample> Table(Func<DatasetConfiguration, string, RowReport, IEnumerable<TrainingExample>> read)
+        {
+            IEnumerable<TrainingExample> all = read(configuration, split, report);
+            TrainingExample[] chosen = [.. configuration.MaxSamples > 0 ? all.Take(configuration.MaxSamples) : all];
+            return chosen.Length > 0 ? chosen : throw new DatasetException($"{configuration.Path}: there are no usable rows{(split.Length > 0 ? $" in split '{split}'" : "")}{Views(configuration)}");
+        }
     }
 
     /// <summary>Rows for training and rows for evaluation, as a configuration asks for them; the second list is empty when nothing is evaluated.</summary>
@@ -40,9 +58,9 @@ public static class Dataset
         return (training, configuration.MaxEvalSamples > 0 ? [.. evaluation.Take(configuration.MaxEvalSamples)] : evaluation);
     }
 
-    /// <summary>Sets rows aside for evaluation; the rest keeps its order.</summary>
+    /// <summary>Sets rows aside for evaluation; the rest keeps its order. Rows of one patient stay together, so that nobody is trained and evaluated on.</summary>
     /// <param name="rows">All rows.</param>
-    /// <param name="size">A share below 1 (rounded up), or a number of rows.</param>
+    /// <param name="size">A share below 1 (rounded up), or a number of rows; with patients at least so many.</param>
     /// <param name="seed">Decides which rows.</param>
     /// <exception cref="DatasetException">No row would be left to train on.</exception>
     public static (IReadOnlyList<TrainingExample> Training, IReadOnlyList<TrainingExample> Evaluation) HoldOut(
@@ -51,10 +69,20 @@ public static class Dataset
         ArgumentNullException.ThrowIfNull(rows);
         double count = size < 1 ? Math.Ceiling(rows.Count * size) : size;
         if (count >= rows.Count) throw new DatasetException($"val_size: {size} holds out {count} of {rows.Count} rows; nothing is left to train on");
+        int[][] groups = [.. rows.Select((row, index) => (Key: row.Patient.Length > 0 ? "p" + row.Patient : FormattableString.Invariant($"r{index}"), index)).GroupBy(row => row.Key, row => row.index).Select(group => group.ToArray())];
+        var held = new HashSet<int>();
         // An epoch number that no run reaches, so that the choice is unlike any epoch's order.
-        HashSet<int> held = [.. EpochOrder.Of(rows.Count, seed, -1).Take((int)count)];
+        foreach (int group in EpochOrder.Of(groups.Length, seed, -1))
+        {
+            if (held.Count >= (int)count) break;
+            held.UnionWith(groups[group]);
+        }
+
+        if (held.Count == rows.Count) throw new DatasetException($"val_size: {size} holds out all {rows.Count} rows, because rows of one patient stay together; nothing is left to train on");
         return ([.. rows.Where((_, index) => !held.Contains(index))], [.. rows.Where((_, index) => held.Contains(index))]);
     }
+
+    private static string Views(DatasetConfiguration configuration) => configuration.Views is [] or ["all"] ? "" : $" of views {string.Join(", ", configuration.Views)}";
 
     private static PromptSet Prompts(DatasetConfiguration configuration) => PromptSet.Of(configuration.Prompts).With(configuration.PromptOverrides);
 }

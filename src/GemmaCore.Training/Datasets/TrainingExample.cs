@@ -23,6 +23,12 @@ public sealed record TrainingExample(string Dataset, string Row, IReadOnlyList<C
     /// <summary>The row's modality, as spelt there; empty where the format has none.</summary>
     public string Modality { get; init; } = "";
 
+    /// <summary>Whose pictures these are; rows of one patient are never split between training and evaluation. Empty where the format does not say.</summary>
+    public string Patient { get; init; } = "";
+
+    /// <summary>Labels of which a multi-label answer names those that apply; empty where the format does not list them.</summary>
+    public IReadOnlyList<string> Labels { get; init; } = [];
+
     /// <summary>The row as it stood in a FLARE file, for writing predictions back; empty for other formats.</summary>
     public IReadOnlyDictionary<string, string> Fields { get; init; } = new Dictionary<string, string>();
 }

@@ -1,3 +1,4 @@
+using CsCheck;
 using GemmaCore.Evaluation.Masks;
 
 namespace GemmaCore.Evaluation.Tests.Masks;
@@ -35,6 +36,24 @@ public sealed class MaskTests
         Assert.Equal([0, 0, 1], Mask.FromScores(3, 1, [0.49f, 0.5f, 1], 0.7f).Values.ToArray());
         Assert.Throws<ArgumentException>(() => Mask.FromScores(2, 1, [1, 1, 1]));
     }
+
+    [Fact]
+    public void Overlaps_keep_within_their_bounds_on_both_sides_and_in_any_order() => Gen.Select(Gen.Byte[0, 1].Array[12], Gen.Byte[0, 1].Array[12]).Array[1, 6].Sample(pairs =>
+    {
+        MaskOverlap[] overlaps = [.. pairs.Select(pair => MaskOverlap.Of(new Mask(4, 3, pair.Item1), new Mask(4, 3, pair.Item2)))];
+        foreach ((MaskOverlap overlap, (byte[] a, byte[] b)) in overlaps.Zip(pairs))
+        {
+            Assert.InRange(overlap.Iou, 0, overlap.Dice);
+            Assert.InRange(overlap.Dice, 0, 1);
+            Assert.Equal(overlap.Dice, 2 * overlap.Iou / (1 + overlap.Iou), 1e-12);
+            MaskOverlap other = MaskOverlap.Of(new Mask(4, 3, b), new Mask(4, 3, a));
+            Assert.Equal((overlap.Dice, overlap.Iou), (other.Dice, other.Iou));
+            Assert.Equal((1, 1), (MaskOverlap.Of(new Mask(4, 3, a), new Mask(4, 3, a)).Dice, MaskOverlap.Of(new Mask(4, 3, b), new Mask(4, 3, b)).Iou));
+            if (a.Contains((byte)1)) Assert.Equal(0, MaskOverlap.Of(new Mask(4, 3, new byte[12]), new Mask(4, 3, a)).Iou);
+        }
+
+        Assert.Equal(overlaps.Aggregate(MaskOverlap.Add), overlaps.Reverse().Aggregate(MaskOverlap.Add));
+    });
 
     [Fact]
     public void Polygons_are_filled_where_pixel_centres_are_inside()

@@ -1,3 +1,4 @@
+using CsCheck;
 using GemmaCore.Evaluation.Probabilities;
 
 namespace GemmaCore.Evaluation.Tests.Probabilities;
@@ -16,6 +17,16 @@ public sealed class CalibrationTests
         Assert.Throws<EvaluationException>(() => Calibration.Reliability([1.2], [true]));
         Assert.Throws<EvaluationException>(() => Calibration.Reliability([double.NaN], [true]));
     }
+
+    [Fact]
+    public void The_error_keeps_within_0_and_1_and_is_the_same_in_any_order() => Gen.Select(Gen.Select(Gen.Double[0, 1], Gen.Bool).Array[1, 50], Gen.Int).Sample((rows, seed) =>
+    {
+        double error = Calibration.ExpectedError(Calibration.Reliability([.. rows.Select(row => row.Item1)], [.. rows.Select(row => row.Item2)]));
+        Assert.InRange(error, 0, 1);
+        new Random(seed).Shuffle(rows);
+        Assert.Equal(error, Calibration.ExpectedError(Calibration.Reliability([.. rows.Select(row => row.Item1)], [.. rows.Select(row => row.Item2)])), 1e-12);
+        Assert.Equal(0, Calibration.ExpectedError(Calibration.Reliability([.. rows.Select(row => row.Item2 ? 1.0 : 0)], [.. rows.Select(row => row.Item2)])));
+    });
 
     // Labels are drawn from probabilities that are then made too sure by a factor: that factor is what is found again.
     [Theory]

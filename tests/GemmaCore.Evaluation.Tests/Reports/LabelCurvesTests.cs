@@ -32,6 +32,13 @@ public class LabelCurvesTests
         Assert.Equal(("drusen", 1.0), (Assert.Single(curves.Labels).Label, curves.MacroArea));
         Assert.Equal(["exudate"], curves.Skipped);
         Assert.Null(curves.Calibration);
+        // Probabilities are 0.9 and 0.2: what counts as said depends on where the line is drawn.
+        EvaluationResult result = new Evaluator(ScoringRules.Flare26, 0, 0).Score(Matched(rows));
+        foreach ((double threshold, double sensitivity, double specificity) in ((double, double, double)[])[(0.1, 1, 0), (0.5, 1, 1), (0.95, 0, 1)])
+        {
+            LabelCurve drusen = LabelCurves.Of(result with { LabelThreshold = threshold }).Single().Labels[0];
+            Assert.Equal((threshold, sensitivity, specificity), (drusen.Threshold, drusen.Sensitivity, drusen.Specificity));
+        }
     }
 
     // 80 % right at a confidence of 95 %: an error of 0.15, which a temperature that turns those log-odds into log 4 mends.

@@ -1,5 +1,7 @@
 using System.Text;
 using GemmaCore.Evaluation;
+using GemmaCore.Evaluation.Judges;
+using GemmaCore.Evaluation.Regions;
 
 namespace GemmaCore.Testing.Fuzz;
 
@@ -8,12 +10,15 @@ namespace GemmaCore.Testing.Fuzz;
 /// </summary>
 public static class AnswerFuzz
 {
+    private static readonly PictureFrame Frame = new(300, 200, Padded: true);
+
     private static readonly string[] Pieces =
     [
         "[", "]", "{", "}", "(", ")", "[[", "]]", "[1, 2, 3, 4]", "[[10, 20, 30, 40]]", "{\"1\": [[1,2,3,4]]", "\"X\": [[5,6,7,8]]", "\"box\": [1,2,3,4]", "\"label\": \"a\"", "\"labels\": [\"a\", \"b\"]",
         "\"x\": 1", "\"y\": 2e308", "\"width\": -1e999", "\"count\": 7", "\"value\":", ",", ";", "|", "\n", "\t", " ", ":", "\"", "'", "\\", "\\ud800", "true", "false", "null", "None", "True", "nan", "inf",
         "1e3", "-1", "+.5", "12.5 %", "1,234", "999999999999999999999", "0", "07", "1_0", "3", "42", "count is 12", "cells", "about", "I cannot", "A", "B.", "C)", "the answer is D", "Answer:", "assistant\n",
-        "Dental Caries", "no findings", "n/a", "é", "İ", "ẞ", "😀", "\u00a0", "\u2003", "\0", "x1", "\"x1\": 1, \"y1\": 2, \"x2\": 3, \"y2\": 4",
+        "Dental Caries", "no findings", "n/a", "é", "İ", "ẞ", "😀", "\u00a0", "\u2003", "\0", "```json\n", "```", "{\"box_2d\": [10, 20, 500, 900], \"label\": \"a\"}", "\"box_2d\":", "\"polygon\": [[1, 2], [3, 4], [5, 7]]", "[Matched Findings]:\n", "[Clinically Significant Errors]:\n(a) x: ", "\"errors\": {}",
+        "x1", "\"x1\": 1, \"y1\": 2, \"x2\": 3, \"y2\": 4",
     ];
 
     /// <summary>Tries <paramref name="inputs"/> answers, always the same for one <paramref name="seed"/>.</summary>
@@ -53,6 +58,9 @@ public static class AnswerFuzz
         _ = OfficialRules.Labels(answer);
         _ = OfficialRules.TryReadBoxes(answer, out _);
         _ = PythonFloat.TryParse(answer, out _);
+        _ = CrimsonVerdict.Score(answer);
+        _ = GreenVerdict.Score(answer);
+        if (RegionAnswers.Parse(answer, Frame) is { } regions) Same(answer, RegionAnswers.Parse(RegionFormats.Write(regions, "corners", Frame), Frame)!.Count == regions.Count);
         return boxes is not null || number is not null;
     }
 

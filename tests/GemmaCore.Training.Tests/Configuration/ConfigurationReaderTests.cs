@@ -104,6 +104,18 @@ public class ConfigurationReaderTests
         Assert.Equal((name, 1), (preset.Dataset.Prompts, preset.Dataset.MaxImagesPerSample));
     }
 
+    [Theory]
+    [InlineData("mimic_cxr", "mimic-cxr", "train", "validate")]
+    [InlineData("chestxray14", "chestxray14", "train_val", "")]
+    [InlineData("chexpert", "chexpert", "train", "valid")]
+    [InlineData("csv", "csv", "train", "test")]
+    public void Every_type_of_table_has_a_configuration_that_can_be_read(string name, string type, string split, string evalSplit)
+    {
+        DatasetConfiguration dataset = Read(File.ReadAllText(Goldens.RepositoryPath($"configs/{name}.yaml"))).Dataset;
+        Assert.Equal((type, split, evalSplit), (dataset.Type, dataset.Split, dataset.EvalSplit));
+        Assert.Contains($"configs/{name}.yaml", File.ReadAllText(Goldens.RepositoryPath("docs/datasets.md")), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Aliases_set_what_they_mean()
     {
@@ -153,7 +165,7 @@ public class ConfigurationReaderTests
     [InlineData("{ bf16: true, fp16: true }", "fp16: bf16 is set as well; leave one of the two out")]
     [InlineData("quantize_head: nf4", "quantize_head: expected none or int8, got 'nf4'")]
     [InlineData("report_to: wandb", "report_to: expected tensorboard or none, got 'wandb'")]
-    [InlineData("dataset: { type: parquet }", "dataset.type: expected flare, messages or sharegpt, got 'parquet'")]
+    [InlineData("dataset: { type: parquet }", "dataset.type: expected flare, messages, sharegpt, mimic-cxr, chestxray14, chexpert or csv, got 'parquet'")]
     [InlineData("dataset: alpaca_en", "dataset: expected a block")]
     [InlineData("eval_steps: 1.5", "a whole number of steps, or a share of all steps below 1")]
     [InlineData("max_steps: 0", "max_steps")]

@@ -149,6 +149,7 @@ public sealed class FlareDatasetTests : IDisposable
     [InlineData("""{"Question":"?","ImageName":"missing.jpg"}""", "image 'missing.jpg' not found")]
     [InlineData("""{"Question":"?","ImageName":[1]}""", "ImageName must be a file name")]
     [InlineData("""{"Question":"\ud800"}""", "not valid Unicode")]
+    [InlineData("""{"Question":"?","nobody reads this":"\ud800"}""", "not valid Unicode")] // predict writes it back
     public void A_bad_row_stops_the_run_or_is_listed_with_file_and_index(string row, string problem)
     {
         string json = $$"""[{"Question":"fine"}, {{row}}, {"Question":"fine too"}]""";

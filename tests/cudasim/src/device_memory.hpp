@@ -19,6 +19,7 @@ struct Cell {
   // Which of the granule's two bytes each record is about (bits 0 and 1).
   std::uint8_t write_bytes : 2, read_bytes_0 : 2, read_bytes_1 : 2, copy_pending : 1;
   std::uint8_t write_atomic : 1;  // atomics need no order among themselves
+  std::uint8_t write_bulk : 1;    // by a bulk copy, which products see without a fence
 };
 constexpr std::size_t granule_bytes = 2;
 

@@ -16,5 +16,15 @@ cudasim_half_text:
 cudasim_device_text:
 .incbin ")" CUDASIM_INCLUDE R"(/cudasim/device.hpp"
 .byte 0
+.globl cudasim_warpgroup_text
+.hidden cudasim_warpgroup_text
+cudasim_warpgroup_text:
+.incbin ")" CUDASIM_INCLUDE R"(/cudasim/warpgroup.hpp"
+.byte 0
+.globl cudasim_bulk_copy_text
+.hidden cudasim_bulk_copy_text
+cudasim_bulk_copy_text:
+.incbin ")" CUDASIM_INCLUDE R"(/cudasim/bulk_copy.hpp"
+.byte 0
 .text
 )");

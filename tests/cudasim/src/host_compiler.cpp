@@ -16,7 +16,7 @@
 
 extern char** environ;
 // These headers travel inside the library (embedded_headers.cpp).
-extern "C" const char cudasim_abi_text[], cudasim_half_text[], cudasim_device_text[];
+extern "C" const char cudasim_abi_text[], cudasim_half_text[], cudasim_device_text[], cudasim_warpgroup_text[], cudasim_bulk_copy_text[];
 
 namespace cudasim {
 namespace {
@@ -179,6 +179,8 @@ Compiled compile_kernel_text(const KernelText& text, bool checks) {
   write_file(folder.path() / "include/cudasim/abi.h", cudasim_abi_text);
   write_file(folder.path() / "include/cudasim/half.h", cudasim_half_text);
   write_file(folder.path() / "include/cudasim/device.hpp", cudasim_device_text);
+  write_file(folder.path() / "include/cudasim/warpgroup.hpp", cudasim_warpgroup_text);
+  write_file(folder.path() / "include/cudasim/bulk_copy.hpp", cudasim_bulk_copy_text);
   for (const SourceFile& header : text.headers) write_file(folder.path() / "include" / header.name, header.text);
   write_file(folder.path() / name, text.source.text);
   write_file(folder.path() / "bundle", bundle);

@@ -81,6 +81,25 @@ void cudasim_load_matrix(unsigned* registers, int count, int transposed, const v
 }
 void cudasim_mma(int type, int depth, float* c, const unsigned* a, const unsigned* b) { cudasim::warp_mma(run(), type, depth, c, a, b); }
 
+void cudasim_warpgroup_fence() { run().products().fence(run()); }
+void cudasim_warpgroup_commit() { run().products().commit(run()); }
+void cudasim_warpgroup_wait(int pending) { run().products().wait(run(), pending); }
+void cudasim_warpgroup_multiply(float* c, int blocks, const unsigned* fragment, unsigned long a, int a_across, unsigned long b, int b_across, int keep) {
+  cudasim::WarpgroupProducts::Operands operands{c, blocks, keep, fragment != nullptr, {}, {a, a_across != 0}, {b, b_across != 0}, __builtin_return_address(0)};
+  if (fragment != nullptr) std::memcpy(operands.fragment, fragment, sizeof operands.fragment);
+  run().products().multiply(run(), operands);
+}
+void cudasim_fence_for_products() { run().fence_for_products(); }
+unsigned long cudasim_shared_offset(const void* shared) { return address(shared) - run().shared().dynamic(); }
+
+void cudasim_barrier_start(const void* barrier, int arrivals) { run().barrier_start(address(barrier), arrivals, __builtin_return_address(0)); }
+void cudasim_barrier_expect(const void* barrier, int bytes) { run().barrier_expect(address(barrier), bytes, __builtin_return_address(0)); }
+void cudasim_barrier_arrive(const void* barrier) { run().barrier_arrive(address(barrier), __builtin_return_address(0)); }
+void cudasim_barrier_wait(const void* barrier, int parity) { run().barrier_wait(address(barrier), parity, __builtin_return_address(0)); }
+void cudasim_copy_bulk(void* shared, const void* global, int bytes, const void* barrier) {
+  run().copy_bulk(address(shared), address(global), bytes, address(barrier), __builtin_return_address(0));
+}
+
 // ex2.approx: 2 ulp in the PTX manual; tanh.approx: relative error 2^-11.
 float cudasim_exp2_approx(float value) { return hardware() ? keep_fraction_bits(std::exp2(value), 22) : std::exp2(value); }
 float cudasim_tanh_approx(float value) { return hardware() ? keep_fraction_bits(std::tanh(value), 11) : std::tanh(value); }

@@ -57,6 +57,25 @@ void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address,
   }
 }
 
+void Multiprocessor::access_by_product(int thread, std::uintptr_t address, const void* site) {
+  if (!shared_.contains(address)) fail(Defect::out_of_bounds, "wgmma reads memory that is not shared", site);
+  access_by(thread, address, 16, false, site);
+  if (!checks_) return;
+  require_fenced(address, site);
+}
+
+void Multiprocessor::require_fenced(std::uintptr_t address, const void* site) {
+  for (const Cell* cell = shared_.cell(address); cell < shared_.cell(address) + 16 / granule_bytes; ++cell)
+    if (!cell->write_bulk && cell->write_stamp >= block_start_ && cell->write_stamp >= threads_[cell->write_thread].fenced_before)
+      fail(Defect::early_use, "wgmma or cp.async.bulk touches what " + whereabouts(cell->write_thread) +
+                                  " stored and has not made visible to it with fence.proxy.async", site);
+}
+
+void Multiprocessor::fence_for_products() {
+  card_.tick();
+  threads_[static_cast<std::size_t>(current_)].fenced_before = card_.now;
+}
+
 bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool shared) const {
   if (stamp >= block_start_) return order_.before(other, stamp, thread);
   if (shared) return true;                   // another block's memory, reused
@@ -93,6 +112,7 @@ void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address,
       cell->write_thread = index;
       cell->write_bytes = touched & 3;
       cell->write_atomic = access == Access::atomic;
+      cell->write_bulk = 0;
       if (touched == 3) cell->read_stamp[0] = cell->read_stamp[1] = 0;
       continue;
     }

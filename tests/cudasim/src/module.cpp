@@ -90,7 +90,8 @@ std::string Module::source_line(std::uintptr_t address) const {
   std::string text;
   for (char line[512]; std::fgets(line, sizeof line, pipe) != nullptr;) {
     text = line;
-    if (text.rfind("device.hpp:", 0) != 0 && text.rfind("ptx.cuh:", 0) != 0) break;
+    const auto from = [&](const char* header) { return text.rfind(header, 0) == 0; };
+    if (!from("device.hpp:") && !from("ptx.cuh:") && !from("warpgroup.hpp:") && !from("bulk_copy.hpp:")) break;
   }
   pclose(pipe);
   if (const std::size_t end = text.find_first_of(" \n"); end != std::string::npos) text.resize(end);

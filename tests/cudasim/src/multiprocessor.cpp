@@ -38,6 +38,7 @@ void Multiprocessor::run_block(unsigned linear) {
     Thread& thread = threads_[static_cast<std::size_t>(i)];
     thread.stack = -1;
     thread.open_group = 0;
+    thread.fenced_before = 0;
   }
   free_stacks_.resize(static_cast<std::size_t>(thread_count_));
   std::iota(free_stacks_.rbegin(), free_stacks_.rend(), 0);
@@ -45,6 +46,8 @@ void Multiprocessor::run_block(unsigned linear) {
   at_block_barrier_ = 0;
   if (checks_) order_.start_block(card_.now, thread_count_);
   shared_.start_block(checks_);
+  products_.start_block();
+  transaction_barriers_.clear();
   if (checks_) card_.schedule.start_block(warps);
   current_ = 0;
   continue_at(next_thread(), &main_stack_pointer_);
@@ -55,6 +58,9 @@ void Multiprocessor::run_block(unsigned linear) {
       for (std::uintptr_t at = copy.shared; at < copy.shared + 16; at += granule_bytes) shared_.cell(at)->copy_pending = 0;
     copies.clear();
   }
+  for (const TransactionBarrier& barrier : transaction_barriers_)
+    for (const BulkCopy& copy : barrier.copies)
+      for (std::uintptr_t at = copy.shared; checks_ && at < copy.shared + copy.bytes; at += granule_bytes) shared_.cell(at)->copy_pending = 0;
 }
 
 void Multiprocessor::thread_main() {
@@ -71,10 +77,15 @@ void Multiprocessor::leave() {
   for (const PendingCollective& pending : pending_[static_cast<std::size_t>(warp)])
     if (pending.arrived != 0 && (pending.mask & bit) != 0)
       fail(Defect::divergence, whereabouts(current_) + " leaves the kernel while other lanes of its warp wait for it in " + pending.what->name);
+  if (const std::string problem = products_.problem_at_leaving(warp); !problem.empty()) fail(Defect::early_use, whereabouts(current_) + " " + problem);
   live_lanes_[static_cast<std::size_t>(warp)] &= ~bit;
   wait("nothing, it has left");
   void* unused;
-  if (--live_ == 0) cudasim_switch_fiber(&unused, main_stack_pointer_);
+  if (--live_ == 0) {
+    if (const std::string problem = products_.problem_at_end((thread_count_ + 31) / 32); !problem.empty()) fail(Defect::divergence, problem);
+    if (const std::string problem = problem_of_bulk_copies(); !problem.empty()) fail(Defect::early_use, problem);
+    cudasim_switch_fiber(&unused, main_stack_pointer_);
+  }
   complete_block_barrier_if_all_arrived();
   const int next = next_thread();
   const Thread& left = threads_[static_cast<std::size_t>(current_)];

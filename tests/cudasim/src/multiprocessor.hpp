@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,9 @@
 #include "module.hpp"
 #include "shared_memory.hpp"
 #include "thread_order.hpp"
+#include "transaction_barriers.hpp"
 #include "warp_operands.hpp"
+#include "warpgroup_products.hpp"
 
 namespace cudasim {
 
@@ -53,6 +56,13 @@ class Multiprocessor {
   void sync_block();
   void sync_named(int id, int threads);
   void collective(const Collective& what, std::uint32_t mask);
+  // transaction_barriers.cpp
+  void barrier_start(std::uintptr_t address, int arrivals, const void* site);
+  void barrier_expect(std::uintptr_t address, int bytes, const void* site);
+  void barrier_arrive(std::uintptr_t address, const void* site);
+  void barrier_wait(std::uintptr_t address, int parity, const void* site);
+  void copy_bulk(std::uintptr_t shared, std::uintptr_t global, int bytes, std::uintptr_t barrier, const void* site);
+  static void perform_arrival(Multiprocessor& sm, int warp, std::uint32_t);
   void copy_async(std::uintptr_t shared, std::uintptr_t global, int valid);
   void copy_async_commit();
   void copy_async_wait(int pending);
@@ -70,11 +80,15 @@ class Multiprocessor {
   void access_by(int thread, std::uintptr_t address, std::size_t bytes, bool write, const void* site) {
     if (checks_) check_access(thread, address, bytes, write ? Access::store : Access::load, site);
   }
+  // A product's 16 bytes of shared memory; whoever stored them must have fenced them for it.
+  void access_by_product(int thread, std::uintptr_t address, const void* site);
+  void fence_for_products();
   [[noreturn]] void fail(Defect defect, const std::string& text, const void* site = nullptr);
 
   Card& card() { return card_; }
   const Launch& launch() const { return *launch_; }
   SharedMemory& shared() { return shared_; }
+  WarpgroupProducts& products() { return products_; }
   int current() const { return current_; }
   unsigned block_index(int axis) const { return block_index_[static_cast<std::size_t>(axis)]; }
   // Where the lanes of a warp leave what a collective takes and find what it gives.
@@ -91,6 +105,7 @@ class Multiprocessor {
     std::uintptr_t stack_bottom;
     int stack;  // which of the stacks it runs on; negative before it starts
     std::uint32_t open_group;
+    std::uint32_t fenced_before;  // its stores with older stamps are visible to products
     const char* waits_for;  // while it cannot run
     std::vector<AsyncCopy> copies{};
   };
@@ -101,6 +116,11 @@ class Multiprocessor {
   struct NamedBarrier {
     int expected = 0, arrived = 0;
     std::array<std::uint32_t, 32> lanes{};
+  };
+
+  struct AskedBarrier {
+    std::uintptr_t address;
+    const void* site;
   };
 
   void run_block(unsigned linear);
@@ -141,6 +161,13 @@ class Multiprocessor {
   }
   void give_stack(Thread& thread);
   void complete_block_barrier_if_all_arrived();
+  TransactionBarrier& barrier_at(std::uintptr_t address, const void* site);
+  void arrive(TransactionBarrier& barrier, const void* site);
+  void complete_phase_if_all_there(TransactionBarrier& barrier);
+  void finish_bulk_copy(const BulkCopy& copy);
+  std::string problem_of_bulk_copies() const;
+  // What is stored there must be visible to products and bulk copies.
+  void require_fenced(std::uintptr_t address, const void* site);
   std::string stuck_threads() const;
   std::string whereabouts(int thread) const;
 
@@ -170,10 +197,13 @@ class Multiprocessor {
   std::vector<Thread> threads_;
   std::vector<int> free_stacks_;
   std::vector<WarpOperands> operands_;
+  WarpgroupProducts products_;
   std::array<std::uint32_t, 32> existing_lanes_{}, live_lanes_{}, runnable_lanes_{};  // per warp
   std::uint32_t runnable_warps_ = 0;
   std::array<std::array<PendingCollective, 32>, 32> pending_{};  // [warp][lowest lane of the mask]
   std::array<NamedBarrier, 16> named_{};
+  std::deque<TransactionBarrier> transaction_barriers_;
+  std::array<AskedBarrier, most_threads_per_block> asked_barrier_{};
   int thread_count_ = 0, current_ = 0, live_ = 0, at_block_barrier_ = 0;
   std::uintptr_t stack_bottom_ = 0;  // of the current thread's stack
   std::array<unsigned, 3> block_index_{};

@@ -6,9 +6,9 @@
 namespace cudasim {
 
 SharedMemory::SharedMemory()
-    : memory_(static_cast<std::byte*>(std::calloc(capacity + 256, 1))), cells_(static_cast<Cell*>(std::calloc(capacity / granule_bytes, sizeof(Cell)))) {
+    : memory_(static_cast<std::byte*>(std::calloc(capacity + alignment, 1))), cells_(static_cast<Cell*>(std::calloc(capacity / granule_bytes, sizeof(Cell)))) {
   if (memory_ == nullptr || cells_ == nullptr) throw std::bad_alloc();
-  base_ = (reinterpret_cast<std::uintptr_t>(memory_.get()) + 255) / 256 * 256;
+  base_ = (reinterpret_cast<std::uintptr_t>(memory_.get()) + alignment - 1) / alignment * alignment;
   next_ = base_;
 }
 

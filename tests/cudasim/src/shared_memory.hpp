@@ -32,6 +32,7 @@ class SharedMemory {
   };
   static constexpr std::size_t capacity = 512 * 1024;
   static constexpr std::size_t gap_bytes = 64;
+  static constexpr std::size_t alignment = 1024;  // of dynamic shared memory where nothing is declared before it, as on a card
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };

@@ -1,7 +1,5 @@
 #include "thread_order.hpp"
 
-#include <algorithm>
-
 namespace cudasim {
 
 void ThreadOrder::start_block(std::uint32_t now, int threads) {

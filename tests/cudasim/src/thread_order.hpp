@@ -3,6 +3,7 @@
 // counter's value and "known up to stamp s" says everything. Shuffles, votes, ldmatrix and mma order nothing, as in CUDA.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -11,11 +12,24 @@ namespace cudasim {
 
 class ThreadOrder {
  public:
+  // Up to which stamp what each warp did is known.
+  using Known = std::array<std::uint32_t, 32>;
+  static void join(Known& into, const Known& other) {
+    for (std::size_t warp = 0; warp < 32; ++warp) into[warp] = std::max(into[warp], other[warp]);
+  }
+
   void start_block(std::uint32_t now, int threads);
   void block_synchronised(std::uint32_t now) { block_known_ = now; }
   // A named barrier: whole warps, given as a set of bits.
   void warps_synchronised(std::uint32_t warps, std::uint32_t now);
   void lanes_synchronised(int warp, std::uint32_t mask, std::uint32_t now);
+
+  // Adds what a warp knows, and gives a warp what others have added.
+  void publish(int warp, Known& into) const { join(into, warp_known_[static_cast<std::size_t>(warp)]); }
+  void acquire(int warp, const Known& from) {
+    warps_fresh_ = false;
+    join(warp_known_[static_cast<std::size_t>(warp)], from);
+  }
 
   // Every access of this block at a stamp below it is ordered before what any of its threads does now.
   std::uint32_t block_known() const { return block_known_; }
@@ -27,7 +41,7 @@ class ThreadOrder {
   }
 
  private:
-  using Lanes = std::array<std::uint32_t, 32>;
+  using Lanes = Known;
   std::uint32_t block_known_ = 0;
   bool warps_fresh_ = false, lanes_fresh_ = false;  // nothing known yet in this block: no need to clear
   std::array<Lanes, 32> warp_known_{};

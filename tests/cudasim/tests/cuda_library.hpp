@@ -1,6 +1,8 @@
 // The simulator as a program finds it: opened by path, every entry point resolved by name.
 #pragma once
 
+#include "kernel_headers.hpp"
+
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -113,19 +115,13 @@ inline std::string last_report() {
   return text;
 }
 
-inline std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
-
 // The image of a kernel file (its path) for `options`; "-arch=compute_XX" gives PTX. Ends the test when it does not compile.
 inline std::string compiled(const std::string& path, std::vector<const char*> options) {
-  const std::string source = text_of(path), header = text_of(KERNELS "/ptx.cuh"), name = path.substr(path.rfind('/') + 1);
-  const char *const texts[] = {header.c_str()}, *const names[] = {"ptx.cuh"};
+  const std::string source = text_of(path), name = path.substr(path.rfind('/') + 1);
+  const KernelHeaders headers;
   options.push_back("-std=c++17");
   Program program = nullptr;
-  nvrtcCreateProgram(&program, source.c_str(), name.c_str(), 1, texts, names);
+  nvrtcCreateProgram(&program, source.c_str(), name.c_str(), headers.count(), headers.texts.data(), headers.names.data());
   const int result = nvrtcCompileProgram(program, static_cast<int>(options.size()), options.data());
   std::size_t bytes = 0;
   nvrtcGetProgramLogSize(program, &bytes);

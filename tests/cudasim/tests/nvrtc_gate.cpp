@@ -1,5 +1,6 @@
 // Compiles every kernel and specialisation of kernels/specialisations.csv for every architecture from its lowest to its highest with the real
-// NVRTC and holds registers, shared memory and spills against kernels/budgets.csv. Every file of kernels/ must be listed.
+// NVRTC and holds registers, shared memory and spills against kernels/budgets.csv. Every file of kernels/ must be listed. What the table has from
+// 90a on is for sm_90a alone. Products of warpgroups that the compiler had to put in a row fail as well.
 // The simulator's own test kernels are compiled as well, so that all of ptx.cuh is, whoever uses it.
 // Prints the table with occupancy; `--write` makes the present figures the budget. Given the name of a kernel file, it compiles only that one.
 // Exit codes: 0 within budget, 1 not, 77 NVRTC is not there (CTest: skipped).
@@ -20,30 +21,30 @@
 #include <thread>
 #include <vector>
 
+#include "kernel_headers.hpp"
+
 namespace {
 
 struct Specialisation {
   std::string file, defines;
   int threads, lowest_arch, highest_arch = 90;  // threads: 0 where no budget is kept
   std::string folder = KERNELS;
+  bool specific = false;  // for sm_90a alone
 };
 const std::vector<Specialisation> test_kernels = {{"planted.cu", "", 0, 75, 90, PLANTED},
                                                   {"planted.cu", "-DPLANTED", 0, 75, 90, PLANTED},
                                                   {"fragments.cu", "-DINPUT=half", 0, 75, 90, TESTS},
                                                   {"fragments.cu", "-DINPUT=bfloat16", 0, 80, 90, TESTS},
-                                                  {"speed.cu", "", 0, 75, 90, TESTS}};
+                                                  {"speed.cu", "", 0, 75, 90, TESTS},
+                                                  {"warpgroup.cu", "-DCOLUMNS=256", 0, 90, 90, TESTS, true},
+                                                  {"warpgroup.cu", "-DA_ACROSS=true -DB_ACROSS=true", 0, 90, 90, TESTS, true},
+                                                  {"warpgroup.cu", "-DCOLUMNS=128 -DFRAGMENT=true", 0, 90, 90, TESTS, true}};
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int arch, threads, shared, blocks; };
 const Architecture architectures[] = {{"sm_75", 75, 1024, 65536, 16},  {"sm_80", 80, 2048, 167936, 32}, {"sm_86", 86, 1536, 102400, 16},
                                       {"sm_89", 89, 1536, 102400, 24}, {"sm_90", 90, 2048, 233472, 32}, {"sm_90a", 90, 2048, 233472, 32}};
 struct Use { int registers, shared, spilled; };
 struct Compilation { const Specialisation* what; const Architecture* on; bool succeeded; std::string log; };
-
-std::string text_of(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 using Program = void*;
 struct Nvrtc {
@@ -76,12 +77,14 @@ std::vector<Specialisation> listed_specialisations(int& failures) {
   const std::string columns = "file,defines,threads,lowest_arch,highest_arch";
   if (line != columns) fail("its first line is '" + line + "', expected '" + columns + "'");
   while (std::getline(table, line)) {
-    const std::vector<std::string> parts = split(line, ',');
+    std::vector<std::string> parts = split(line, ',');
+    const bool specific = parts.size() == 5 && parts[3] == "90a";
+    if (specific) parts[3] = "90";
     const auto number = [&](std::size_t i) { return parts[i].empty() || parts[i].find_first_not_of("0123456789") != std::string::npos ? 0 : std::stoi(parts[i]); };
     if (parts.size() != 5 || number(2) < 32 || number(2) > 1024 || number(3) < 75 || number(4) < number(3)) fail("'" + line + "' is no " + columns);
     else if (!std::filesystem::exists(KERNELS "/" + parts[0])) fail("there is no kernels/" + parts[0]);
     else if (!lines.insert(parts[0] + "," + parts[1]).second) fail("'" + parts[0] + "," + parts[1] + "' is there twice");
-    else all.push_back({parts[0], parts[1], number(2), number(3), number(4)}), files.insert(parts[0]);
+    else all.push_back({parts[0], parts[1], number(2), number(3), number(4), KERNELS, specific}), files.insert(parts[0]);
   }
   for (const auto& entry : std::filesystem::directory_iterator(KERNELS))
     if (entry.path().extension() == ".cu" && files.count(entry.path().filename().string()) == 0) fail(entry.path().filename().string() + " is not listed");
@@ -89,12 +92,11 @@ std::vector<Specialisation> listed_specialisations(int& failures) {
 }
 
 void compile(const Nvrtc& nvrtc, Compilation& job) {
-  const std::string source = text_of(job.what->folder + "/" + job.what->file), header = text_of(KERNELS "/ptx.cuh");
-  const char* const texts[] = {header.c_str()};
-  const char* const names[] = {"ptx.cuh"};
+  const std::string source = text_of(job.what->folder + "/" + job.what->file);
+  static const KernelHeaders headers;
   Program program = nullptr;
   job.log = "nvrtcCreateProgram failed";
-  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), 1, texts, names) != 0) return;
+  if (nvrtc.create(&program, source.c_str(), job.what->file.c_str(), headers.count(), headers.texts.data(), headers.names.data()) != 0) return;
   const std::string arch = std::string("-arch=") + job.on->name;
   const std::vector<std::string> defines = split(job.what->defines, ' ');
   std::vector<const char*> options = {arch.c_str(), "-std=c++17", "--ptxas-options=-v"};
@@ -112,7 +114,7 @@ std::vector<Compilation> compile_all(const Nvrtc& nvrtc, const std::vector<Speci
   std::vector<Compilation> jobs;
   for (const Specialisation& what : specialisations)
     for (const Architecture& on : architectures)
-      if (on.arch >= what.lowest_arch && on.arch <= what.highest_arch) jobs.push_back({&what, &on, false, {}});
+      if (on.arch >= what.lowest_arch && on.arch <= what.highest_arch && (!what.specific || on.name == std::string("sm_90a"))) jobs.push_back({&what, &on, false, {}});
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < jobs.size(); i = next++) compile(nvrtc, jobs[i]);
@@ -194,6 +196,11 @@ int main(int count, char** arguments) {
     if (!job.succeeded || kernels.empty()) {
       std::printf("FAILED: %s %s for %s:\n%s\n", job.what->file.c_str(), job.what->defines.c_str(), job.on->name, job.log.c_str()), ++failures;
       continue;
+    }
+    if (const std::size_t at = job.log.find("serialized"); at != std::string::npos) {
+      const std::size_t from = job.log.rfind('\n', at) + 1;
+      std::printf("FAILED: %s %s for %s: %s\n", job.what->file.c_str(), job.what->defines.c_str(), job.on->name,
+                  job.log.substr(from, job.log.find('\n', at) - from).c_str()), ++failures;
     }
     if (job.what->threads == 0) continue;
     for (const auto& [kernel, use] : kernels) {

@@ -57,6 +57,22 @@ CUDASIM_EXPORT void cudasim_load_matrix(unsigned* registers, int count, int tran
 // c (4 floats) += a b; depth 8 or 16; a has depth / 4 registers, b depth / 8.
 CUDASIM_EXPORT void cudasim_mma(int type, int depth, float* c, const unsigned* a, const unsigned* b);
 
+// Products of a warpgroup, which are done at the wait: c[blocks][4] (+)= a b, a from four registers or, where they are null, from the tile of a descriptor.
+CUDASIM_EXPORT void cudasim_warpgroup_fence();
+CUDASIM_EXPORT void cudasim_warpgroup_commit();
+CUDASIM_EXPORT void cudasim_warpgroup_wait(int pending);
+CUDASIM_EXPORT void cudasim_warpgroup_multiply(float* c, int blocks, const unsigned* fragment, unsigned long a, int a_across, unsigned long b, int b_across,
+                                               int keep);
+CUDASIM_EXPORT void cudasim_fence_for_products();
+CUDASIM_EXPORT unsigned long cudasim_shared_offset(const void* shared);
+
+// Barriers that count arrivals and the bytes of bulk copies; arriving and waiting are a whole warp's.
+CUDASIM_EXPORT void cudasim_barrier_start(const void* barrier, int arrivals);
+CUDASIM_EXPORT void cudasim_barrier_expect(const void* barrier, int bytes);
+CUDASIM_EXPORT void cudasim_barrier_arrive(const void* barrier);
+CUDASIM_EXPORT void cudasim_barrier_wait(const void* barrier, int parity);
+CUDASIM_EXPORT void cudasim_copy_bulk(void* shared, const void* global, int bytes, const void* barrier);
+
 CUDASIM_EXPORT float cudasim_exp2_approx(float value) CUDASIM_CONSTANT;
 CUDASIM_EXPORT float cudasim_tanh_approx(float value) CUDASIM_CONSTANT;
 CUDASIM_EXPORT void cudasim_unsupported(const char* what);

@@ -80,7 +80,7 @@ DEVICE u32 ballot(bool p, u32 mask = full_warp) { return cudasim_ballot(p, mask)
 DEVICE bool any(bool p, u32 mask = full_warp) { return cudasim_ballot(p, mask) != 0; }
 DEVICE bool all(bool p, u32 mask = full_warp) { return cudasim_ballot(p, mask) == mask; }
 
-template <typename T> DEVICE T* dynamic_shared() { return static_cast<T*>(cudasim_dynamic_shared()); }
+template <typename T, int alignment = 16> DEVICE T* dynamic_shared() { return static_cast<T*>(cudasim_dynamic_shared()); }
 
 using shared_place = u8*;
 DEVICE shared_place place_of(const void* p) { return static_cast<u8*>(const_cast<void*>(p)); }
