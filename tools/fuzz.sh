@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tools/fuzz.sh [INPUTS [SEED]]: damaged safetensors headers, adapter_config.json, tokenizer.json and FLARE questions, and answers for the parsers of eval, INPUTS of each (1,000,000).
+# tools/fuzz.sh [INPUTS [SEED]]: damaged safetensors headers, adapter_config.json, tokenizer.json, FLARE questions, DICOM, NIfTI, TIFF and 16-bit PNG files, and answers for the parsers of eval,
+# INPUTS of each (1,000,000).
 # Prints a Markdown table; ends with 1 when anything but our own exceptions came out.
 set -euo pipefail
 cd "$(dirname "$0")/.."

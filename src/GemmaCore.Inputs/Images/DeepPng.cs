@@ -44,7 +44,7 @@ internal static class DeepPng
                 }
             }
         }
-        catch (Exception error) when (error is InvalidDataException or EndOfStreamException)
+        catch (Exception error) when (error is InvalidDataException or IOException)
         {
             throw Damaged(name, "its pixels are damaged or cut off");
         }

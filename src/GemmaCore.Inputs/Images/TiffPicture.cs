@@ -60,7 +60,7 @@ internal sealed class TiffPicture
     private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, Func<TiffPicture, T> use)
     {
         using var stream = new MemoryStream(MemoryMarshal.TryGetArray(file, out ArraySegment<byte> segment) ? segment.Array! : file.ToArray(), segment.Offset, file.Length, writable: false);
-        if (!TiffDirectories.AreSound(file.Span)) throw new InputException($"{name}: the TIFF file is damaged or cut off: a directory points outside of it");
+        if (!TiffDirectories.AreSound(file.Span)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
         try
         {
             return Use(stream, name, page, maxPixels, use);

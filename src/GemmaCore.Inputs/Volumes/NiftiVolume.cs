@@ -163,9 +163,9 @@ internal sealed class NiftiVolume : Volume
         {
             return stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         }
-        catch (InvalidDataException)
+        catch (Exception error) when (error is InvalidDataException or IOException)
         {
-            throw NiftiHeader.Wrong(path, "its gzip packing is damaged");
+            throw NiftiHeader.Wrong(path, "its gzip packing is damaged, or it cannot be read to its end");
         }
     }
 }
