@@ -23,7 +23,7 @@ internal static class DeepPng
         ReadOnlySpan<byte> head = file.Span;
         uint width = BinaryPrimitives.ReadUInt32BigEndian(head[16..]), height = BinaryPrimitives.ReadUInt32BigEndian(head[20..]);
         if (width == 0 || height == 0) throw Damaged(name, "it has no pixels");
-        if ((long)width * height > Math.Min(maxPixels, Array.MaxLength / 8)) throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
+        if ((ulong)width * height > (ulong)Math.Min(maxPixels, Array.MaxLength / 8)) throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
         int bytes = head[25] == Grey ? 2 : 4;
         var values = new double[width * height];
         using var compressed = new PngData(file, name);

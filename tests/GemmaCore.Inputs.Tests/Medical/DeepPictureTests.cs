@@ -53,6 +53,9 @@ public sealed class DeepPictureTests
         {
             for (int length = 0; length < whole.Length - 40; length += 7)
                 Assert.Throws<InputException>(() => Decode(whole[..length], "full"));
+            byte[] huge = [.. whole];
+            huge.AsSpan(16, 8).Fill(0xFF); // width and height of PNG, whose product is more than 63 bits
+            Assert.Throws<InputException>(() => Decode(huge, "full"));
             DicomTests.AssertSays("13 x 11 pixels are more than the 100 allowed", () => ImageDecoder.Decode(ImageSource.FromBytes(whole), maxPixels: 100, window: GreyWindow.Full));
         }
     }
