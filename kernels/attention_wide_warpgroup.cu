@@ -142,7 +142,7 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
   const int count = sequence.row_count * heads_each, first_row = sequence.first_row;
   const auto first_of = [&](int group) { return first_packed<groups>(sequence, block, group, count, paired); };
   if (groups == 1 && first_of(0) >= count) return;
-  const int group = shuffle(warp_index(), 0) / 4, warp = warp_index() % 4;
+  const int group = ptx::uniform(warp_index()) / 4, warp = warp_index() % 4;
 
   // What at least one row of each group sees, and what all rows of this one see.
   Range seen[2] = {range_of(0, 0), range_of(0, 0)}, all = {0, 0x7fffffff};
@@ -161,6 +161,7 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
     const Range other = {shuffle_xor(all.begin, step), shuffle_xor(all.end, step)};
     all = {other.begin > all.begin ? other.begin : all.begin, other.end < all.end ? other.end : all.end};
   }
+  seen[0] = uniform(seen[0]), seen[1] = uniform(seen[1]), all = uniform(all);
   const Tiles tiles = tiles_of<keys>(seen[0], seen[1]);
 
   if (thread_index() == 0) {
@@ -233,13 +234,14 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
     take(score, most, sum, scaled);
     round_weights(weights, score);
     for (; slot < last * keys;) {
+      // Both tiles first: nothing may come between the fence and the products.
+      ring.wait();
+      const shared_place key_tile = ring.tile(), key_read = ring.empty();
+      ring.advance();
       ring.wait();
       warpgroup_hold(sums);
       warpgroup_fence(score);
-      ask_scores(score, queries, ring.tile());
-      const shared_place key_read = ring.empty();
-      ring.advance();
-      ring.wait();
+      ask_scores(score, queries, key_tile);
       ask_sums(sums, weights, ring.tile());
       warpgroup_wait<1>();
       warpgroup_hold(score);

@@ -219,6 +219,8 @@ template <> DEVICE bfloat16 from_float<bfloat16>(float v) {
 }
 template <typename T> constexpr bool is_half = false;
 template <> constexpr bool is_half<half> = true;
+// The first lane's value, which is every lane's: so the compiler knows that the warp stays together where it decides a branch.
+DEVICE int uniform(int v) { return shuffle(v, 0); }
 // Two 16-bit values in one register, the lower index in the low bits. sm_80 has one instruction for it.
 template <typename T> DEVICE u32 pack(float low, float high) {
 #if !defined(GEMMACORE_CUDASIM) && __CUDA_ARCH__ >= 800
