@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests and measures on a real card, on a machine that has neither .NET nor a network.
-#   tools/gpu/run.sh pack [--nvrtc]   here: puts what it takes into build/gpu/pack.tar.xz (tools/gpu/README.md)
+#   tools/gpu/run.sh pack [--nvrtc] [--only tests|bench]   here: puts what it takes into build/gpu/pack.tar.xz (tools/gpu/README.md)
 #   tools/gpu/run.sh run PACK         there: unpacks it into $OUT/../gemmacore-gpu or $GPU_WORK and leaves tables and logs in $OUT
 # --nvrtc takes along the compiler of .nvrtc for a machine without one. It is NVIDIA's, carried for the run and never committed.
 # For a rehearsal on the simulator: GPU_TINY=1, GPU_TESTS="class class" (only these test classes), GPU_SECONDS, and the variables of tests/cudasim.
@@ -14,19 +14,34 @@ unused+='|System.Private.DataContractSerialization.dll|System.Linq.AsyncEnumerab
 pack() {
   set -e
   cd "$(dirname "$0")/../.."
-  local stage=build/gpu/pack sdk version name
+  local stage=build/gpu/pack sdk version name only="" nvrtc=""
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --nvrtc) nvrtc=yes ;;
+      --only) only=${2:?--only tests or --only bench}; shift ;;
+      *) echo "run.sh: pack knows no $1" >&2; exit 2 ;;
+    esac
+    shift
+  done
   rm -rf "$stage"
   mkdir -p "$stage/app" "$stage/dotnet" "$stage/tests" "$stage/tools"
-  for name in "${tests[@]}"; do copy_app "tests/GemmaCore.$name.Tests" "$stage/app"; done
-  copy_app bench/GemmaCore.Bench "$stage/app"
-  copy_app src/GemmaCore.Cli "$stage/app"
+  if [ "$only" != bench ]; then
+    for name in "${tests[@]}"; do copy_app "tests/GemmaCore.$name.Tests" "$stage/app"; done
+    cp -r tests/goldens "$stage/tests/goldens"
+    mkdir "$stage/docs" && cp docs/*.md "$stage/docs/"
+  fi
   # One runtime for all of them, started by its own `dotnet`.
   sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
   version=$(basename "$(find "$sdk/shared/Microsoft.NETCore.App" -mindepth 1 -maxdepth 1 -name '10.*' | sort -V | tail -n 1)")
   cp "$sdk/dotnet" "$stage/dotnet/"
-  mkdir -p "$stage/dotnet/host/fxr" "$stage/dotnet/shared/Microsoft.NETCore.App"
+  mkdir -p "$stage/dotnet/host/fxr"
   cp -r "$sdk/host/fxr/$version" "$stage/dotnet/host/fxr/"
-  cp -r "$sdk/shared/Microsoft.NETCore.App/$version" "$stage/dotnet/shared/Microsoft.NETCore.App/"
+  copy_framework Microsoft.NETCore.App
+  if [ "$only" != tests ]; then
+    copy_app bench/GemmaCore.Bench "$stage/app"
+    copy_app src/GemmaCore.Cli "$stage/app"
+    copy_framework Microsoft.AspNetCore.App # serve is a verb of the command line
+  fi
   find "$stage/dotnet/shared" -type f | grep -E "/($unused)\$" | xargs -r rm
   # The host refuses to start when its list names a file that is not there.
   perl -0pi -e 's/"(?:[^"\s]*\/)?(?:'"${unused//./\\.}"')": \{[^{}]*\},?//g; s/,(\s*\})/$1/g' "$stage"/dotnet/shared/Microsoft.NETCore.App/*/Microsoft.NETCore.App.deps.json
@@ -34,11 +49,10 @@ pack() {
   cp GemmaCore.sln "$stage/"
   cp -r demo configs "$stage/"
   mkdir "$stage/kernels" && cp kernels/*.csv "$stage/kernels/"
-  cp -r tests/goldens "$stage/tests/goldens"
   ln -s ../demo "$stage/app/demo"
   cp bench/peers/torch/peer.py tools/gpu/run.sh "$stage/tools/"
   { git rev-parse --short=12 HEAD; git status --porcelain | head -n 1; } | tr '\n' ' ' > "$stage/commit"
-  if [ "${1:-}" = --nvrtc ]; then
+  if [ -n "$nvrtc" ]; then
     mkdir "$stage/nvrtc"
     cp -L .nvrtc/usr/lib/x86_64-linux-gnu/libnvrtc.so.12 .nvrtc/usr/lib/x86_64-linux-gnu/libnvrtc-builtins.so.12.4 "$stage/nvrtc/"
   fi
@@ -46,6 +60,11 @@ pack() {
   (cd "$stage" && find . ! -type d | sed -E 's/.*\.([^.\/]*)$/\1 &/; t; s/^/- /' | LC_ALL=C sort | cut -d ' ' -f 2- |
     tar -c --no-recursion --owner=0 --group=0 -T - | xz -T2 "${GPU_XZ:--6}" > ../pack.tar.xz)
   echo "build/gpu/pack.tar.xz: $(stat -c %s build/gpu/pack.tar.xz) bytes; the limit of what is carried, the working tree included, is $((64 << 20))"
+}
+
+copy_framework() { # name; `sdk`, `version` and `stage` are pack's
+  mkdir -p "$stage/dotnet/shared/$1"
+  cp -r "$sdk/shared/$1/$version" "$stage/dotnet/shared/$1/"
 }
 
 copy_app() { # project folder, destination
@@ -74,7 +93,7 @@ run() {
   if [ -n "${GPU_TINY:-}" ]; then tiny=(--tiny); fi
   echo "unpacked after $(($(date +%s) - began)) s"
 
-  step 60 doctor app gemmacore doctor > "$out/doctor.txt" 2>&1
+  packed gemmacore && step 60 doctor app gemmacore doctor > "$out/doctor.txt" 2>&1
   { nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || echo "no nvidia-smi"; } >> "$out/doctor.txt" 2>&1
   cat "$out/doctor.txt"
   table "$out"
@@ -83,11 +102,13 @@ run() {
   local pids=() filters=()
   for name in ${GPU_TESTS:-}; do filters+=(-class "*.$name"); done
   for name in "${tests[@]}"; do
+    packed "GemmaCore.$name.Tests" || continue
     step ${GPU_TEST_SECONDS:-240} "tests of $name" app "GemmaCore.$name.Tests" -noColor -noLogo "${filters[@]}" > "$work/tests-$name.txt" 2>&1 &
     pids+=($!)
   done
   wait "${pids[@]}"
   for name in "${tests[@]}"; do
+    [ -f "$work/tests-$name.txt" ] || continue
     echo "== $name"
     grep -A 12 -E '\[FAIL\]' "$work/tests-$name.txt" | head -n 400
     tail -n 4 "$work/tests-$name.txt"
@@ -95,6 +116,7 @@ run() {
   grep -E '^==|Total:' "$out/tests.txt"
   table "$out"
 
+  packed bench || { echo "done after $(($(date +%s) - began)) s"; return; }
   # An operation's figures are read to their end before the next library has the card.
   step 120 "bench of operations" app bench --device cuda --json "${tiny[@]}" > "$out/bench.jsonl" 2> "$out/bench.err"
   table "$out"
@@ -119,6 +141,8 @@ find_nvrtc() {
   found=$(find -H /usr/local/cuda/lib64 "${python%/bin/*}/lib" "$work/nvrtc" -name 'libnvrtc.so.1[23]' 2>/dev/null | head -n 1)
   if [ -n "$found" ]; then export GEMMACORE_NVRTC_LIBRARY="$found" LD_LIBRARY_PATH="$(dirname "$found"):${LD_LIBRARY_PATH:-}"; fi
 }
+
+packed() { [ -f "$work/app/$1.dll" ]; }
 
 app() { timeout -k 5 "$limit" "$work/dotnet/dotnet" "$work/app/$1.dll" "${@:2}"; }
 
@@ -149,7 +173,7 @@ table() {
 }
 
 case "${1:-}" in
-  pack) pack "${2:-}" ;;
+  pack) pack "${@:2}" ;;
   run) run "${2:?run.sh run PACK}" ;;
   *) sed -n '2,7s/^# *//p' "$0"; exit 2 ;;
 esac
