@@ -194,11 +194,13 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
       }
       ring.advance();
     };
-    int older = tiles.begin;
-    if (older >= tiles.end) return;
-    send(k, older);
-    for (int at = tiles.after(older); at < tiles.end; older = at, at = tiles.after(at)) send(k, at), send(v, older);
-    send(v, older);
+    for (int older = -1, at = tiles.begin;;) {
+      const bool more = at < tiles.end;
+      if (more) send(k, at);
+      if (older >= 0) send(v, older);
+      if (!more) break;
+      older = at, at = tiles.after(at);
+    }
     return;
   }
 

@@ -126,7 +126,7 @@ internal static class AttentionPlan
         new(2 * blocks <= multiprocessors ? 64 : 128, architecture == 80 ? 64 : 128);
 
     /// <summary>The tile of attention_wide_warpgroup.cu, which takes the place of attention_wide_mma.cu where a card multiplies in warpgroups.</summary>
-    public static AttentionWarpgroupTile WarpgroupTile(long blocks, int multiprocessors) => new(2 * blocks <= multiprocessors ? 64 : 128, 64, 4);
+    public static AttentionWarpgroupTile WarpgroupTile(long blocks, int multiprocessors) => 2 * blocks <= multiprocessors ? new(64, 64, 4) : new(128, 80, 4);
 
     /// <summary>The tile of attention_gradient_wide_mma.cu.</summary>
     public static AttentionWideGradientTile WideGradientTile(int architecture) => architecture == 80 ? new(64, 1) : new(128, 2);
