@@ -28,7 +28,6 @@ DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int blo
 
 // Slots, counted from the oldest of the sequence here.
 struct Range { int begin, end; };
-DEVICE Range uniform(Range a) { return {ptx::uniform(a.begin), ptx::uniform(a.end)}; }
 DEVICE Range join(Range a, Range b) { return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end}; }
 DEVICE Range range_of(int start, int end) { return start < end ? Range{start, end} : Range{0x7fffffff, 0}; }
 

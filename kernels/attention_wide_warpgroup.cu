@@ -4,7 +4,7 @@
 // cores add P V of one tile, and do the other warpgroup's products, the threads take the exponentials of the next. A further warp fetches tiles of K and V
 // `paired`: the groups have an early and a late tile of a sequence, so that causal blocks are equally long
 // 4 N H (visible keys) FLOP; shared memory below, at most 227 KiB
-// defines: QUERIES (64 or 128), KEYS (a multiple of 16 that divides 128), STAGES (tiles of K or V in shared memory)
+// defines: QUERIES (64 or 128), KEYS (64 or 128), STAGES (tiles of K or V in shared memory)
 // source: arXiv:2307.08691, arXiv:2407.08608, kernels.md 1.0 - 1.2
 #include "attention.cuh"
 #include "bulk_copy.cuh"
@@ -42,18 +42,17 @@ DEVICE int* ends_of(int group) { return starts_of(group) + group_queries; }
 
 // The tiles pass by as K_0, K_1, V_0, K_2, V_1 .. : the order in which they are read.
 struct Ring {
-  int position = 0, stage = 0, parity = 0;
+  int stage = 0, parity = 0;
   DEVICE shared_place tile() const { return place_of(shared_at(groups * query_bytes)) + stage * tile_bytes; }
   DEVICE shared_place full() const { return place_of(barrier_at(0)) + stage * 8; }
   DEVICE shared_place empty() const { return place_of(barrier_at(stages)) + stage * 8; }
   DEVICE void advance() {
-    ++position;
     if (++stage == stages) stage = 0, parity ^= 1;
   }
   DEVICE void wait() const { barrier_wait(full(), parity); }
   // Tiles that the group does not see.
-  DEVICE void skip_to(int wanted) {
-    while (position < wanted) {
+  DEVICE void skip(int count) {
+    for (; count > 0; --count) {
       wait();
       barrier_arrive(empty());
       advance();
@@ -142,7 +141,7 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
   const int count = sequence.row_count * heads_each, first_row = sequence.first_row;
   const auto first_of = [&](int group) { return first_packed<groups>(sequence, block, group, count, paired); };
   if (groups == 1 && first_of(0) >= count) return;
-  const int group = ptx::uniform(warp_index()) / 4, warp = warp_index() % 4;
+  const int group = uniform(warp_index()) / 4, warp = warp_index() % 4;
 
   // What at least one row of each group sees, and what all rows of this one see.
   Range seen[2] = {range_of(0, 0), range_of(0, 0)}, all = {0, 0x7fffffff};
@@ -161,7 +160,6 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
     const Range other = {shuffle_xor(all.begin, step), shuffle_xor(all.end, step)};
     all = {other.begin > all.begin ? other.begin : all.begin, other.end < all.end ? other.end : all.end};
   }
-  seen[0] = uniform(seen[0]), seen[1] = uniform(seen[1]), all = uniform(all);
   const Tiles tiles = tiles_of<keys>(seen[0], seen[1]);
 
   if (thread_index() == 0) {
@@ -213,14 +211,20 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
   Sums sums = {};
   Measures most = {minus_infinity(), minus_infinity()}, sum = {}, scaled;
   const int row = warp * 16 + lane_index() / 4;
-  const Range mine = group > 0 ? seen[1] : seen[0];
+  // What decides about products is visibly the same in the whole warp: where threads might part, the compiler would wait for each product.
+  const Range mine = {uniform(group > 0 ? seen[1].begin : seen[0].begin), uniform(group > 0 ? seen[1].end : seen[0].end)};
   const int tile_count = tiles.begin < tiles.end ? tiles.before(tiles.end - 1) + 1 : 0;
-  if (mine.begin < mine.end) {
+  if (mine.begin >= mine.end) {
+    ring.skip(2 * tile_count);
+  } else {
     Scores score;
     Weights weights;
     const u64 queries = matrix_descriptor(place_of(queries_of(group)), eight_rows);
-    const int first = mine.begin / keys, last = (mine.end - 1) / keys, place = tiles.before(first);
-    ring.skip_to(place == 0 ? 0 : 2 * place - 1);
+    const int first = mine.begin / keys, last = (mine.end - 1) / keys, place = uniform(tiles.before(first));
+    const int others = uniform(tile_count - 1 - tiles.before(last)), last_slot = last * keys;
+    const int hidden_before = uniform(all.begin), hidden_from = uniform(all.end) - keys;
+    int slot = first * keys;
+    ring.skip(place == 0 ? 0 : 2 * place - 1);
     ring.wait();
     warpgroup_fence(score);
     ask_scores(score, queries, ring.tile());
@@ -228,36 +232,38 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
     warpgroup_hold(score);
     barrier_arrive(ring.empty());
     ring.advance();
-    ring.skip_to(2 * place + 1);
-    int slot = first * keys;
-    if (slot < all.begin || slot + keys > all.end) hide(score, group, row, slot);
+    ring.skip(place == 0 ? 0 : 1);
+    if (slot < hidden_before || slot > hidden_from) hide(score, group, row, slot);
     take(score, most, sum, scaled);
     round_weights(weights, score);
-    for (; slot < last * keys;) {
-      // Both tiles first: nothing may come between the fence and the products.
-      ring.wait();
-      const shared_place key_tile = ring.tile(), key_read = ring.empty();
-      ring.advance();
-      ring.wait();
+    ring.wait();
+    for (; slot < last_slot;) {
       warpgroup_hold(sums);
       warpgroup_fence(score);
-      ask_scores(score, queries, key_tile);
+      ask_scores(score, queries, ring.tile());
+      const shared_place key_read = ring.empty();
+      ring.advance();
+      ring.wait();
+      warpgroup_fence(sums);
       ask_sums(sums, weights, ring.tile());
       warpgroup_wait<1>();
       warpgroup_hold(score);
       barrier_arrive(key_read);
       slot += keys;
-      if (slot < all.begin || slot + keys > all.end) hide(score, group, row, slot);
+      if (slot < hidden_before || slot > hidden_from) hide(score, group, row, slot);
       take(score, most, sum, scaled);
+      // The next tile is waited for here because the compiler moves nothing across that: else it would take the exponentials after the product.
+      warpgroup_hold(score);
+      const shared_place value_read = ring.empty();
+      ring.advance();
+      ring.wait();
       warpgroup_wait<0>();
       warpgroup_hold(sums);
-      barrier_arrive(ring.empty());
-      ring.advance();
+      barrier_arrive(value_read);
       round_weights(weights, score);
       scale_rows(sums, scaled);
     }
-    const int after = tiles.before(last) + 1;
-    ring.skip_to(after < tile_count ? 2 * after : 2 * after - 1);
+    ring.skip(others > 0 ? 1 : 0);
     ring.wait();
     warpgroup_fence(sums);
     ask_sums(sums, weights, ring.tile());
@@ -265,8 +271,8 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
     warpgroup_hold(sums);
     barrier_arrive(ring.empty());
     ring.advance();
+    ring.skip(2 * others - 1);
   }
-  ring.skip_to(2 * tile_count);
 
   // Looked up again: the loop needs every register.
   const Sequence& written = sequence_at(sequences, sequence_count, block / parts);

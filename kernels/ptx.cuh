@@ -237,6 +237,7 @@ template <typename T> DEVICE u32 pack(float low, float high) {
 template <typename T> DEVICE float unpack_low(u32 v) { return to_float(T{static_cast<u16>(v)}); }
 template <typename T> DEVICE float unpack_high(u32 v) { return to_float(T{static_cast<u16>(v >> 16)}); }
 
+
 // The simulator without checks does these loops in one go: the same operations on the same lanes.
 #ifdef CUDASIM_UNCHECKED
 DEVICE float warp_sum(float v) { return cudasim_warp_sum(v); }
