@@ -102,7 +102,8 @@ public sealed class AnswerTelemetry : IDisposable
         ArgumentNullException.ThrowIfNull(error);
         if (_ended) return;
         _ended = true;
-        string type = error.GetType().FullName!;
+        // Whether a client's leaving shows as a cancelled task or earlier is a matter of time: one name for both.
+        string type = (error is OperationCanceledException ? typeof(OperationCanceledException) : error.GetType()).FullName!;
         // The type alone: a message may repeat what was asked.
         _activity?.SetTag("error.type", type).SetStatus(ActivityStatusCode.Error);
         TagList tags = Tags();

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using GemmaCore.Testing;
+using GemmaCore.Testing.Medical;
 
 namespace GemmaCore.Cli.Tests;
 
@@ -23,6 +24,7 @@ public sealed class ExampleTests
     [InlineData("eval")]
     [InlineData("flare")]
     [InlineData("boxes")]
+    [InlineData("scrub")]
     [InlineData("merge")]
     [InlineData("quantize")]
     [InlineData("serve")]
@@ -35,6 +37,13 @@ public sealed class ExampleTests
         string[] surroundings = ["HF_ENDPOINT=" + hub.Endpoint, "HF_HOME=" + folder.File("hub")];
         if (verb is "merge" or "serve") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out", surroundings);
         if (verb == "eval") Run(folder, "gemmacore predict demo --data demo --dataset phantom_brain --prompts question --batch 16 --out predictions.json", surroundings);
+        if (verb == "scrub")
+        {
+            byte[] scan = DicomWriter.Grey(2, 2, [1, 2, 3, 4]).Text(0x0008_0016, "UI", "1.2.840.10008.5.1.4.1.1.2").Text(0x0008_0018, "UI", "1.2.3").File();
+            Directory.CreateDirectory(folder.File("study"));
+            foreach (string name in (string[])["scan.dcm", "study/scan.dcm"]) File.WriteAllBytes(folder.File(name), scan);
+        }
+
         foreach (string example in examples.Except(TooLong))
         {
             if (verb == "serve") Serve(folder, example);
