@@ -104,16 +104,16 @@ internal static class CudaReport
         "T0" => "7.5 without tensor cores",
         "T1" => "7.5 with tensor cores, which know no bf16, and Gemma overflows plain fp16",
         "T2" => "8.x, whose bf16 has the range that Gemma needs",
-        _ => "9.0 or newer, computing as 8.x does",
+        _ => "9.0 or newer, computing as 8.x does; on 9.0 products and attention go through warpgroups",
     };
 
     // A product or attention has a file for tensor cores beside the one that runs anywhere.
     private static string Kernels(CudaCard card, bool tensorCores)
     {
-        string how;
+        string target, how;
         try
         {
-            string target = CudaDevice.TargetOf(card);
+            target = CudaDevice.TargetOf(card);
             how = CudaInstallation.Find().Nvrtc.Problem is not null
                 ? $"built into this program for {target}"
                 : $"compiled for {target} at first use{(target.StartsWith("compute", StringComparison.Ordinal) ? ", then by the driver for the card, which this NVRTC is too old for" : "")}";
@@ -123,10 +123,13 @@ internal static class CudaReport
             return "none: nothing to compile them with (see nvrtc)";
         }
 
-        string[] products = [.. Directory.EnumerateFiles(KernelFolder, "*_mma.cu").Select(Path.GetFileNameWithoutExtension).OfType<string>().Order(StringComparer.Ordinal)];
-        IEnumerable<string> used = tensorCores ? products : products.Select(name => name[..^4]).Where(name => File.Exists(Path.Combine(KernelFolder, name + ".cu")));
+        string[] products = Named("*_mma.cu");
+        IEnumerable<string> used = tensorCores ? target == "sm_90a" ? [.. Named("*_warpgroup.cu"), .. products] : products : products.Select(name => name[..^4]).Where(name => File.Exists(Path.Combine(KernelFolder, name + ".cu")));
         return $"{string.Join(", ", used)}; every other operation has one kernel for all cards; {how}";
     }
+
+    private static string[] Named(string pattern) =>
+        [.. Directory.EnumerateFiles(KernelFolder, pattern).Select(Path.GetFileNameWithoutExtension).OfType<string>().Order(StringComparer.Ordinal)];
 
     private static string KernelFolder => Path.Combine(AppContext.BaseDirectory, "kernels");
 

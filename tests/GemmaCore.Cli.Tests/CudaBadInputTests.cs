@@ -115,7 +115,7 @@ public sealed class CudaBadInputTests : IDisposable
     [InlineData("gtx1650", "T0", "fp32", "attention, matmul")]
     [InlineData("t4", "T1", "fp16", "matmul_mma")]
     [InlineData("a100", "T2", "bf16", "sm_80")]
-    [InlineData("h200,t4", "T3", "bf16", "sm_90")]
+    [InlineData("h200,t4", "T3", "bf16", "matmul_warpgroup")]
     public void The_doctor_describes_every_card(string cards, string tier, string path, string kernels)
     {
         string[] variables = SimulatedCards.Environ(cards, Cache);
