@@ -44,8 +44,11 @@ KERNEL(128) warpgroup_product(const u16* a, const u16* b, float* c) {
   for (int step = 0; step < depth / 16; ++step) {
     const u64 from_b = right + step * (B_ACROSS ? 2048 : 32) / 16;
     if (PLANTED == 5 && step == 3 && warp_index() == 3) break;
-    if constexpr (FRAGMENT) warpgroup_multiply<B_ACROSS>(sums, fragments[step], from_b, step > 0);
-    else warpgroup_multiply<A_ACROSS, B_ACROSS>(sums, left + step * (A_ACROSS ? 2048 : 32) / 16, from_b, step > 0);
+#if FRAGMENT
+    warpgroup_multiply<B_ACROSS>(sums, fragments[step], from_b, step > 0);
+#else
+    warpgroup_multiply<A_ACROSS, B_ACROSS>(sums, left + step * (A_ACROSS ? 2048 : 32) / 16, from_b, step > 0);
+#endif
   }
   warpgroup_commit();
   if (PLANTED == 3) {
