@@ -5,53 +5,20 @@
 // 4 N H (visible keys) FLOP forward, 14 N H backward; f32 throughout, runs on every card
 // defines: HEAD_LIMIT (96, or a multiple of 64): H is any size up to it
 // source: arXiv:2205.14135, arXiv:2307.08691
-#include "ptx.cuh"
+#include "attention.cuh"
 
-using namespace ptx;
+using namespace attention;
 
 #ifndef HEAD_LIMIT
 #define HEAD_LIMIT 256
 #endif
 
-constexpr int threads = 128, block_rows = 128;      // a sequence's rows begin at a multiple of block_rows
+constexpr int threads = 128;
 constexpr int rows = 32, columns = 64, depth = 32;  // of a tile, and how much of H is staged at a time
 constexpr int pitch = depth + 4;                    // floats; keeps rows 16-byte aligned and off each other's banks
 constexpr int span = HEAD_LIMIT % 64 == 0 ? 4 : 2;  // columns of H to a thread
 constexpr int slab = 16 * span, slabs = HEAD_LIMIT / slab;
 static_assert(HEAD_LIMIT % slab == 0, "HEAD_LIMIT is 96 or a multiple of 64");
-constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
-
-// One sequence of the batch, as Attention.Cuda.cs writes it. Slots count from the beginning of the sequence.
-struct Sequence {
-  u64 past_keys, past_values, pages;  // [capacity, K, H] f32, the ring; with pages (i32) a pool of pages of 16 rows
-  int first_row, row_count;           // in the packed batch
-  int past_start, past_count;         // slots
-  int past_row, capacity;             // ring row of slot past_start; rows of the ring
-  int query_block, key_block;         // first block of its packed query rows, and of its slots
-  int split_keys, decode_row;         // attention_decode: slots of a split, 0 where it does not take the sequence; its first row among those taken
-};
-
-DEVICE float minus_infinity() { return bits_float(0xff800000u); }
-
-DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block, int Sequence::*first) {
-  int low = 0;
-  for (int high = count; high - low > 1;) {
-    const int middle = (low + high) / 2;
-    if (sequences[middle].*first <= block) low = middle;
-    else high = middle;
-  }
-  return sequences[low];
-}
-
-// Where a slot's heads lie. `past` and `current` are both keys or both values, `stride` = K H.
-DEVICE const float* slot_row(const Sequence& sequence, int slot, u64 past, const float* current, u64 stride) {
-  const int ahead = slot - sequence.past_start - sequence.past_count;
-  if (ahead >= 0) return current + (sequence.first_row + ahead) * stride;
-  int row = sequence.past_row + slot - sequence.past_start;
-  if (row >= sequence.capacity) row -= sequence.capacity;
-  if (sequence.pages != 0) row = reinterpret_cast<const int*>(sequence.pages)[row / 16] * 16 + row % 16;
-  return reinterpret_cast<const float*>(past) + row * stride;
-}
 
 // What a tile holds in shared memory: `staged` is a piece of both operands of a score, later a slab of values; `weights` is P or dS, transposed.
 struct Tile {

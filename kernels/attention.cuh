@@ -1,4 +1,4 @@
-// What the kernels of attention share: the table of sequences as AttentionTable.cs uploads it, intervals of slots, and the order of rows in a tile.
+// What the kernels of attention share: the table of sequences as AttentionTable.cs uploads it, and what they find by it.
 #pragma once
 #include "ptx.cuh"
 
@@ -7,15 +7,20 @@ namespace attention {
 using namespace ptx;
 
 constexpr int block_rows = 128;  // packed rows that a sequence's share of the tiles is rounded up to
-constexpr float ln_2 = 0.6931471805599453f;
+constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 DEVICE float minus_infinity() { return bits_float(0xff800000u); }
 
+// One sequence of the batch. Slots count from the beginning of the sequence.
 struct Sequence {
-  u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
+  u64 past_keys, past_values, pages;  // [capacity, K, H] f32, the ring; with pages (i32) a pool of pages of 16 rows
+  int first_row, row_count;           // in the packed batch
+  int past_start, past_count;         // slots
+  int past_row, capacity;             // ring row of slot past_start; rows of the ring
+  int query_block, key_block;         // first block of its packed query rows, and of its slots
+  int split_keys, decode_row;         // attention_decode: slots of a split, 0 where it does not take the sequence; its first row among those taken
 };
 
-// The sequence that has the block, counted in blocks of query rows.
+// The sequence that has the block, counted in blocks of query rows or as `first` says.
 DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block, int Sequence::*first = &Sequence::query_block) {
   int low = 0;
   for (int high = count; high - low > 1;) {
@@ -26,35 +31,25 @@ DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int blo
   return sequences[low];
 }
 
-// Slots, counted from the oldest of the sequence here.
-struct Range { int begin, end; };
-DEVICE Range join(Range a, Range b) { return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end}; }
-DEVICE Range range_of(int start, int end) { return start < end ? Range{start, end} : Range{0x7fffffff, 0}; }
-
-// The tiles of `keys` slots that at least one of two groups of rows sees, in ascending order: two runs where the groups' slots are apart.
-struct Tiles {
-  int begin, gap_begin, gap_end, end;
-  DEVICE int after(int tile) const { return tile + 1 == gap_begin ? gap_end : tile + 1; }
-  // How many come before a tile.
-  DEVICE int before(int tile) const { return tile - begin - (tile >= gap_end ? gap_end - gap_begin : 0); }
-};
-template <int keys> DEVICE Tiles tiles_of(const Range& a, const Range& b) {
-  const int a_begin = a.begin / keys, b_begin = b.begin / keys, a_end = (a.end + keys - 1) / keys, b_end = (b.end + keys - 1) / keys;
-  const bool in_order = a_begin <= b_begin;
-  const int low_end = in_order ? a_end : b_end, high_begin = in_order ? b_begin : a_begin;
-  return {in_order ? a_begin : b_begin, low_end, high_begin > low_end ? high_begin : low_end, a_end > b_end ? a_end : b_end};
+// The row of a slot in the past's ring or pool of pages.
+DEVICE int past_row_of(const Sequence& sequence, int slot) {
+  int row = sequence.past_row + slot - sequence.past_start;
+  if (row >= sequence.capacity) row -= sequence.capacity;
+  if (sequence.pages != 0) row = reinterpret_cast<const int*>(sequence.pages)[row / 16] * 16 + row % 16;
+  return row;
 }
 
-// A group's first packed row within its sequence, which has `count`; blocks of `groups` groups of 64 rows. `paired`: the groups have an early and a late
-// tile, so that causal blocks are equally long.
-template <int groups> DEVICE int first_packed(const Sequence& sequence, int block, int group, int count, int paired) {
-  const int place = block - sequence.query_block * (block_rows / 64 / groups), last_tile = (count + block_rows - 1) / block_rows * 2 - 1;
-  if (groups == 1) return place * 64;
-  return (paired == 0 ? place * 2 + group : group == 0 ? last_tile - place : place) * 64;
+// Where a slot's heads lie. `past` and `current` are both keys or both values, `stride` = K H.
+DEVICE const float* slot_row(const Sequence& sequence, int slot, u64 past, const float* current, u64 stride) {
+  const int ahead = slot - sequence.past_start - sequence.past_count;
+  return ahead >= 0 ? current + (sequence.first_row + ahead) * stride : reinterpret_cast<const float*>(past) + past_row_of(sequence, slot) * stride;
 }
 
-// Where the sixteen bytes `chunk` of a row lie among 16-bit rows of 256 that products of warpgroups read: eight rows are four squares of 64 columns one
-// after the other, each as tile_offset<64> has it. Any multiple of eight rows is one piece of memory.
-DEVICE int square_offset(int row, int chunk) { return row / 8 * 2048 + chunk / 8 * 512 + tile_offset<64>(row % 8, chunk % 8); }
+// Of a packed query row, as attention_pack_statistics leaves it. Slots count from the oldest of the sequence.
+struct Statistics { float lse, row_sum; int start, end; };
+DEVICE Statistics statistics_of(const uint4* rows, int row) {
+  const uint4 v = load16(rows + row);
+  return {bits_float(v.x), bits_float(v.y), static_cast<int>(v.z), static_cast<int>(v.w)};
+}
 
 }  // namespace attention

@@ -5,9 +5,9 @@
 // memory bound
 // defines: HEAD_LIMIT (a multiple of 128; H is any size up to it), ROWS (1, 2 or 4)
 // source: kernels.md 1.4; merging of softmax parts: arXiv:2205.14135
-#include "ptx.cuh"
+#include "attention.cuh"
 
-using namespace ptx;
+using namespace attention;
 
 #ifndef HEAD_LIMIT
 #define HEAD_LIMIT 256
@@ -23,15 +23,6 @@ constexpr int row_threads = HEAD_LIMIT / 4, parties = threads / row_threads;  //
 constexpr int values_at_once = 16 / (parties / 2);                            // loads of a thread that are under way
 constexpr int merged_at_once = 8;
 constexpr int current_row = 1 << 30;            // flag in the row of a slot
-constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
-
-DEVICE float minus_infinity() { return bits_float(0xff800000u); }
-
-// As in attention.cu.
-struct Sequence {
-  u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
-};
 
 DEVICE int split_count(const Sequence& sequence) {
   const int slots = sequence.past_count + sequence.row_count;
@@ -41,11 +32,7 @@ DEVICE int split_count(const Sequence& sequence) {
 // The row of a slot among the current rows (with the flag) or in the past's ring or pool.
 DEVICE int row_of_slot(const Sequence& sequence, int slot) {
   const int ahead = slot - sequence.past_start - sequence.past_count;
-  if (ahead >= 0) return (sequence.first_row + ahead) | current_row;
-  int row = sequence.past_row + slot - sequence.past_start;
-  if (row >= sequence.capacity) row -= sequence.capacity;
-  if (sequence.pages != 0) row = reinterpret_cast<const int*>(sequence.pages)[row / 16] * 16 + row % 16;
-  return row;
+  return ahead >= 0 ? (sequence.first_row + ahead) | current_row : past_row_of(sequence, slot);
 }
 
 DEVICE const float* row_at(int row, const float* past, const float* current, u64 stride) {
@@ -218,13 +205,7 @@ KERNEL(threads, HEAD_LIMIT == 128 ? 4 : 3) attention_decode(const float* q, cons
 // block x: row among those taken * N + head; `splits` is the grid of attention_decode. A row whose sequence has one split is finished.
 KERNEL(threads) attention_decode_merge(const float* partial_y, const float* partial_sums, const Sequence* sequences, int sequence_count,
                                        int splits, float* y, float* lse, int heads, int head_size) {
-  int low = 0;
-  for (int high = sequence_count; high - low > 1;) {
-    const int middle = (low + high) / 2;
-    if (sequences[middle].decode_row <= block_x() / heads) low = middle;
-    else high = middle;
-  }
-  const Sequence& sequence = sequences[low];
+  const Sequence& sequence = sequence_at(sequences, sequence_count, block_x() / heads, &Sequence::decode_row);
   const int count = split_count(sequence);
   if (count < 2) return;
   const u64 index = static_cast<u64>(sequence.first_row - sequence.decode_row) * heads + block_x();

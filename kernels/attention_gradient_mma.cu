@@ -6,9 +6,9 @@
 // 14 N H (visible keys) FLOP; shared memory: shared_elements below; half: see `Units`
 // defines: ELEMENT, HEAD_DIM (72, or a multiple of 64), ROWS (32 or 64), COLUMNS (16 or 32), SPLIT (1 or 2), STAGES (1, or from sm_80 on 2)
 // source: arXiv:2307.08691, kernels.md 1.2
-#include "ptx.cuh"
+#include "attention.cuh"
 
-using namespace ptx;
+using namespace attention;
 
 #ifndef ELEMENT
 #define ELEMENT bfloat16
@@ -29,7 +29,7 @@ using namespace ptx;
 #define STAGES 1
 #endif
 
-constexpr int threads = ROWS * 2 * SPLIT, block_rows = 128, group_rows = 32;
+constexpr int threads = ROWS * 2 * SPLIT, group_rows = 32;
 constexpr int chunks = HEAD_DIM / 8, tiles = COLUMNS / SPLIT / 8;       // tiles: of eight columns, a warp's share of the scores
 constexpr int warp_chunks = chunks / SPLIT, pitch = COLUMNS + 8;        // a warp's share of the sums; elements of an exchanged row
 constexpr int weight_elements = SPLIT > 1 ? ROWS * pitch : 0;
@@ -38,30 +38,7 @@ constexpr bool scaled = is_half<ELEMENT>, odd = chunks % 2 != 0;
 static_assert(chunks % SPLIT == 0 && (SPLIT == 1 || !odd) && (tiles % 2 == 0 || HEAD_DIM % 32 == 0), "the shares must be whole");
 static_assert(shared_elements * 2 <= 227 * 1024, "more shared memory than any card has");
 static_assert(COLUMNS <= group_rows, "one power of two for a tile of columns");
-constexpr float ln_2 = 0.6931471805599453f, most_weight = 1 << 14;
-
-// As in attention.cu.
-struct Sequence {
-  u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
-};
-
-DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block, int Sequence::*first) {
-  int low = 0;
-  for (int high = count; high - low > 1;) {
-    const int middle = (low + high) / 2;
-    if (sequences[middle].*first <= block) low = middle;
-    else high = middle;
-  }
-  return sequences[low];
-}
-
-// Of a packed query row, as attention_pack_statistics leaves it. Slots count from the oldest of the sequence.
-struct Statistics { float lse, row_sum; int start, end; };
-DEVICE Statistics statistics_of(const uint4* rows, int row) {
-  const uint4 v = load16(rows + row);
-  return {bits_float(v.x), bits_float(v.y), static_cast<int>(v.z), static_cast<int>(v.w)};
-}
+constexpr float most_weight = 1 << 14;
 
 struct Operand { const ELEMENT* rows; const float* scales; };  // packed rows of one head of one sequence
 DEVICE Operand rows_from(const ELEMENT* packed, const float* scales, u64 block) {

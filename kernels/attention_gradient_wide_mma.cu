@@ -7,9 +7,9 @@
 // 14 N H (visible keys) FLOP; shared memory below, at most 227 KiB
 // defines: QUERIES (64 or 128, of the query kernel), STAGES (1 or 2, of the key kernel)
 // source: arXiv:2307.08691, kernels.md 1.2
-#include "ptx.cuh"
+#include "attention.cuh"
 
-using namespace ptx;
+using namespace attention;
 
 #ifndef QUERIES
 #define QUERIES 128
@@ -19,38 +19,12 @@ using namespace ptx;
 #endif
 
 using element = bfloat16;
-constexpr int head_dim = 256, chunks = head_dim / 8, side = 64, group_threads = 128, block_rows = 128;
+constexpr int head_dim = 256, chunks = head_dim / 8, side = 64, group_threads = 128;
 constexpr int tile_elements = side * head_dim, weight_elements = side * side;
 constexpr int query_groups = QUERIES / side, query_threads = QUERIES * 2, key_threads = 2 * group_threads;
 constexpr int query_bytes = (2 * query_groups + 2) * tile_elements * 2 + query_groups * (weight_elements * 2 + (side + 1) * 16);
 constexpr int key_bytes = (2 + 2 * STAGES) * tile_elements * 2 + 2 * weight_elements * 2 + weight_elements * 4 + STAGES * side * 16;
 static_assert(query_bytes <= 227 * 1024 && key_bytes <= 227 * 1024, "more shared memory than any card has");
-constexpr float ln_2 = 0.6931471805599453f;
-
-DEVICE float minus_infinity() { return bits_float(0xff800000u); }
-
-// As in attention.cu.
-struct Sequence {
-  u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
-};
-
-DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block, int Sequence::*first) {
-  int low = 0;
-  for (int high = count; high - low > 1;) {
-    const int middle = (low + high) / 2;
-    if (sequences[middle].*first <= block) low = middle;
-    else high = middle;
-  }
-  return sequences[low];
-}
-
-// Of a packed query row, as attention_pack_statistics leaves it. Slots count from the oldest of the sequence.
-struct Statistics { float lse, row_sum; int start, end; };
-DEVICE Statistics statistics_of(const uint4* rows, int row) {
-  const uint4 v = load16(rows + row);
-  return {bits_float(v.x), bits_float(v.y), static_cast<int>(v.z), static_cast<int>(v.w)};
-}
 
 // 64 rows of a packed matrix into a tile, by the block's `threads`. Places repeat after eight rows: few addresses, many constant steps.
 template <int threads> DEVICE void fetch(u16* tile, const element* source) {

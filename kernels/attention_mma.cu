@@ -8,9 +8,9 @@
 // defines: ELEMENT (half or bfloat16), HEAD_DIM (72, or a multiple of 64), QUERIES (64 or 128), KEYS (32, or with bfloat16 64), PIECES (1 or 2),
 // STAGES (1, or with bfloat16 2)
 // source: arXiv:2307.08691, kernels.md 1.0 - 1.3
-#include "ptx.cuh"
+#include "attention.cuh"
 
-using namespace ptx;
+using namespace attention;
 
 #ifndef ELEMENT
 #define ELEMENT bfloat16
@@ -31,33 +31,14 @@ using namespace ptx;
 #define STAGES 1
 #endif
 
-constexpr int threads = QUERIES * 2 / PIECES, warp_rows = 16 * PIECES, block_rows = 128, group_rows = 32;
+constexpr int threads = QUERIES * 2 / PIECES, warp_rows = 16 * PIECES, group_rows = 32;
 constexpr int steps = HEAD_DIM / 16, chunks = HEAD_DIM / 8, key_pairs = KEYS / 16;
 constexpr bool scaled = is_half<ELEMENT>, odd = chunks % 2 != 0;
 static_assert(!scaled || KEYS <= group_rows, "one power of two for a tile of keys");
-constexpr float ln_2 = 0.6931471805599453f;
 constexpr int weight_bits = 14;  // P as half is 2^14 at most: the smaller the weights that stay normal numbers
 // A row's sums stay relative to an older maximum until a score exceeds it by this power of two, so they are rarely scaled.
 constexpr float most_growth = scaled ? 0.0f : 8.0f;
 constexpr bool keeps_queries = PIECES > 1 && HEAD_DIM <= 72;  // as fragments in registers
-
-DEVICE float minus_infinity() { return bits_float(0xff800000u); }
-
-// As in attention.cu.
-struct Sequence {
-  u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
-};
-
-DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block) {
-  int low = 0;
-  for (int high = count; high - low > 1;) {
-    const int middle = (low + high) / 2;
-    if (sequences[middle].query_block <= block) low = middle;
-    else high = middle;
-  }
-  return sequences[low];
-}
 
 // Slots count from the oldest of the sequence here. `common`: those that all rows see.
 struct Range { int begin, end, common_begin, common_end; };

@@ -5,7 +5,7 @@
 // one block per group; moves 4 + 2 bytes per element; memory bound
 // defines: ELEMENT (half or bfloat16), HEAD_DIM (a multiple of 8, at most 256), SQUARES (1: rows of 256 as attention_wide_warpgroup's tiles have them)
 // source: kernels.md 1.0 (row exponents)
-#include "attention.cuh"
+#include "attention_wide.cuh"
 
 using namespace attention;
 
@@ -22,15 +22,6 @@ using namespace attention;
 constexpr int threads = 128, group_rows = 32;
 constexpr int warp_rows = group_rows / (threads / 32), pieces = (HEAD_DIM + 127) / 128;  // of four elements to a lane
 static_assert(SQUARES == 0 || (warp_rows == 8 && HEAD_DIM == 256), "a warp's rows are one piece of square_offset");
-
-DEVICE const float* slot_row(const Sequence& sequence, int slot, u64 past, const float* current, u64 stride) {
-  const int ahead = slot - sequence.past_start - sequence.past_count;
-  if (ahead >= 0) return current + (sequence.first_row + ahead) * stride;
-  int row = sequence.past_row + slot - sequence.past_start;
-  if (row >= sequence.capacity) row -= sequence.capacity;
-  if (sequence.pages != 0) row = reinterpret_cast<const int*>(sequence.pages)[row / 16] * 16 + row % 16;
-  return reinterpret_cast<const float*>(past) + row * stride;
-}
 
 DEVICE float4 four(const float* p) {
   if (reinterpret_cast<u64>(p) % 16 != 0) return {p[0], p[1], p[2], p[3]};
@@ -134,7 +125,7 @@ KERNEL(threads) attention_pack_statistics(const float* dy, const float* y, const
     const u64 index = static_cast<u64>(token) * heads + block_y() * group + at % group;
     float sum = 0.0f;
     for (int i = lane_index(); i < HEAD_DIM; i += 32) sum = fused_multiply_add(dy[index * HEAD_DIM + i], y[index * HEAD_DIM + i], sum);
-    result = {float_bits(lse[index] * 1.4426950408889634f), float_bits(warp_sum(sum)), static_cast<u32>(key_start[token] - sequence.past_start),
+    result = {float_bits(lse[index] * log2_e), float_bits(warp_sum(sum)), static_cast<u32>(key_start[token] - sequence.past_start),
               static_cast<u32>(key_end[token] - sequence.past_start)};
   }
   if (lane_index() == 0) store16(statistics + static_cast<u64>(block_y()) * grid_x() * (threads / 32) + row, result);

@@ -7,9 +7,9 @@
 // 4 N H (visible keys) FLOP; shared memory below, at most 227 KiB
 // defines: QUERIES (64 or 128), KEYS (128, or 64 where there is less shared memory)
 // source: arXiv:2307.08691, kernels.md 1.0 - 1.2
-#include "ptx.cuh"
+#include "attention_wide.cuh"
 
-using namespace ptx;
+using namespace attention;
 
 #ifndef QUERIES
 #define QUERIES 128
@@ -20,48 +20,12 @@ using namespace ptx;
 
 using element = bfloat16;
 constexpr int head_dim = 256, chunks = head_dim / 8, keys = KEYS, group_queries = 64, groups = QUERIES / group_queries;
-constexpr int threads = QUERIES * 2, group_threads = 128, block_rows = 128, warp_keys = keys / 2, key_pairs = warp_keys / 16;
+constexpr int threads = QUERIES * 2, group_threads = 128, warp_keys = keys / 2, key_pairs = warp_keys / 16;
 constexpr int tile_elements = keys * head_dim, weight_elements = group_queries * keys;
 constexpr int shared_bytes = (QUERIES * head_dim + 2 * tile_elements + groups * weight_elements) * 2 + QUERIES * 6 * 4;
 static_assert(shared_bytes <= 227 * 1024, "more shared memory than any card has");
-constexpr float ln_2 = 0.6931471805599453f;
 // A row's sums stay relative to an older maximum until a score exceeds it by this power of two: P is at most 256, and sums are rarely scaled.
 constexpr float most_growth = 8.0f;
-
-DEVICE float minus_infinity() { return bits_float(0xff800000u); }
-
-// As in attention.cu.
-struct Sequence {
-  u64 past_keys, past_values, pages;
-  int first_row, row_count, past_start, past_count, past_row, capacity, query_block, key_block, split_keys, decode_row;
-};
-
-DEVICE const Sequence& sequence_at(const Sequence* sequences, int count, int block) {
-  int low = 0;
-  for (int high = count; high - low > 1;) {
-    const int middle = (low + high) / 2;
-    if (sequences[middle].query_block <= block) low = middle;
-    else high = middle;
-  }
-  return sequences[low];
-}
-
-// Slots, counted from the oldest of the sequence here.
-struct Range { int begin, end; };
-DEVICE Range join(Range a, Range b) { return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end}; }
-DEVICE Range range_of(int start, int end) { return start < end ? Range{start, end} : Range{0x7fffffff, 0}; }
-
-// The tiles that at least one group sees, in ascending order: two runs where the groups' slots are apart.
-struct Tiles {
-  int begin, gap_begin, gap_end, end;
-  DEVICE int after(int tile) const { return groups > 1 && tile + 1 == gap_begin ? gap_end : tile + 1; }
-};
-DEVICE Tiles tiles_of(const Range& a, const Range& b) {
-  const int a_begin = a.begin / keys, b_begin = b.begin / keys, a_end = (a.end + keys - 1) / keys, b_end = (b.end + keys - 1) / keys;
-  const bool in_order = a_begin <= b_begin;
-  const int low_end = in_order ? a_end : b_end, high_begin = in_order ? b_begin : a_begin;
-  return {in_order ? a_begin : b_begin, low_end, high_begin > low_end ? high_begin : low_end, a_end > b_end ? a_end : b_end};
-}
 
 // A lane's address within a tile: 32 bytes further is another bit of the chunk's number, 128 bytes further a constant.
 template <int width> struct Place {
@@ -231,13 +195,6 @@ DEVICE void scale_rows(Sums& sums, const Group& group) {
 
 constexpr int parts = block_rows / QUERIES;  // blocks to a block of packed rows
 
-// A group's first packed row within its sequence, which has `count`.
-DEVICE int first_packed(const Sequence& sequence, int block, int group, int count, int paired) {
-  const int place = block - sequence.query_block * parts, last_tile = (count + block_rows - 1) / block_rows * 2 - 1;
-  if (groups == 1) return place * group_queries;
-  return (paired == 0 ? place * 2 + group : group == 0 ? last_tile - place : place) * group_queries;
-}
-
 // block x: tiles of packed query rows, the last first, because those usually see most; block y: key head. factor: scale * log2 e.
 KERNEL(threads, 1) attention_forward_wide_mma(const float* q, const element* k, const element* v, const Sequence* sequences, int sequence_count,
                                               const int* key_start, const int* key_end, float factor, int paired, float* y, float* lse, int heads,
@@ -245,7 +202,7 @@ KERNEL(threads, 1) attention_forward_wide_mma(const float* q, const element* k, 
   const int block = grid_x() - 1 - block_x(), heads_each = heads / key_heads;
   const Sequence& sequence = sequence_at(sequences, sequence_count, block / parts);
   const int count = sequence.row_count * heads_each, first_row = sequence.first_row;
-  const auto first_of = [&](int group) { return first_packed(sequence, block, group, count, paired); };
+  const auto first_of = [&](int group) { return first_packed<groups>(sequence, block, group, count, paired); };
   if (groups == 1 && first_of(0) >= count) return;
   const Group group = {warp_index() / 4, warp_index() % 4};
 
@@ -260,7 +217,7 @@ KERNEL(threads, 1) attention_forward_wide_mma(const float* q, const element* k, 
     for (int step = 16; step > 0; step >>= 1)
       seen[g] = join(seen[g], {shuffle_xor(seen[g].begin, step), shuffle_xor(seen[g].end, step)});
   }
-  const Tiles tiles = tiles_of(seen[0], seen[1]);
+  const Tiles tiles = tiles_of<keys>(seen[0], seen[1]);
   const Range mine = groups > 1 && group.index > 0 ? seen[1] : seen[0];
 
   const u32 key_row = (static_cast<u32>(block_y()) * key_blocks + sequence.key_block) * block_rows;
@@ -332,7 +289,7 @@ KERNEL(threads, 1) attention_forward_wide_mma(const float* q, const element* k, 
   group.sync();
   // Looked up again: the loop needs every register.
   const Sequence& written = sequence_at(sequences, sequence_count, block / parts);
-  const int rows = written.row_count * heads_each, first = first_packed(written, block, group.index, rows, paired);
+  const int rows = written.row_count * heads_each, first = first_packed<groups>(written, block, group.index, rows, paired);
 #pragma unroll
   for (int r = 0; r < 8; ++r) {
     const int at = lane_index() / 4 + 8 * r, row = first + at;

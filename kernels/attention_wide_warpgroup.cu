@@ -6,7 +6,7 @@
 // 4 N H (visible keys) FLOP; shared memory below, at most 227 KiB
 // defines: QUERIES (64 or 128), KEYS (64 or 128), STAGES (tiles of K or V in shared memory)
 // source: arXiv:2307.08691, arXiv:2407.08608, kernels.md 1.0 - 1.2
-#include "attention.cuh"
+#include "attention_wide.cuh"
 #include "bulk_copy.cuh"
 #include "warpgroup.cuh"
 
