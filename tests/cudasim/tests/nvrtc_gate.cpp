@@ -36,9 +36,10 @@ const std::vector<Specialisation> test_kernels = {{"planted.cu", "", 0, 75, 90, 
                                                   {"fragments.cu", "-DINPUT=half", 0, 75, 90, TESTS},
                                                   {"fragments.cu", "-DINPUT=bfloat16", 0, 80, 90, TESTS},
                                                   {"speed.cu", "", 0, 75, 90, TESTS},
+                                                  {"bulk_copy.cu", "", 0, 90, 90, TESTS},
                                                   {"warpgroup.cu", "-DCOLUMNS=256", 0, 90, 90, TESTS, true},
                                                   {"warpgroup.cu", "-DA_ACROSS=true -DB_ACROSS=true", 0, 90, 90, TESTS, true},
-                                                  {"warpgroup.cu", "-DCOLUMNS=128 -DFRAGMENT=true", 0, 90, 90, TESTS, true}};
+                                                  {"warpgroup.cu", "-DCOLUMNS=256 -DFRAGMENT=true", 0, 90, 90, TESTS, true}};
 // Threads, shared bytes and blocks that one multiprocessor holds: kernels.md 0.2, CUDA programming guide.
 struct Architecture { const char* name; int arch, threads, shared, blocks; };
 const Architecture architectures[] = {{"sm_75", 75, 1024, 65536, 16},  {"sm_80", 80, 2048, 167936, 32}, {"sm_86", 86, 1536, 102400, 16},
