@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using GemmaCore.Testing;
 using GemmaCore.Testing.Fuzz;
+using GemmaCore.Testing.Medical;
 
 namespace GemmaCore.Inputs.Tests;
 
@@ -248,22 +249,6 @@ public sealed class BadInputTests : IDisposable
         (header[8], header[9]) = (depth, colourType);
         using var compressed = new MemoryStream();
         using (var zlib = new ZLibStream(compressed, CompressionLevel.Optimal, leaveOpen: true)) zlib.Write(rows);
-        return [0x89, .. "PNG\r\n\u001a\n"u8, .. Chunk("IHDR", header), .. Chunk("IDAT", compressed.ToArray()), .. Chunk("IEND", [])];
-    }
-
-    private static byte[] Chunk(string type, byte[] content)
-    {
-        byte[] typed = [.. Encoding.ASCII.GetBytes(type), .. content];
-        byte[] chunk = new byte[typed.Length + 8];
-        BinaryPrimitives.WriteInt32BigEndian(chunk, content.Length);
-        typed.CopyTo(chunk, 4);
-        uint crc = uint.MaxValue;
-        foreach (byte value in typed)
-        {
-            crc ^= value;
-            for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1)));
-        }
-        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(typed.Length + 4), ~crc);
-        return chunk;
+        return [0x89, .. "PNG\r\n\u001a\n"u8, .. DeepPictures.Chunk("IHDR"u8, header), .. DeepPictures.Chunk("IDAT"u8, compressed.ToArray()), .. DeepPictures.Chunk("IEND"u8, [])];
     }
 }

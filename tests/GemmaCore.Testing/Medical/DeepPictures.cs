@@ -79,7 +79,8 @@ public static class DeepPictures
         return new[] { left, up, corner }.MinBy(value => Math.Abs(guess - value));
     }
 
-    private static byte[] Chunk(ReadOnlySpan<byte> type, byte[] content)
+    /// <summary>A chunk of a PNG file: length, type, content and checksum.</summary>
+    public static byte[] Chunk(ReadOnlySpan<byte> type, byte[] content)
     {
         byte[] typed = [.. type, .. content], chunk = new byte[typed.Length + 8];
         BinaryPrimitives.WriteInt32BigEndian(chunk, content.Length);
