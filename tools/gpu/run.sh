@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests and measures on a real card, on a machine that has neither .NET nor a network.
 #   tools/gpu/run.sh pack [--nvrtc] [--only tests|bench]   here: puts what it takes into build/gpu/pack.tar.xz (tools/gpu/README.md)
-#   tools/gpu/run.sh run PACK         there: unpacks it into $OUT/../gemmacore-gpu or $GPU_WORK and leaves tables and logs in $OUT
+#   tools/gpu/run.sh run PACK         there: unpacks it into $GPU_WORK or a new temporary folder and leaves tables and logs in $OUT
 # --nvrtc takes along the compiler of .nvrtc for a machine without one. It is NVIDIA's, carried for the run and never committed.
 # For a rehearsal on the simulator: GPU_TINY=1, GPU_TESTS="class class" (only these test classes), GPU_SECONDS, and the variables of tests/cudasim.
 set -uo pipefail
@@ -82,7 +82,7 @@ run() {
   local archive=$1 out=${OUT:?is where results go} name began
   began=$(date +%s)
   deadline=$((began + ${GPU_SECONDS:-570}))
-  work=${GPU_WORK:-/tmp/gemmacore-gpu}
+  work=${GPU_WORK:-$(mktemp -d)}
   mkdir -p "$work" "$out"
   tar -xJf "$archive" -C "$work" || exit 1
   export DOTNET_ROOT="$work/dotnet" DOTNET_CLI_TELEMETRY_OPTOUT=1 TESTINGPLATFORM_TELEMETRY_OPTOUT=1 GEMMACORE_TEST_GPU=1
