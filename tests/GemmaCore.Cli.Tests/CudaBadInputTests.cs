@@ -46,11 +46,16 @@ public sealed class CudaBadInputTests : IDisposable
     public void What_the_card_cannot_do_is_refused(int exitCode, string device, string option, string value, string complaint) =>
         AssertOneLine(SimulatedCards.Run(_folder.Path, SimulatedCards.Environ("a100,t4", Cache), [.. Generate, device, option, value]), exitCode, complaint);
 
-    [Fact]
-    public void A_compiler_older_than_the_card_makes_PTX_that_the_driver_translates()
+    [Theory]
+    [InlineData("11.2", "compute_86")] // PTX that the driver translates
+    [InlineData("11.8", "sm_90")] // which knows the card, but not its warpgroups
+    public void A_compiler_older_than_the_card_or_than_its_instructions_gives_the_same_answer(string version, string target)
     {
-        string newest = Answer("h200"), older = Answer("h200", "GEMMACORE_CUDASIM_NVRTC=11.2");
-        Assert.Equal(newest, older);
+        string older = "GEMMACORE_CUDASIM_NVRTC=" + version;
+        Assert.Equal(Answer("h200"), Answer("h200", older));
+        string doctor = SimulatedCards.Run(_folder.Path, SimulatedCards.Environ("h200", Cache, older), "doctor").Expect(0).Output;
+        Assert.Contains($"compiled for {target} at first use", doctor, StringComparison.Ordinal);
+        Assert.DoesNotContain("matmul_warpgroup", doctor, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -95,7 +95,9 @@ CUDASIM_API nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, con
   try {
     program->text.options.assign(options, options + count);
     const cudasim::KernelOptions asked = cudasim::kernel_options(program->text.options);
-    if (asked.error.empty() && std::stoi(asked.arch) > cudasim::newest_architecture(cudasim::compiler_version_of_environment())) {
+    const cudasim::CompilerVersion version = cudasim::compiler_version_of_environment();
+    // What only one architecture has came with 12.0.
+    if (asked.error.empty() && (std::stoi(asked.arch) > cudasim::newest_architecture(version) || (asked.specific && version.major < 12))) {
       program->log = "nvrtc: error: invalid value for --gpu-architecture (-arch): " + asked.target + "\n";
       return NVRTC_ERROR_INVALID_OPTION;
     }
