@@ -88,7 +88,7 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Cuts a prompt into the parts in which it goes in; from any thread, and better not from the one that computes.</summary>
     public PromptChunks Cut(GenerationRequest request) =>
         // An embedding needs the hidden states of all tokens, so it neither takes over what is kept nor leaves anything.
-        _prefixes is null || request.Embedding is not null ? PromptChunks.Of(request.Prompt, _model.ImageTokenId) : PromptChunks.WithKeys(request, _model.ImageTokenId);
+        _prefixes is null || request.Embedding is not null ? PromptChunks.Of(request, _model.ImageTokenId) : PromptChunks.WithKeys(request, _model.ImageTokenId);
 
     /// <summary>Puts a request into the queue.</summary>
     /// <exception cref="InputException">See <see cref="Check"/>.</exception>

@@ -73,7 +73,7 @@ public sealed class Generator : IDisposable
     // Only what another of the prompts begins with as well is worth the memory.
     private PromptChunks[] Cut(GenerationRequest[] requests)
     {
-        if (requests.Length == 1) return [PromptChunks.Of(requests[0].Prompt, _model.ImageTokenId)];
+        if (requests.Length == 1) return [PromptChunks.Of(requests[0], _model.ImageTokenId)];
         PromptChunks[] chunks = [.. requests.AsParallel().AsOrdered().Select(request => PromptChunks.WithKeys(request, _model.ImageTokenId))];
         HashSet<PrefixKey> once = [], shared = [];
         foreach (PrefixKey key in chunks.SelectMany(prompt => prompt.Keys))

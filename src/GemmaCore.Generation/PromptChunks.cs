@@ -30,23 +30,23 @@ internal sealed class PromptChunks
     }
 
     /// <summary>Cuts a prompt behind every picture, so that other questions about it find it, and every <see cref="Tokens"/> tokens.</summary>
-    /// <param name="prompt">The prompt.</param>
+    /// <param name="request">Whose prompt it is.</param>
     /// <param name="imageTokenId">Id of the tokens that stand for pictures; a picture, whose tokens see each other both ways, is never cut.</param>
-    public static PromptChunks Of(Prompt prompt, int imageTokenId)
+    public static PromptChunks Of(GenerationRequest request, int imageTokenId)
     {
         var chunks = new PromptChunks();
-        chunks.Cut(prompt.Ids, imageTokenId);
+        chunks.Cut(request.Prompt.Ids, imageTokenId);
+        // Several answers to one prompt are scored together: they share all of it but the token that gives logits. One alone is cut as well, or its last bits
+        // would say that it was alone.
+        int last = request.Prompt.Ids.Length - 1;
+        if (request.Scoring is not null && last > 0 && (chunks._ends.Count < 2 || chunks._ends[^2] < last)) chunks._ends.Insert(chunks._ends.Count - 1, last);
         return chunks;
     }
 
     /// <summary>The same, and what stands in front of each cut. Hashes the pictures, which takes milliseconds each: not for the thread that computes.</summary>
     public static PromptChunks WithKeys(GenerationRequest request, int imageTokenId)
     {
-        var chunks = new PromptChunks();
-        chunks.Cut(request.Prompt.Ids, imageTokenId);
-        // Several answers to one prompt are scored together: they share all of it but the token that gives logits.
-        int last = request.Prompt.Ids.Length - 1;
-        if (request.Scoring is not null && last > 0 && (chunks._ends.Count < 2 || chunks._ends[^2] < last)) chunks._ends.Insert(chunks._ends.Count - 1, last);
+        PromptChunks chunks = Of(request, imageTokenId);
         chunks.FindKeys(request);
         return chunks;
     }

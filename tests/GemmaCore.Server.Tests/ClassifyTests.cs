@@ -32,6 +32,17 @@ public sealed class ClassifyTests(SharedServer shared) : IClassFixture<SharedSer
         Assert.All(whole.GetProperty("data")[0].GetProperty("labels").EnumerateArray().Zip(expected), pair => Assert.True(pair.First.GetProperty("logprob").GetDouble() < pair.Second.Logprob));
     }
 
+    [Fact]
+    public async Task One_label_alone_gets_the_bits_that_it_gets_beside_others()
+    {
+        IReadOnlyList<LabelScore> Direct(params string[] labels) => Server.Direct.Score(
+            [(Server.Direct.Prompts.Encode([new ChatMessage(ChatRole.User, [new TextPart("What?")])], true), labels)], cancellation: TestContext.Current.CancellationToken)[0];
+        (_, JsonElement reply) = await Server.PostAsync("/v1/classify", """{"messages":[{"role":"user","content":"What?"}],"labels":["yes"]}""");
+        double served = reply.GetProperty("data")[0].GetProperty("labels")[0].GetProperty("logprob").GetDouble();
+        Assert.Equal(Direct("yes")[0].Logprob, served);
+        Assert.Equal(Direct("yes", "no lesion")[0].Logprob, served);
+    }
+
     [Theory]
     [InlineData("[]", "labels")]
     [InlineData("null", "labels")]
