@@ -68,8 +68,8 @@ public sealed class GemmaChatClient : IChatClient
         try
         {
             Dictionary<string, LoraAdapter> loaded = (adapters ?? new Dictionary<string, string>()).ToDictionary(pair => pair.Key, pair => model.LoadChoice(pair.Value), StringComparer.Ordinal);
-            // What a conversation begins with is kept for its next question; a quarter of the memory, as in the server.
-            var loop = new RequestLoop(model, limits ?? new BatchLimits { KeepsPrefixes = true, MaxCacheBytes = model.Model.Device.AvailableBytes / 4 }, long.MaxValue);
+            // What a conversation begins with is kept for its next question.
+            var loop = new RequestLoop(model, limits ?? new BatchLimits { KeepsPrefixes = true }, long.MaxValue);
             string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
             return new GemmaChatClient(name, model, loop, loaded.GetValueOrDefault, [loop, model]);
         }

@@ -6,12 +6,14 @@ public sealed record BatchLimits
     /// <summary>Sequences that are answered at a time.</summary>
     public int MaxSequences { get; init; } = 64;
 
-    /// <summary>Bytes of keys and values that the sequences under way may hold together.</summary>
+    /// <summary>
+    /// Bytes of keys and values, set aside as a pool of pages for the sequences under way. Without a limit a <see cref="RequestLoop"/> takes a quarter of the device's
+    /// memory, and <see cref="Generator"/> what its requests need.
+    /// </summary>
     public long MaxCacheBytes { get; init; } = long.MaxValue;
 
     /// <summary>
-    /// Keep what prompts begin with for later ones that begin alike, in that part of <see cref="MaxCacheBytes"/> that nobody under way needs. It does not change an
-    /// answer by a bit.
+    /// Keep the pages of what prompts begin with for later ones that begin alike, until a sequence under way needs them. It does not change an answer by a bit.
     /// </summary>
     public bool KeepsPrefixes { get; init; }
 

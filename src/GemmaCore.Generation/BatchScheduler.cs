@@ -32,6 +32,7 @@ internal sealed class BatchScheduler : IDisposable
     private readonly PrefixSharing? _prefixes;
     private readonly List<int> _starts = [];
     private readonly bool _packsChunks;
+    private readonly CacheRoom _room;
 
     /// <param name="model">The model; used by one scheduler at a time.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
@@ -44,6 +45,7 @@ internal sealed class BatchScheduler : IDisposable
         _pass = new ModelPass(model);
         if (limits.KeepsPrefixes) _prefixes = new PrefixSharing(model);
         _packsChunks = model.Device is CpuDevice;
+        _room = new CacheRoom(model, limits.MaxCacheBytes, () => _prefixes?.ForgetOldest() == true);
     }
 
     /// <summary>Sequences that wait for a place.</summary>
@@ -55,10 +57,13 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Sequences under way.</summary>
     public int RunningCount => _prefilling.Count + _decoding.Count;
 
-    /// <summary>Bytes of keys and values held by who is under way.</summary>
-    public long CacheBytes { get; private set; }
+    /// <summary>Bytes of keys and values set aside for who is under way.</summary>
+    public long CacheBytes => _room.Bytes;
 
-    /// <summary>Bytes of keys and values kept for prompts to come.</summary>
+    /// <summary>Pages of keys and values, taken or not.</summary>
+    public int CachePages => _room.PageCount;
+
+    /// <summary>Bytes of keys and values kept for prompts to come; somebody under way may have some of them too.</summary>
     public long PrefixBytes => _prefixes?.Bytes ?? 0;
 
     /// <summary>Time in the model, of all the time in <see cref="Step"/>: in <see cref="Stopwatch"/> ticks.</summary>
@@ -80,9 +85,7 @@ internal sealed class BatchScheduler : IDisposable
         if (length == 0) throw new InputException("the prompt has no tokens");
         if (length >= positions)
             throw new InputException($"the prompt has {length} tokens, but the model has {positions} positions and needs one for the answer");
-        long bytes = model.CacheBytes(Capacity(request, model));
-        if (bytes > limits.MaxCacheBytes)
-            throw new InputException($"the request needs {bytes} bytes of keys and values for {request.TokenCount} tokens, but {limits.MaxCacheBytes} are set aside; ask for fewer tokens");
+        CacheRoom.Check(request, model, limits.MaxCacheBytes);
     }
 
     /// <summary>Cuts a prompt into the parts in which it goes in; from any thread, and better not from the one that computes.</summary>
@@ -102,6 +105,7 @@ internal sealed class BatchScheduler : IDisposable
         var sequence = new Sequence(request, chunks, _stopIds, _tokenizer, onToken, cancellation);
         _waiting.Add(request.Tenant, sequence, request.TokenCount);
         WaitingTokens += request.TokenCount;
+        _room.Expect(request);
         return sequence;
     }
 
@@ -147,17 +151,19 @@ internal sealed class BatchScheduler : IDisposable
     public void Forget(LoraAdapter adapter) => _prefixes?.Forget(adapter);
 
     /// <summary>Gives up all that is kept: what the model computes may be something else from now on.</summary>
-    public void ForgetPrefixes() => _prefixes?.ShrinkTo(0);
+    public void ForgetPrefixes() => _prefixes?.ForgetAll();
+
+    /// <summary>See <see cref="CacheRoom.Release"/>.</summary>
+    public void ReleaseMemory() => _room.Release();
 
     /// <inheritdoc/>
     public void Dispose()
     {
         Abandon(null);
         _prefixes?.Dispose();
+        _room.Dispose();
         _pass.Dispose();
     }
-
-    private static int Capacity(GenerationRequest request, LanguageModel model) => (int)Math.Min(model.Layout.MaxPositions, request.TokenCount);
 
     private void RetireCancelled()
     {
@@ -172,34 +178,35 @@ internal sealed class BatchScheduler : IDisposable
     {
         while (RunningCount < _limits.MaxSequences && _waiting.Peek() is { } next)
         {
-            int capacity = Capacity(next.Request, _model);
-            long bytes = _model.CacheBytes(capacity);
-            if (!HasRoom(bytes)) return;
-            _waiting.Take();
-            WaitingTokens -= next.Request.TokenCount;
             try
             {
-                next.Start(_model.CreateCache(capacity));
+                if (!_room.HasRoom(next.Request)) return;
+                TakeWaiting(next);
+                next.Start(_room.Take(next.Request));
             }
             catch (Exception error) // no memory: this one's trouble and not that of those under way
             {
+                if (_waiting.Peek() == next) TakeWaiting(next);
                 Close(next, error);
                 continue;
             }
 
-            CacheBytes += bytes;
             PrefixQueries += next.Prompt.Ids.Length;
             _prefilling.Add(next);
         }
     }
 
-    // Who is under way goes before what is only kept; but nothing is given up where that would not be enough.
-    private bool HasRoom(long bytes)
+    private void TakeWaiting(Sequence next)
     {
-        long left = _limits.MaxCacheBytes - CacheBytes - bytes;
-        if (left < 0) return false;
-        _prefixes?.ShrinkTo(left);
-        return true;
+        _waiting.Take();
+        Leave(next);
+    }
+
+    // The queue.
+    private void Leave(Sequence sequence)
+    {
+        WaitingTokens -= sequence.Request.TokenCount;
+        _room.ExpectNoMore(sequence.Request);
     }
 
     // At most one pass of the vision tower, so that those who decode wait for no more than that.
@@ -281,7 +288,7 @@ internal sealed class BatchScheduler : IDisposable
         _pass.Run(_group, repeatKey);
         PassTicks += Stopwatch.GetTimestamp() - start;
         for (int i = 0; i < _group.Count; i++)
-            if (_starts[i] < _group[i].Prompt.Ids.Length) _prefixes?.Keep(_group[i], _starts[i], _limits.MaxCacheBytes - CacheBytes);
+            if (_starts[i] < _group[i].Prompt.Ids.Length) _prefixes?.Keep(_group[i], _starts[i]);
     }
 
     private static int PlaceBeside(List<Sequence> list, Sequence sequence)
@@ -321,13 +328,13 @@ internal sealed class BatchScheduler : IDisposable
 
     private void End(Sequence sequence, Exception? error)
     {
-        CacheBytes -= _model.CacheBytes(sequence.Cache!.Capacity);
+        _room.Return(sequence.Request);
         Close(sequence, error);
     }
 
     private void Forget(Sequence sequence, Exception? error)
     {
-        WaitingTokens -= sequence.Request.TokenCount;
+        Leave(sequence);
         Close(sequence, error);
     }
 

@@ -63,7 +63,7 @@ public sealed class Generator : IDisposable
         finally
         {
             _scheduler.Abandon(null);
-            _scheduler.ForgetPrefixes(); // before the next call an adapter may have been put on, or trained further
+            _scheduler.ReleaseMemory(); // and nothing is kept: before the next call an adapter may have been put on, or trained further
         }
     }
 

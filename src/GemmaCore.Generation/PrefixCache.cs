@@ -28,17 +28,6 @@ internal sealed class PrefixCache : IDisposable
     /// <summary>True when the part that ends a prefix is there.</summary>
     public bool Contains(PrefixKey key) => _entries.ContainsKey(key);
 
-    /// <summary>Marks a part and those in front of it as used; the memory they take, or null when the part is not there. Nothing is in front of a prompt.</summary>
-    public long? Use(PrefixKey? key)
-    {
-        if (key is null) return 0;
-        if (!_entries.TryGetValue(key.Value, out LinkedListNode<Entry>? node)) return null;
-        Touch(node);
-        long bytes = 0;
-        for (LinkedListNode<Entry>? at = node; at is not null; at = at.Value.Parent) bytes += at.Value.Segment.Bytes;
-        return bytes;
-    }
-
     /// <summary>Keeps a part, which is then the cache's own.</summary>
     public void Add(PrefixKey key, PrefixKey? before, KvSegment segment)
     {

@@ -1,4 +1,3 @@
-using GemmaCore.Cuda;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
 
@@ -16,10 +15,15 @@ internal sealed class PrefixSharing(LanguageModel model) : IDisposable
     /// <summary>Tokens of prompts that were taken over.</summary>
     public long Hits { get; private set; }
 
-    /// <summary>Gives up what has not been used for the longest time, until the rest takes no more than <paramref name="bytes"/>.</summary>
-    public void ShrinkTo(long bytes)
+    /// <summary>Gives up what has not been used for the longest time; false when nothing is kept.</summary>
+    public bool ForgetOldest() => _cache.ForgetOldest();
+
+    /// <summary>Gives up everything.</summary>
+    public void ForgetAll()
     {
-        while (_cache.Bytes > bytes) _cache.ForgetOldest();
+        while (_cache.ForgetOldest())
+        {
+        }
     }
 
     /// <summary>Gives up what an adapter has computed.</summary>
@@ -48,26 +52,16 @@ internal sealed class PrefixSharing(LanguageModel model) : IDisposable
         }
     }
 
-    /// <summary>Keeps the chunk that a sequence has just computed, if there is use and room for it.</summary>
+    /// <summary>Keeps the chunk that a sequence has just computed, if there is use for it: its pages, which are the sequence's own until it goes.</summary>
     /// <param name="sequence">The sequence.</param>
     /// <param name="start">Where the chunk began.</param>
-    /// <param name="room">Bytes that all that is kept may take.</param>
-    public void Keep(Sequence sequence, int start, long room)
+    public void Keep(Sequence sequence, int start)
     {
         if (sequence.Failure is not null || sequence.Chunks.KeyFrom(start) is not { } key || _cache.Contains(key)) return;
         PrefixKey? before = sequence.Chunks.KeyBefore(start);
-        long bytes = model.SegmentBytes(start, sequence.Cache!.Length);
-        // What is in front of it must not be given up for it; and if it is gone, nobody would find this one.
-        if (_cache.Use(before) is not { } front || front + bytes > room) return;
-        ShrinkTo(room - bytes);
-        try
-        {
-            _cache.Add(key, before, sequence.Cache.Copy(start));
-        }
-        catch (Exception error) when (error is OutOfMemoryException or CudaException { IsOutOfMemory: true })
-        {
-            _cache.ForgetOldest(); // the answer does without
-        }
+        // If what is in front of it is gone, nobody would find this one.
+        if (before is { } front && !_cache.Contains(front)) return;
+        _cache.Add(key, before, sequence.Cache!.Keep(start));
     }
 
     /// <inheritdoc/>

@@ -62,14 +62,27 @@ public sealed class RequestLoop : IDisposable
 
     /// <summary>Starts a loop; waits until nobody else uses the model.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="limits">What may be under way at a time.</param>
+    /// <param name="limits">What may be under way at a time; without a limit of keys and values, a quarter of the device's memory is set aside for them.</param>
     /// <param name="maxWaitingTokens">Tokens, prompt and answer, that requests in the queue may take together; one request is taken in any case.</param>
+    /// <exception cref="OutOfMemoryException">There is no memory for keys and values; a card says so with an exception of its own.</exception>
     public RequestLoop(GemmaModel model, BatchLimits limits, long maxWaitingTokens)
     {
         ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(limits);
+        // A quarter: weights are mapped files on the CPU, and passes need room too.
+        if (limits.MaxCacheBytes == long.MaxValue) limits = limits with { MaxCacheBytes = model.Model.Device.AvailableBytes / 4 };
         (_model, _limits, _maxWaitingTokens) = (model, limits, maxWaitingTokens);
         _turn = model.TakeTurn();
-        _scheduler = new BatchScheduler(model.Model, model.Prompts.Tokenizer, [.. model.Defaults.StopIds], limits, OnEnd);
+        try
+        {
+            _scheduler = new BatchScheduler(model.Model, model.Prompts.Tokenizer, [.. model.Defaults.StopIds], limits, OnEnd);
+        }
+        catch
+        {
+            _turn.Dispose();
+            throw;
+        }
+
         _thread = new Thread(Run) { IsBackground = true, Name = "gemmacore-requests" };
         _thread.Start();
     }
@@ -83,6 +96,9 @@ public sealed class RequestLoop : IDisposable
 
     /// <summary>What may be under way.</summary>
     public BatchLimits Limits => _limits;
+
+    /// <summary>Pages of keys and values that were set aside, of <see cref="Models.KvLayout.PageRows"/> tokens each.</summary>
+    public int CachePages => _scheduler.CachePages;
 
     /// <summary>Completes when the loop has ended: after a drain, or with a <see cref="Fault"/>.</summary>
     public Task Completion => _idle.Task;

@@ -1,46 +1,54 @@
+using System.Runtime.InteropServices;
 using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Models;
 
 /// <summary>
-/// Keys and values of one sequence, layer by layer. A layer with a sliding window keeps only its window, in a ring: slot s of the
-/// sequence stands in row s mod capacity.
+/// Keys and values of one sequence: for each group of layers a table of pages of a <see cref="KvPool"/>. Layers with a sliding window keep only their window, in a
+/// ring: page p of the sequence stands in entry p mod (number of entries).
 /// </summary>
+/// <remarks>
+/// A page that others hold too is never written: before a pass that would, a copy takes its place. So a sequence never holds more pages than its table has entries,
+/// and a pool that has as many for everybody under way never runs out.
+/// </remarks>
 public sealed class KvCache : IDisposable
 {
-    private readonly DeviceBuffer[] _keys, _values;
-    private readonly int[] _windows;
+    private const int None = -1;
 
-    /// <summary>An empty cache.</summary>
-    /// <param name="device">Where it lives.</param>
-    /// <param name="windows">Per layer: tokens a query sees (the sliding window), or 0 for all.</param>
+    private readonly KvPool _pool;
+    private readonly KvLayout _layout;
+    private readonly bool _ownsPool;
+    private readonly int[][] _pages; // per group
+    private readonly DeviceBuffer _table;
+    private readonly int[] _upload;
+    private readonly int _entries; // of a group in the table
+    private bool _changed = true;
+
+    /// <summary>An empty cache in a pool.</summary>
+    /// <param name="pool">Whose pages it takes, as its sequence grows; must outlive it.</param>
     /// <param name="capacity">Most tokens the sequence will have.</param>
-    /// <param name="kvHeads">K.</param>
-    /// <param name="headDim">H.</param>
-    public KvCache(Device device, IReadOnlyList<int> windows, int capacity, int kvHeads, int headDim)
+    /// <exception cref="OutOfMemoryException">There is no memory for its tables; a card says so with an exception of its own.</exception>
+    public KvCache(KvPool pool, int capacity)
+        : this(pool, capacity, ownsPool: false)
     {
-        ArgumentNullException.ThrowIfNull(windows);
+    }
+
+    internal KvCache(KvPool pool, int capacity, bool ownsPool)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
-        Capacity = capacity;
-        _windows = [.. windows];
-        _keys = new DeviceBuffer[windows.Count];
-        _values = new DeviceBuffer[windows.Count];
-        try
+        (_pool, _layout, _ownsPool, Capacity) = (pool, pool.Layout, ownsPool, capacity);
+        _pages = new int[_layout.GroupCount][];
+        for (int group = 0; group < _pages.Length; group++)
         {
-            for (int layer = 0; layer < windows.Count; layer++)
-            {
-                int rows = windows[layer] == 0 ? capacity : Math.Min(windows[layer], capacity);
-                var shape = new Shape(rows, kvHeads, headDim);
-                _keys[layer] = new DeviceBuffer(device, shape, DType.F32);
-                _values[layer] = new DeviceBuffer(device, shape, DType.F32);
-            }
+            _pages[group] = new int[_layout.PagesOf(group, capacity)];
+            Array.Fill(_pages[group], None);
+            _entries = Math.Max(_entries, _pages[group].Length);
         }
-        catch
-        {
-            Dispose(); // of the layers there are
-            throw;
-        }
+
+        _upload = new int[_pages.Length * _entries];
+        _table = new DeviceBuffer(pool.Device, new Shape(_pages.Length, _entries), DType.I32);
     }
 
     /// <summary>Most tokens the sequence can have.</summary>
@@ -49,65 +57,93 @@ public sealed class KvCache : IDisposable
     /// <summary>Tokens seen so far; also the position of the next one.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Whose pages it takes.</summary>
+    internal KvPool Pool => _pool;
+
+    /// <summary>Pages it holds.</summary>
+    public int PageCount
+    {
+        get
+        {
+            int count = 0;
+            foreach (int[] pages in _pages)
+                foreach (int page in pages) count += page == None ? 0 : 1;
+            return count;
+        }
+    }
+
+    /// <summary>Makes room for the next tokens, before the pass in which they come.</summary>
+    /// <exception cref="ArgumentException">The sequence would have more tokens than its capacity.</exception>
+    /// <exception cref="InvalidOperationException">The pool has no page left.</exception>
+    public void Prepare(int tokens)
+    {
+        if (tokens < 0 || tokens > Capacity - Length) throw new ArgumentException($"{tokens} tokens do not go behind {Length} of at most {Capacity}", nameof(tokens));
+        for (int group = 0; group < _pages.Length; group++)
+            for (int page = FirstWritten(group, tokens) / KvLayout.PageRows; page * KvLayout.PageRows < Length + tokens; page++) PreparePage(group, page);
+        UploadTable();
+    }
+
     /// <summary>Declares tokens whose keys and values every layer has stored.</summary>
     public void Advance(int tokens) => Length += tokens;
-
-    /// <summary>Forgets everything.</summary>
-    public void Clear() => Length = 0;
 
     /// <summary>What attention of one layer reads: the packed rows of this sequence and its stored past.</summary>
     public AttentionSequence Past(int layer, int firstRow, int rowCount)
     {
-        // A query sees window − 1 tokens behind itself; the ring may hold one more.
-        int kept = _windows[layer] == 0 ? Length : Math.Min(Length, _windows[layer] - 1);
-        return new AttentionSequence(firstRow, rowCount, _keys[layer].View, _values[layer].View, Length - kept, kept);
+        int group = _layout.GroupOf(layer), place = _layout.PlaceOf(layer), kept = _layout.Visible(group, Length);
+        TensorView pages = new(_table.View.Pointer + ((nint)group * _entries * sizeof(int)), new Shape(_pages[group].Length), DType.I32, _table.View.Device);
+        return new AttentionSequence(firstRow, rowCount, _pool.Keys(place), _pool.Values(place), Length - kept, kept, pages);
     }
 
-    /// <summary>Ring rows of the next <paramref name="rows"/>.Length tokens in a layer; for those that would be overwritten at once, any row.</summary>
-    public void FillRows(int layer, Span<int> rows)
+    /// <summary>
+    /// Rows of the pool for the next <paramref name="rows"/>.Length tokens in a group of layers: data and not addresses, so that a decoding step is the same work every
+    /// time. Of more tokens than the layers keep, the first are not stored and have row −1.
+    /// </summary>
+    public void FillRows(int group, Span<int> rows)
     {
-        int capacity = _keys[layer].View.Shape[0];
-        for (int i = 0; i < rows.Length; i++) rows[i] = (Length + i) % capacity;
+        int[] pages = _pages[group];
+        int first = FirstWritten(group, rows.Length);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            int slot = Length + i;
+            rows[i] = slot < first ? None : (pages[slot / KvLayout.PageRows % pages.Length] * KvLayout.PageRows) + (slot % KvLayout.PageRows);
+        }
     }
 
-    /// <summary>Stores the keys and values of new tokens; of a chunk longer than the ring only the tail is kept.</summary>
-    /// <param name="layer">Layer index.</param>
-    /// <param name="keys">[rows, K, H], after RoPE.</param>
-    /// <param name="values">[rows, K, H].</param>
-    /// <param name="rows">[rows] i32, as <see cref="FillRows"/> gave them: data and not addresses, so that a decoding step is the same work every time.</param>
-    public void Append(int layer, TensorView keys, TensorView values, TensorView rows)
-    {
-        Store(_keys[layer].View, keys, rows);
-        Store(_values[layer].View, values, rows);
-    }
+    /// <summary>Tokens that a layer stores of the next <paramref name="tokens"/>: of more than its ring holds, only the last.</summary>
+    internal int StoredOf(int layer, int tokens) => Length + tokens - FirstWritten(_layout.GroupOf(layer), tokens);
 
-    /// <summary>The tokens from <paramref name="start"/> to the end, for other sequences that begin with the same ones.</summary>
-    /// <exception cref="OutOfMemoryException">There is no memory for the copy; a card says so with an exception of its own.</exception>
-    public KvSegment Copy(int start)
+    /// <summary>Holds the tokens from <paramref name="start"/> to the end for other sequences that begin with the same ones. Nothing is copied.</summary>
+    public KvSegment Keep(int start)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)start, (uint)Length, nameof(start));
-        TensorView some = _keys[0].View;
-        var segment = new KvSegment(some.Device, _windows, start, Length, some.Shape[1] * some.Shape[2]);
-        for (int layer = 0; layer < _keys.Length; layer++)
+        int[][] kept = new int[_pages.Length][];
+        for (int group = 0; group < kept.Length; group++)
         {
-            Exchange(segment.Keys(layer), _keys[layer].View, segment.End, toRing: false);
-            Exchange(segment.Values(layer), _values[layer].View, segment.End, toRing: false);
+            int first = KvSegment.FirstPage(_layout, group, start, Length), count = Math.Max(0, ((Length - 1) / KvLayout.PageRows) - first + 1);
+            kept[group] = new int[count];
+            for (int i = 0; i < count; i++) kept[group][i] = _pages[group][(first + i) % _pages[group].Length];
         }
 
-        return segment;
+        return new KvSegment(_pool, start, Length, kept);
     }
 
-    /// <summary>Takes over the tokens of a segment that begins where this sequence ends.</summary>
-    /// <exception cref="ArgumentException">It begins elsewhere, or there is no room for it.</exception>
+    /// <summary>Takes over the tokens of a segment of the same pool that begins where this sequence ends. Nothing is copied.</summary>
+    /// <exception cref="ArgumentException">It begins elsewhere, is of another pool, or there is no room for it.</exception>
     public void Append(KvSegment segment)
     {
         ArgumentNullException.ThrowIfNull(segment);
-        if (segment.Start != Length || segment.End > Capacity)
+        if (segment.Pool != _pool || segment.Start != Length || segment.End > Capacity)
             throw new ArgumentException($"a segment of tokens {segment.Start} to {segment.End} does not go behind {Length} of at most {Capacity}", nameof(segment));
-        for (int layer = 0; layer < _keys.Length; layer++)
+        for (int group = 0; group < _pages.Length; group++)
         {
-            Exchange(segment.Keys(layer), _keys[layer].View, segment.End, toRing: true);
-            Exchange(segment.Values(layer), _values[layer].View, segment.End, toRing: true);
+            // Its first page holds the end of what was in front of it as well: whoever computed the segment had that in the same page.
+            int page = KvSegment.FirstPage(_layout, group, segment.Start, segment.End);
+            foreach (int shared in segment.Pages(group))
+            {
+                int entry = page++ % _pages[group].Length;
+                _pool.Share(shared);
+                Put(group, entry, shared);
+            }
         }
 
         Length = segment.End;
@@ -116,29 +152,43 @@ public sealed class KvCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (DeviceBuffer? buffer in _keys) buffer?.Dispose();
-        foreach (DeviceBuffer? buffer in _values) buffer?.Dispose();
+        for (int group = 0; group < _pages.Length; group++)
+            for (int entry = 0; entry < _pages[group].Length; entry++) Put(group, entry, None);
+        _table.Dispose();
+        if (_ownsPool) _pool.Dispose();
     }
 
-    // Between straight rows, the last of them slot end − 1, and the ring where slot s is row s mod capacity: two runs where it wraps around.
-    private static void Exchange(TensorView rows, TensorView ring, int end, bool toRing)
+    // First slot that the layers of a group store of the next tokens.
+    private int FirstWritten(int group, int tokens) => Math.Max(Length, Length + tokens - (_pages[group].Length * KvLayout.PageRows));
+
+    // A page of one's own where the next tokens are written.
+    private void PreparePage(int group, int page)
     {
-        int capacity = ring.Shape[0], count = rows.Shape[0];
-        TensorView flat = ring.Reshape(new Shape(capacity, ring.Shape[1] * ring.Shape[2]));
-        for (int done = 0; done < count;)
-        {
-            int row = (end - count + done) % capacity, run = Math.Min(count - done, capacity - row);
-            TensorView straight = rows.Slice(done, run), round = flat.Slice(row, run);
-            if (toRing) ring.Device.Copy(straight, round);
-            else ring.Device.Copy(round, straight);
-            done += run;
-        }
+        int entry = page % _pages[group].Length, old = _pages[group][entry];
+        if (old != None && !_pool.IsShared(old)) return;
+        int taken = _pool.TryTake(old);
+        if (taken == None) throw new InvalidOperationException($"all {_pool.PageCount} pages of keys and values are held");
+        if (taken == old) return;
+        // In a ring the pass may still see what it is about to overwrite.
+        if (old != None) _pool.CopyPage(old, taken);
+        Put(group, entry, taken);
     }
 
-    private static void Store(TensorView ring, TensorView source, TensorView rows)
+    // The entry of the table, with the hold that comes with the page.
+    private void Put(int group, int entry, int page)
     {
-        int capacity = ring.Shape[0], width = ring.Shape[1] * ring.Shape[2], count = source.Shape[0], kept = Math.Min(count, capacity);
-        ScatterRows.Forward(
-            source.Slice(count - kept, kept).Reshape(new Shape(kept, width)), rows.Slice(count - kept, kept), ring.Reshape(new Shape(capacity, width)), null);
+        int old = _pages[group][entry];
+        if (old == page) return;
+        if (old != None) _pool.Release(old);
+        _pages[group][entry] = page;
+        _upload[(group * _entries) + entry] = page;
+        _changed = true;
+    }
+
+    private void UploadTable()
+    {
+        if (!_changed) return;
+        _table.View.Device.CopyFromHost(MemoryMarshal.AsBytes(_upload.AsSpan()), _table.View);
+        _changed = false;
     }
 }

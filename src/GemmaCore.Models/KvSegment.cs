@@ -1,23 +1,20 @@
-using GemmaCore.Tensors;
-
 namespace GemmaCore.Models;
 
 /// <summary>
-/// Keys and values of some tokens in a row, copied out of a sequence's cache (<see cref="KvCache.Copy"/>) to be put into those of other sequences that begin
-/// with the same tokens. Of a layer with a sliding window it holds what a later token can still see.
+/// A hold on the pages with some tokens in a row of a sequence (<see cref="KvCache.Keep"/>), for other sequences that begin with the same tokens. Of a layer with a
+/// sliding window it holds what a later token can still see.
 /// </summary>
 public sealed class KvSegment : IDisposable
 {
-    private readonly DeviceBuffer _rows;
-    private readonly int[] _firstRow;
+    private readonly KvPool _pool;
+    private readonly int[][] _pages;
+    private bool _disposed;
 
-    internal KvSegment(Device device, IReadOnlyList<int> windows, int start, int end, int width)
+    internal KvSegment(KvPool pool, int start, int end, int[][] pages)
     {
-        (Start, End) = (start, end);
-        _firstRow = new int[windows.Count + 1];
-        for (int layer = 0; layer < windows.Count; layer++) _firstRow[layer + 1] = _firstRow[layer] + RowCount(windows[layer], start, end);
-        // One allocation for all: keys of every layer, then values.
-        _rows = new DeviceBuffer(device, new Shape(2 * Math.Max(1, _firstRow[^1]), width), DType.F32);
+        (_pool, Start, End, _pages) = (pool, start, end, pages);
+        foreach (int[] group in pages)
+            foreach (int page in group) pool.Share(page);
     }
 
     /// <summary>Slot of its first token.</summary>
@@ -26,18 +23,24 @@ public sealed class KvSegment : IDisposable
     /// <summary>Slot after its last token.</summary>
     public int End { get; }
 
-    /// <summary>Memory it takes.</summary>
-    public long Bytes => _rows.View.ByteCount;
+    /// <summary>Memory of the pages it holds, others who hold them left out of account.</summary>
+    public long Bytes => _pages.Sum(static group => (long)group.Length) * _pool.PageBytes;
+
+    /// <summary>Whose pages they are.</summary>
+    internal KvPool Pool => _pool;
 
     /// <inheritdoc/>
-    public void Dispose() => _rows.Dispose();
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        foreach (int[] group in _pages)
+            foreach (int page in group) _pool.Release(page);
+    }
 
-    /// <summary>Rows that a layer keeps of [<paramref name="start"/>, <paramref name="end"/>): a query sees one token less than the window behind itself.</summary>
-    internal static int RowCount(int window, int start, int end) => window == 0 ? end - start : Math.Min(end - start, window - 1);
+    /// <summary>First page of a group, counted from the sequence's first token, of [<paramref name="start"/>, <paramref name="end"/>).</summary>
+    internal static int FirstPage(KvLayout layout, int group, int start, int end) => Math.Max(start, end - layout.Visible(group, end)) / KvLayout.PageRows;
 
-    /// <summary>[rows, K·H] of a layer; its last row is slot <see cref="End"/> − 1.</summary>
-    internal TensorView Keys(int layer) => _rows.View.Slice(_firstRow[layer], _firstRow[layer + 1] - _firstRow[layer]);
-
-    /// <summary>Like <see cref="Keys"/>.</summary>
-    internal TensorView Values(int layer) => _rows.View.Slice(_firstRow[^1] + _firstRow[layer], _firstRow[layer + 1] - _firstRow[layer]);
+    /// <summary>The pages of a group, in order; the last one has slot <see cref="End"/> − 1.</summary>
+    internal ReadOnlySpan<int> Pages(int group) => _pages[group];
 }

@@ -18,7 +18,6 @@ public abstract class LanguageModel : IDisposable
     private readonly DecoderStep _step;
     private WeightMatrix _embeddings;
     private readonly float _embeddingScale;
-    private readonly int[] _windows;
 
     /// <summary>Describes the parts that all families share.</summary>
     private protected LanguageModel(DecoderLayout layout, WeightMatrix embeddings, WeightMatrix head, float embeddingScale)
@@ -27,7 +26,7 @@ public abstract class LanguageModel : IDisposable
         _embeddings = embeddings;
         Head = head;
         _embeddingScale = embeddingScale;
-        _windows = [.. layout.Windows];
+        KvLayout = new KvLayout(layout.Windows);
         _step = new DecoderStep(layout.Windows, layout.Frequencies);
     }
 
@@ -64,24 +63,33 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Who uses which chosen adapter in the present pass.</summary>
     internal AdapterRows AdapterRows { get; } = new();
 
-    /// <summary>An empty cache for one sequence of up to <paramref name="capacity"/> tokens.</summary>
-    public KvCache CreateCache(int capacity) => new(Device, _windows, capacity, Layout.KvHeadCount, Layout.HeadDim);
+    /// <summary>How its layers share pages of keys and values.</summary>
+    public KvLayout KvLayout { get; }
+
+    /// <summary>An empty cache for one sequence of up to <paramref name="capacity"/> tokens, in memory of its own.</summary>
+    public KvCache CreateCache(int capacity)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        KvPool pool = CreatePool(KvLayout.PagesOf(capacity));
+        try
+        {
+            return new KvCache(pool, capacity, ownsPool: true);
+        }
+        catch
+        {
+            pool.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A pool of <paramref name="pages"/> pages for the caches of several sequences.</summary>
+    public KvPool CreatePool(int pages) => new(Device, KvLayout, pages, Layout.KvHeadCount, Layout.HeadDim);
+
+    /// <summary>Memory of a page of keys and values.</summary>
+    public long PageBytes => KvPool.BytesOf(KvLayout, Layout.KvHeadCount, Layout.HeadDim);
 
     /// <summary>Bytes of keys and values of a cache for up to <paramref name="capacity"/> tokens.</summary>
-    public long CacheBytes(int capacity)
-    {
-        long rows = 0;
-        foreach (int window in _windows) rows += window == 0 ? capacity : Math.Min(window, capacity);
-        return rows * Layout.KvHeadCount * Layout.HeadDim * 2 * sizeof(float);
-    }
-
-    /// <summary>Bytes of a copy of the tokens [<paramref name="start"/>, <paramref name="end"/>) of a sequence (<see cref="KvCache.Copy"/>).</summary>
-    public long SegmentBytes(int start, int end)
-    {
-        long rows = 0;
-        foreach (int window in _windows) rows += KvSegment.RowCount(window, start, end);
-        return rows * Layout.KvHeadCount * Layout.HeadDim * 2 * sizeof(float);
-    }
+    public long CacheBytes(int capacity) => KvLayout.PagesOf(capacity) * PageBytes;
 
     /// <summary>Hidden states after the last norm.</summary>
     /// <param name="batch">Packed tokens; the caches of its sequences grow by them.</param>

@@ -54,15 +54,18 @@ public sealed class TokenBatch
         ImageFeatures = default;
     }
 
-    /// <summary>Adds the next tokens of a sequence; positions go on from the cache's length.</summary>
+    /// <summary>Adds the next tokens of a sequence; positions go on from the cache's length, and the cache takes pages for them.</summary>
     /// <param name="ids">Token ids.</param>
     /// <param name="imageTokenId">Id at which image features go (and see each other both ways), or −1 for text-only models.</param>
     /// <param name="cache">The sequence's past, or null.</param>
     /// <param name="positionOffset">Added to the rotary positions, for a sequence that does not start at 0.</param>
     /// <param name="adapter">The sequence's own adapter, loaded to be chosen; sequences with the same one are best added side by side.</param>
+    /// <exception cref="ArgumentException">The sequence would have more tokens than its cache has room for.</exception>
+    /// <exception cref="InvalidOperationException">The cache's pool has no page left.</exception>
     public void Add(ReadOnlySpan<int> ids, int imageTokenId, KvCache? cache, int positionOffset = 0, LoraAdapter? adapter = null)
     {
         int firstRow = _ids.Count, past = cache?.Length ?? 0;
+        cache?.Prepare(ids.Length);
         for (int i = 0; i < ids.Length; i++)
         {
             _ids.Add(ids[i]);
@@ -113,18 +116,19 @@ public sealed class TokenBatch
         return new KeyIntervals(start, end);
     }
 
-    /// <summary>Uploads where each token goes in its sequence's cache (see <see cref="KvCache.FillRows"/>).</summary>
+    /// <summary>Uploads where each token goes in the pages of its sequence's cache (see <see cref="KvCache.FillRows"/>).</summary>
     /// <param name="arena">Memory for the array.</param>
-    /// <param name="layer">A layer of the kind in question.</param>
-    /// <returns>[T] i32; default when no sequence has a cache.</returns>
-    public TensorView UploadCacheRows(Arena arena, int layer)
+    /// <param name="groups">Groups of layers.</param>
+    /// <returns>[groups, T] i32; default when no sequence has a cache.</returns>
+    public TensorView UploadCacheRows(Arena arena, int groups)
     {
         if (!_sequences.Exists(static sequence => sequence.Cache is not null)) return default;
-        int[] rented = ArrayPool<int>.Shared.Rent(TokenCount);
-        Span<int> rows = rented.AsSpan(0, TokenCount);
+        int[] rented = ArrayPool<int>.Shared.Rent(groups * TokenCount);
+        Span<int> rows = rented.AsSpan(0, groups * TokenCount);
         rows.Clear();
-        foreach (Sequence sequence in Sequences) sequence.Cache?.FillRows(layer, rows.Slice(sequence.FirstRow, sequence.RowCount));
-        TensorView view = arena.TakeInts(rows);
+        for (int group = 0; group < groups; group++)
+            foreach (Sequence sequence in Sequences) sequence.Cache?.FillRows(group, rows.Slice((group * TokenCount) + sequence.FirstRow, sequence.RowCount));
+        TensorView view = arena.TakeInts(rows).Reshape(new Shape(groups, TokenCount));
         ArrayPool<int>.Shared.Return(rented);
         return view;
     }

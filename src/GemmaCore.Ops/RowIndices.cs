@@ -1,3 +1,4 @@
+using System.Buffers;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
@@ -16,20 +17,18 @@ internal static unsafe class RowIndices
     public static void CheckDistinct(string operation, TensorView rows, int limit)
     {
         Check(operation, rows, limit);
-        int* row = rows.Ints;
-        bool[]? seen = null;
-        for (int i = 1; i < rows.Shape.ElementCount; i++)
-        {
-            // Lists come in ascending order, where this costs nothing; any other needs a mark for every row.
-            if (seen is null && row[i] > row[i - 1]) continue;
-            if (seen is null)
-            {
-                seen = new bool[limit];
-                for (int j = 0; j < i; j++) seen[row[j]] = true;
-            }
-
-            Require.That(!seen[row[i]], operation, $"rows[{i}] is {row[i]}, which is listed before; rows must be distinct");
-            seen[row[i]] = true;
-        }
+        var listed = new ReadOnlySpan<int>(rows.Ints, checked((int)rows.Shape.ElementCount));
+        int ascending = 1;
+        while (ascending < listed.Length && listed[ascending] > listed[ascending - 1]) ascending++;
+        if (ascending >= listed.Length) return; // most lists, where it costs nothing
+        int[] rented = ArrayPool<int>.Shared.Rent(listed.Length);
+        Span<int> sorted = rented.AsSpan(0, listed.Length);
+        listed.CopyTo(sorted);
+        sorted.Sort();
+        int twice = -1;
+        for (int i = 1; i < sorted.Length && twice < 0; i++)
+            if (sorted[i] == sorted[i - 1]) twice = sorted[i];
+        ArrayPool<int>.Shared.Return(rented);
+        Require.That(twice < 0, operation, $"rows[{listed.LastIndexOf(twice)}] is {twice}, which is listed before; rows must be distinct");
     }
 }

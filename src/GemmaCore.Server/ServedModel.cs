@@ -35,16 +35,14 @@ public sealed class ServedModel : IDisposable
         {
             _roots = new AdapterRoots(options.AdapterRoots);
             foreach ((string adapter, string folder) in adapters) _adapters.Add(adapter, model.LoadChoice(folder));
+            long bytes = options.CacheBytes > 0 ? options.CacheBytes : long.MaxValue;
+            Loop = new RequestLoop(model, new BatchLimits { MaxSequences = options.MaxSequences, MaxCacheBytes = bytes, KeepsPrefixes = options.PrefixCache }, options.MaxWaitingTokens);
         }
         catch
         {
             model.Dispose();
             throw;
         }
-
-        // A quarter: weights are mapped files on the CPU, and passes need room too.
-        long bytes = options.CacheBytes > 0 ? options.CacheBytes : model.Model.Device.AvailableBytes / 4;
-        Loop = new RequestLoop(model, new BatchLimits { MaxSequences = options.MaxSequences, MaxCacheBytes = bytes, KeepsPrefixes = options.PrefixCache }, options.MaxWaitingTokens);
     }
 
     /// <summary>The base model's name.</summary>

@@ -10,7 +10,7 @@ public sealed class PrefixCacheTests
     private const string Colon = "validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg";
     private const string Retina = "validation-public/Retinography/phantom_retina/imagesVal/phantom_retina_0000.jpg";
 
-    private static readonly BatchLimits Keeping = new() { KeepsPrefixes = true };
+    private static readonly BatchLimits Keeping = new() { KeepsPrefixes = true, MaxCacheBytes = 256 << 20 };
     private static readonly SamplingParams Short = new() { MaxTokens = 6, IgnoreEos = true, Logprobs = 0 };
 
     [Theory]
@@ -113,19 +113,21 @@ public sealed class PrefixCacheTests
         long before = model.Model.Device.AllocatedBytes;
         GenerationRequest[] requests = [.. Enumerable.Range(0, 6).Select(i => Ask(model, $"Describe finding number {i} in this image and say what it is.", i % 2 == 0 ? Colon : Retina, Retina))];
         string[] expected = [.. requests.Select(request => Run(model, Keeping, request)[0].Bits)];
-        long room = model.Model.CacheBytes((int)requests.Max(request => request.TokenCount)), one = model.Model.SegmentBytes(0, PictureEnd(model, requests[0].Prompt));
-        var limits = Keeping with { MaxCacheBytes = room + one + one / 2 };
+        long room = model.Model.CacheBytes((int)requests.Max(request => request.TokenCount));
+        var limits = Keeping with { MaxCacheBytes = room + (12 * model.Model.PageBytes) };
         using (BatchScheduler scheduler = Scheduler(model, limits))
         {
             foreach (GenerationRequest request in requests) scheduler.Add(request, null, CancellationToken.None);
             long most = 0;
             while (scheduler.Step())
             {
-                Assert.InRange(scheduler.CacheBytes + scheduler.PrefixBytes, 0, limits.MaxCacheBytes);
+                Assert.InRange(scheduler.CacheBytes, 0, limits.MaxCacheBytes);
+                Assert.InRange(scheduler.PrefixBytes, 0, limits.MaxCacheBytes);
                 most = Math.Max(most, scheduler.PrefixBytes);
             }
 
-            Assert.InRange(most, one, 2 * one);
+            // One picture's pages, and less than everybody's.
+            Assert.InRange(most, model.Model.CacheBytes(PictureEnd(model, requests[0].Prompt)) / 2, limits.MaxCacheBytes);
             Assert.Equal(expected, requests.Select(request => Run(scheduler, request)[0].Bits));
         }
 

@@ -30,16 +30,17 @@ public sealed class DecodeStepTests
         Assert.Equal(0, allocated);
     }
 
-    // A split is 32 keys and their number goes in powers of two: 1, 2, 4 and, past 128 keys, 8. With each the launch is another, and is recorded anew.
+    // A split is 32 keys and their number goes in powers of two: 1, 2, 4 and, past 128 keys, 8. With each the launch is another, and is recorded anew. Where a page of the
+    // cache begins, its table goes to the card in front of the graph.
     [Theory]
     [MemberData(nameof(Cards))]
     public void Is_one_graph_launch_and_one_read_back(string card)
     {
         if (TestDevices.UsesRealGpu) Assert.Skip("only the simulator counts calls");
         const int steps = 140, recordings = 4, perRecording = 2; // one step to record, one to make the graph
-        const int replay = 3; // calls: the graph, the copy to page-locked memory, the wait for it
+        const int replay = 3, upload = 3; // calls: the graph, the copy to page-locked memory, the wait for it; an upload and its two events
         (List<int> ids, List<long> calls) = Steps(card, steps, announced: true);
-        int others = calls.Count(count => count > replay);
+        int others = calls.Where((count, i) => count > replay + (i % KvLayout.PageRows == 0 ? upload : 0)).Count();
         Assert.True(others <= recordings * perRecording, $"{others} of {steps} steps were not replayed: {string.Join(' ', calls)}");
         Assert.Equal(Steps(card, steps, announced: false).Ids, ids);
     }

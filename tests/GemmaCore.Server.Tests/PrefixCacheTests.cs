@@ -23,6 +23,11 @@ public sealed class PrefixCacheTests
         string metrics = await server.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token);
         Assert.Contains($"vllm:prefix_cache_hits_total{{model_name=\"demo\",engine=\"0\"}} {2 * second}\n", metrics, StringComparison.Ordinal);
         Assert.Contains("gemmacore_prefix_cache_queries_total{", metrics, StringComparison.Ordinal);
+
+        int pages = server.Served.Loop.CachePages;
+        Assert.Equal(server.Served.Loop.Limits.MaxCacheBytes / server.Served.Model.Model.PageBytes, pages);
+        Assert.Contains($"vllm:cache_config_info{{model_name=\"demo\",engine=\"0\",block_size=\"16\",num_gpu_blocks=\"{pages}\"}} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("vllm:num_preemptions_total{model_name=\"demo\",engine=\"0\"} 0\n", metrics, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace GemmaCore.Models.Decoder;
 /// <param name="Cos">[T, H/2].</param>
 /// <param name="Sin">[T, H/2].</param>
 /// <param name="Keys">Visible key interval per token.</param>
-/// <param name="CacheRows">[T] i32: where each token's key and value go in its sequence's cache; default when no sequence has one.</param>
+/// <param name="CacheRows">[T] i32: where each token's key and value go in the pool of pages; default when no sequence has a cache.</param>
 public readonly record struct LayerStep(TensorView Cos, TensorView Sin, KeyIntervals Keys, TensorView CacheRows);
 
 /// <summary>
@@ -19,6 +19,7 @@ public sealed class DecoderStep
     private readonly int[] _windows;
     private readonly float[][] _frequencies;
     private readonly int[] _firstLike;
+    private readonly KvLayout _layout;
     private TokenBatch? _batch;
     private Arena? _arena;
     private AttentionSequence[] _sequences = [];
@@ -30,6 +31,7 @@ public sealed class DecoderStep
     {
         _windows = [.. windows];
         _frequencies = [.. frequencies];
+        _layout = new KvLayout(windows);
         Layers = new LayerStep[_windows.Length];
         _firstLike = new int[_windows.Length];
         for (int layer = 0; layer < _windows.Length; layer++)
@@ -50,12 +52,12 @@ public sealed class DecoderStep
         _batch = batch;
         _arena = arena;
         if (_sequences.Length != batch.Sequences.Length) _sequences = new AttentionSequence[batch.Sequences.Length];
-        TensorView positions = batch.UploadPositions(arena);
+        TensorView positions = batch.UploadPositions(arena), cacheRows = batch.UploadCacheRows(arena, _layout.GroupCount);
         for (int layer = 0; layer < Layers.Length; layer++)
         {
             if (_firstLike[layer] < layer)
             {
-                Layers[layer] = Layers[_firstLike[layer]];
+                Layers[layer] = Layers[_firstLike[layer]] with { CacheRows = RowsOf(layer, cacheRows) };
                 continue;
             }
 
@@ -63,7 +65,7 @@ public sealed class DecoderStep
             TensorView cos = arena.Take(shape), sin = arena.Take(shape), frequencies = arena.Take(new Shape(shape.Columns));
             frequencies.CopyFrom(_frequencies[layer]);
             Rope.FillTable(positions, frequencies, cos, sin);
-            Layers[layer] = new LayerStep(cos, sin, batch.UploadIntervals(arena, _windows[layer]), batch.UploadCacheRows(arena, layer));
+            Layers[layer] = new LayerStep(cos, sin, batch.UploadIntervals(arena, _windows[layer]), RowsOf(layer, cacheRows));
         }
     }
 
@@ -84,11 +86,22 @@ public sealed class DecoderStep
     /// <summary>Stores new keys and values in the caches of the sequences that have one.</summary>
     public void Store(int layer, TensorView keys, TensorView values)
     {
-        foreach (TokenBatch.Sequence sequence in _batch!.Sequences)
+        ReadOnlySpan<TokenBatch.Sequence> sequences = _batch!.Sequences;
+        for (int i = 0; i < sequences.Length;)
         {
+            TokenBatch.Sequence sequence = sequences[i++];
             if (sequence.Cache is not { } cache) continue;
-            (int first, int count) = (sequence.FirstRow, sequence.RowCount);
-            cache.Append(layer, keys.Slice(first, count), values.Slice(first, count), Layers[layer].CacheRows.Slice(first, count));
+            int end = sequence.FirstRow + sequence.RowCount, count = cache.StoredOf(layer, sequence.RowCount);
+            // Neighbours in one pool go together.
+            for (; i < sequences.Length && sequences[i].Cache is { } next && next.Pool == cache.Pool; i++)
+            {
+                if (next.StoredOf(layer, sequences[i].RowCount) < sequences[i].RowCount) break;
+                (end, count) = (end + sequences[i].RowCount, count + sequences[i].RowCount);
+            }
+
+            if (count == 0) continue;
+            int first = end - count;
+            cache.Pool.Store(_layout.PlaceOf(layer), keys.Slice(first, count), values.Slice(first, count), Layers[layer].CacheRows.Slice(first, count));
         }
     }
 
@@ -97,4 +110,7 @@ public sealed class DecoderStep
     {
         foreach (TokenBatch.Sequence sequence in _batch!.Sequences) sequence.Cache?.Advance(sequence.RowCount);
     }
+
+    private TensorView RowsOf(int layer, TensorView cacheRows) =>
+        cacheRows.IsEmpty ? default : cacheRows.Slice(_layout.GroupOf(layer), 1).Reshape(new Shape(cacheRows.Shape[1]));
 }

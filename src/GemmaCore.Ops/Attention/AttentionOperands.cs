@@ -76,6 +76,45 @@ internal readonly unsafe struct AttentionOperands
         return Math.Min(run, -current);
     }
 
+    /// <summary>
+    /// As <see cref="Locate"/>, but rows that lie in pages are copied together first, so that a block of keys is as long as without pages, wherever they lie.
+    /// </summary>
+    /// <param name="sequence">Whose slots.</param>
+    /// <param name="slot">The first one.</param>
+    /// <param name="most">Slots to take at most.</param>
+    /// <param name="keyHead">The key head.</param>
+    /// <param name="memory">Room for 2 · <paramref name="most"/> · H floats.</param>
+    /// <param name="keys">Where the keys are.</param>
+    /// <param name="values">Where the values are.</param>
+    /// <param name="stride">Floats from one slot to the next.</param>
+    /// <returns>Slots there.</returns>
+    public int Take(in AttentionSequence sequence, int slot, int most, int keyHead, float* memory, out float* keys, out float* values, out nint stride)
+    {
+        if (sequence.Pages.IsEmpty || slot >= sequence.FirstSlot)
+        {
+            stride = KeyStride;
+            return Math.Min(Locate(sequence, slot, keyHead, out keys, out values), most);
+        }
+
+        most = Math.Min(most, sequence.FirstSlot - slot);
+        keys = memory;
+        values = memory + ((nint)most * HeadSize);
+        stride = HeadSize;
+        for (int taken = 0, run; taken < most; taken += run)
+        {
+            run = Math.Min(Locate(sequence, slot + taken, keyHead, out float* key, out float* value), most - taken);
+            for (int i = 0; i < run; i++)
+            {
+                Copy(key + (i * KeyStride), keys + ((nint)(taken + i) * HeadSize));
+                Copy(value + (i * KeyStride), values + ((nint)(taken + i) * HeadSize));
+            }
+        }
+
+        return most;
+    }
+
+    private void Copy(float* from, float* to) => new ReadOnlySpan<float>(from, HeadSize).CopyTo(new Span<float>(to, HeadSize));
+
     /// <summary>The slots that rows [first, end) of the packed batch see between them, and those that all of them see.</summary>
     public KeyRange Visible(int first, int end)
     {

@@ -48,8 +48,8 @@ internal unsafe struct AttentionTiles<TLanes, TVector> : IWork where TLanes : st
     private readonly void Run(in QueryTile tile)
     {
         int width = QueryTile.Padded(tile.Lanes, TLanes.Count), headSize = Operands.HeadSize;
-        float* queries = AttentionScratch.ForTile((long)width * (2 * headSize + KeysPerBlock + 3));
-        float* output = queries + (nint)width * headSize, scores = output + (nint)width * headSize;
+        float* queries = AttentionScratch.ForTile((long)width * (2 * headSize + KeysPerBlock + 3) + 2L * KeysPerBlock * headSize);
+        float* output = queries + (nint)width * headSize, scores = output + (nint)width * headSize, taken = scores + width * (KeysPerBlock + 3);
         var softmax = new RunningSoftmax<TLanes, TVector>(scores + width * KeysPerBlock, width);
         LanePacking.PackQueries(Operands, tile, Operands.Q, Operands.Scale, queries, width);
         softmax.Clear();
@@ -60,12 +60,11 @@ internal unsafe struct AttentionTiles<TLanes, TVector> : IWork where TLanes : st
         int count;
         for (int slot = visible.Start; slot < visible.End; slot += count)
         {
-            int run = Operands.Locate(sequence, slot, tile.KeyHead, out float* key, out float* value);
-            count = Math.Min(Math.Min(run, KeysPerBlock), visible.End - slot);
-            PanelProduct<TLanes, TVector>.Run(key, Operands.KeyStride, 1, queries, scores, count, headSize, width, accumulate: false);
+            count = Operands.Take(sequence, slot, Math.Min(KeysPerBlock, visible.End - slot), tile.KeyHead, taken, out float* keys, out float* values, out nint stride);
+            PanelProduct<TLanes, TVector>.Run(keys, stride, 1, queries, scores, count, headSize, width, accumulate: false);
             if (!visible.Covers(slot, count)) Mask(Operands, tile, slot, count, float.NegativeInfinity, scores, width);
             softmax.Take(scores, count, output, headSize);
-            PanelProduct<TLanes, TVector>.Run(value, 1, Operands.KeyStride, scores, output, headSize, count, width, accumulate: true);
+            PanelProduct<TLanes, TVector>.Run(values, 1, stride, scores, output, headSize, count, width, accumulate: true);
         }
 
         Write(tile, output, softmax, width);

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using GemmaCore.Generation;
+using GemmaCore.Models;
 using Microsoft.AspNetCore.Http;
 
 namespace GemmaCore.Server.Observability;
@@ -79,6 +80,8 @@ internal sealed class ServingMetrics(ServedModel served)
         Write(text, "num_requests_running", "gauge", "Requests under way.", status.Running);
         Write(text, "num_requests_waiting", "gauge", "Requests in the queue.", status.Waiting);
         Write(text, "kv_cache_usage_perc", "gauge", "Keys and values held, as a share of what is set aside; 1 is all of it.", share);
+        WriteCacheConfiguration(text);
+        Write(text, "num_preemptions_total", "counter", "Requests pushed out while under way: none ever is, their keys and values are set aside when they start.", 0);
         Write(text, "prefix_cache_queries_total", "counter", "Prompt tokens that could have been in the prefix cache.", status.PrefixQueries);
         Write(text, "prefix_cache_hits_total", "counter", "Prompt tokens that were.", status.PrefixHits);
         Write(text, "prefix_cache_bytes", "gauge", "Keys and values kept for prompts to come; requests under way push them out.", status.PrefixBytes);
@@ -125,6 +128,14 @@ internal sealed class ServingMetrics(ServedModel served)
             foreach (string reason in (string[])["stop", "length", "abort"])
                 text.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{Labels},finished_reason=\"{reason}\"}} {_finished.GetValueOrDefault(reason)}\n");
         }
+    }
+
+    // vLLM's convention: the numbers are labels.
+    private void WriteCacheConfiguration(StringBuilder text)
+    {
+        foreach (string prefix in Prefixes)
+            Head(text, prefix + "cache_config_info", "gauge", "Pages of keys and values.").Append(
+                CultureInfo.InvariantCulture, $"{prefix}cache_config_info{{{Labels},block_size=\"{KvLayout.PageRows}\",num_gpu_blocks=\"{served.Loop.CachePages}\"}} 1\n");
     }
 
     // vLLM's convention: the names are labels, and the value is the time of the look.
