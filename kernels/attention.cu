@@ -1,5 +1,5 @@
 // attention: y = softmax(scale q k^T) v, every row over its own interval of key slots; forward, and backward in two passes
-// q, y [T, N, H], k, v [T, K, H], lse [T, N] natural logarithm, all f32; key slots come from the past (ring or pages) and from the current rows
+// q, y [T, N, H], k, v [T, K, H], lse [T, N] natural logarithm, all f32; key slots come from the past (ring or pages, f32 or bfloat16) and from the current rows
 // a block takes 32 rows against 64 columns at a time, four by four to a thread; rows = token * group + head, so a key is read once for its group
 // P = exp(scale q k^T - lse), D = sum dY*y:  dV = P^T dY,  dS = P * (dY v^T - D),  dQ = scale dS k,  dK = scale dS^T q; no sum leaves its block
 // 4 N H (visible keys) FLOP forward, 14 N H backward; f32 throughout, runs on every card
@@ -24,7 +24,7 @@ static_assert(HEAD_LIMIT % slab == 0, "HEAD_LIMIT is 96 or a multiple of 64");
 struct Tile {
   float staged[(rows + columns) * pitch > columns * slab ? (rows + columns) * pitch : columns * slab];
   float weights[columns * pitch];
-  const float *row[2][rows], *column[2][columns];  // where the operands of the first and the second score begin; null outside
+  HeadRow row[2][rows], column[2][columns];  // the operands of the first and the second score; none outside
   int index[columns];                              // token * N + head of the query rows, or -1
   int start[columns], end[columns];                // their intervals; empty outside
 };
@@ -34,18 +34,6 @@ DEVICE float4 get4(const float* p) {
   return {bits_float(v.x), bits_float(v.y), bits_float(v.z), bits_float(v.w)};
 }
 DEVICE void put4(float* p, float4 v) { store16(p, {float_bits(v.x), float_bits(v.y), float_bits(v.z), float_bits(v.w)}); }
-
-// Four elements of a row in global memory, zeros outside.
-DEVICE float4 four(const float* row, int at, int head_size, bool vectors) {
-  float4 v = {0.0f, 0.0f, 0.0f, 0.0f};
-  if (row == nullptr || at >= head_size) return v;
-  if (vectors) return get4(row + at);
-  v.x = row[at];
-  if (at + 1 < head_size) v.y = row[at + 1];
-  if (at + 2 < head_size) v.z = row[at + 2];
-  if (at + 3 < head_size) v.w = row[at + 3];
-  return v;
-}
 
 DEVICE int row_of_thread() { return thread_index() / 16 * 4; }
 DEVICE int lane_of_row() { return thread_index() % 16; }  // sixteen threads share four rows
@@ -66,8 +54,8 @@ DEVICE void score_tile(Tile& tile, int operand, int head_size, bool vectors, flo
     sync_block();
     for (int i = thread_index(); i < (rows + columns) * (depth / 4); i += threads) {
       const int r = i / (depth / 4), at = i % (depth / 4) * 4;
-      const float* source = r < rows ? tile.row[operand][r] : tile.column[operand][r - rows];
-      put4(tile.staged + r * pitch + at, four(source, from + at, head_size, vectors));
+      const HeadRow source = r < rows ? tile.row[operand][r] : tile.column[operand][r - rows];
+      put4(tile.staged + r * pitch + at, four_of(source, from + at, head_size, vectors));
     }
     sync_block();
     const float *row = tile.staged + row_of_thread() * pitch, *column = tile.staged + (rows + lane_of_row()) * pitch;
@@ -99,7 +87,7 @@ DEVICE void add_tile(Tile& tile, int operand, int head_size, bool vectors, const
     if (s > 0) sync_block();
     for (int i = thread_index(); i < columns * slab / 4; i += threads) {
       const int c = i / (slab / 4), at = i % (slab / 4) * 4;
-      put4(tile.staged + c * slab + at, four(tile.column[operand][c], s * slab + at, head_size, vectors));
+      put4(tile.staged + c * slab + at, four_of(tile.column[operand][c], s * slab + at, head_size, vectors));
     }
     sync_block();
     for (int c = 0; c < columns; ++c) {
@@ -153,7 +141,7 @@ DEVICE Slots visible(const Tile& tile, int count) {
 
 // The queries of a tile, from packed row `first` of the sequence on: their intervals, and where q and dY (or null) lie.
 DEVICE void take_queries(Tile& tile, const Sequence& sequence, int first, int count, const float* q, const float* dy, const int* key_start,
-                         const int* key_end, int heads, int key_heads, int head_size, const float** first_row, const float** second_row) {
+                         const int* key_end, int heads, int key_heads, int head_size, HeadRow* first_row, HeadRow* second_row) {
   const int i = thread_index(), group = heads / key_heads, packed = first + i;
   if (i >= count) return;
   const bool inside = packed < sequence.row_count * group;
@@ -162,17 +150,17 @@ DEVICE void take_queries(Tile& tile, const Sequence& sequence, int first, int co
   tile.index[i] = inside ? static_cast<int>(index) : -1;
   tile.start[i] = inside ? key_start[token] : 0;
   tile.end[i] = inside ? key_end[token] : 0;
-  first_row[i] = inside ? q + index * head_size : nullptr;
-  second_row[i] = inside && dy != nullptr ? dy + index * head_size : nullptr;
+  first_row[i] = row_of(inside ? q + index * head_size : nullptr);
+  second_row[i] = row_of(inside && dy != nullptr ? dy + index * head_size : nullptr);
 }
 
 DEVICE void take_slots(const Sequence& sequence, int first, int count, int end, const float* k, const float* v, int key_heads, int head_size,
-                       const float** key, const float** value) {
+                       HeadRow* key, HeadRow* value) {
   const int i = thread_index(), slot = first + i;
   if (i >= count) return;
   const u64 stride = static_cast<u64>(key_heads) * head_size, head = static_cast<u64>(block_y()) * head_size;
-  key[i] = slot < end ? slot_row(sequence, slot, sequence.past_keys, k, stride) + head : nullptr;
-  value[i] = slot < end ? slot_row(sequence, slot, sequence.past_values, v, stride) + head : nullptr;
+  key[i] = slot < end ? slot_row(sequence, slot, sequence.past_keys, k, stride, head) : HeadRow{0};
+  value[i] = slot < end ? slot_row(sequence, slot, sequence.past_values, v, stride, head) : HeadRow{0};
 }
 
 // block x: 32 packed query rows, the last first, because those usually see most; block y: key head.

@@ -12,12 +12,13 @@ DEVICE float minus_infinity() { return bits_float(0xff800000u); }
 
 // One sequence of the batch. Slots count from the beginning of the sequence.
 struct Sequence {
-  u64 past_keys, past_values, pages;  // [capacity, K, H] f32, the ring; with pages (i32) a pool of pages of 16 rows
+  u64 past_keys, past_values, pages;  // [capacity, K, H], the ring; with pages (i32) a pool of pages of 16 rows
   int first_row, row_count;           // in the packed batch
   int past_start, past_count;         // slots
   int past_row, capacity;             // ring row of slot past_start; rows of the ring
   int query_block, key_block;         // first block of its packed query rows, and of its slots
   int split_keys, decode_row;         // attention_decode: slots of a split, 0 where it does not take the sequence; its first row among those taken
+  int past_narrow;                    // 1: the past is bfloat16, 0: f32
 };
 
 // The sequence that has the block, counted in blocks of query rows or as `first` says.
@@ -39,10 +40,45 @@ DEVICE int past_row_of(const Sequence& sequence, int slot) {
   return row;
 }
 
-// Where a slot's heads lie. `past` and `current` are both keys or both values, `stride` = K H.
-DEVICE const float* slot_row(const Sequence& sequence, int slot, u64 past, const float* current, u64 stride) {
+// Heads of a query row or a slot: f32, or bfloat16 where the lowest bit of the address is set; no row where it is 0.
+struct HeadRow { u64 address; };
+DEVICE HeadRow row_of(const float* row) { return {reinterpret_cast<u64>(row)}; }
+
+DEVICE float4 widened(uint2 v) {
+  return {unpack_low<bfloat16>(v.x), unpack_high<bfloat16>(v.x), unpack_low<bfloat16>(v.y), unpack_high<bfloat16>(v.y)};
+}
+
+// Four elements of a row, those from `size` on and of no row zero. `vectors`: rows and `size` allow 16-byte loads of f32.
+DEVICE float4 four_of(HeadRow row, int at, int size, bool vectors) {
+  float4 v = {0.0f, 0.0f, 0.0f, 0.0f};
+  if (row.address == 0 || at >= size) return v;
+  if (row.address & 1) {
+    const bfloat16* p = reinterpret_cast<const bfloat16*>(row.address - 1) + at;
+    if (vectors) return widened(load8(p));
+    v.x = to_float(p[0]);
+    if (at + 1 < size) v.y = to_float(p[1]);
+    if (at + 2 < size) v.z = to_float(p[2]);
+    if (at + 3 < size) v.w = to_float(p[3]);
+    return v;
+  }
+  const float* p = reinterpret_cast<const float*>(row.address) + at;
+  if (vectors) {
+    const uint4 bits = load16(p);
+    return {bits_float(bits.x), bits_float(bits.y), bits_float(bits.z), bits_float(bits.w)};
+  }
+  v.x = p[0];
+  if (at + 1 < size) v.y = p[1];
+  if (at + 2 < size) v.z = p[2];
+  if (at + 3 < size) v.w = p[3];
+  return v;
+}
+
+// A slot's heads from element `offset` on. `past` and `current` are both keys or both values, `stride` = K H.
+DEVICE HeadRow slot_row(const Sequence& sequence, int slot, u64 past, const float* current, u64 stride, u64 offset) {
   const int ahead = slot - sequence.past_start - sequence.past_count;
-  return ahead >= 0 ? current + (sequence.first_row + ahead) * stride : reinterpret_cast<const float*>(past) + past_row_of(sequence, slot) * stride;
+  if (ahead >= 0) return row_of(current + (sequence.first_row + ahead) * stride + offset);
+  const u64 at = past_row_of(sequence, slot) * stride + offset;
+  return {sequence.past_narrow != 0 ? past + at * sizeof(bfloat16) + 1 : past + at * sizeof(float)};
 }
 
 // Of a packed query row, as attention_pack_statistics leaves it. Slots count from the oldest of the sequence.

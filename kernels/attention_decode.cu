@@ -1,9 +1,9 @@
 // attention_decode: attention of a few query rows over a long past, split over its keys; a second kernel joins the splits in their order
-// q, y [T, N, H], k, v [T, K, H], lse [T, N] f32; key slots come from the past (ring or pages, f32) and from the current rows
+// q, y [T, N, H], k, v [T, K, H], lse [T, N] f32; key slots come from the past (ring or pages, of PAST) and from the current rows, which are rounded to PAST
 // a block takes ROWS packed rows (token * group + head) of one key head and split_keys slots: all scores, then their softmax, then the values
-// partials per row and split: the output [H] relative to the split's largest score, and [2] that score (base 2) and the sum; moves 8 K H bytes a slot;
+// partials per row and split: the output [H] relative to the split's largest score, and [2] that score (base 2) and the sum; moves 8 K H bytes a slot, 4 where PAST is bfloat16;
 // memory bound
-// defines: HEAD_LIMIT (a multiple of 128; H is any size up to it), ROWS (1, 2 or 4)
+// defines: HEAD_LIMIT (a multiple of 128; H is any size up to it), ROWS (1, 2 or 4), PAST (float or bfloat16)
 // source: kernels.md 1.4; merging of softmax parts: arXiv:2205.14135
 #include "attention.cuh"
 
@@ -14,6 +14,9 @@ using namespace attention;
 #endif
 #ifndef ROWS
 #define ROWS 2
+#endif
+#ifndef PAST
+#define PAST float
 #endif
 
 constexpr int threads = 128, most_keys = 512;   // most_keys: of a split
@@ -35,22 +38,30 @@ DEVICE int row_of_slot(const Sequence& sequence, int slot) {
   return ahead >= 0 ? (sequence.first_row + ahead) | current_row : past_row_of(sequence, slot);
 }
 
-DEVICE const float* row_at(int row, const float* past, const float* current, u64 stride) {
-  return row & current_row ? current + (row & ~current_row) * stride : past + row * stride;
-}
+// Four elements as they lie in the past, so that those under way take no more room than they have to.
+template <typename T> struct FourOf { using Bits = float4; };
+template <> struct FourOf<bfloat16> { using Bits = uint2; };
+using Four = FourOf<PAST>::Bits;
+DEVICE float4 widened(float4 v) { return v; }
 
-DEVICE float4 four(const float* row, int at, int head_size, bool vectors) {
-  float4 v = {0.0f, 0.0f, 0.0f, 0.0f};
-  if (at >= head_size) return v;
-  if (vectors) {
-    const uint4 bits = load16(row + at);
-    return {bits_float(bits.x), bits_float(bits.y), bits_float(bits.z), bits_float(bits.w)};
+DEVICE float4 four(const float* row, int at, int head_size, bool vectors) { return four_of(row_of(row), at, head_size, vectors); }
+
+template <typename T>
+DEVICE typename FourOf<T>::Bits four_at(int row, const T* past, const float* current, u64 stride, int at, int head_size, bool vectors) {
+  const u64 first = (row & ~current_row) * stride;
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return four(row & current_row ? current + first : past + first, at, head_size, vectors);
+  } else {
+    if (row & current_row) {
+      const float4 v = four(current + first, at, head_size, vectors);
+      return {pack<T>(v.x, v.y), pack<T>(v.z, v.w)};
+    }
+    const T* p = past + first + at;
+    if (at >= head_size) return {0u, 0u};
+    if (vectors) return load8(p);
+    const auto bits = [&](int i) { return at + i < head_size ? static_cast<u32>(p[i].bits) : 0u; };
+    return {bits(0) | bits(1) << 16, bits(2) | bits(3) << 16};
   }
-  v.x = row[at];
-  if (at + 1 < head_size) v.y = row[at + 1];
-  if (at + 2 < head_size) v.z = row[at + 2];
-  if (at + 3 < head_size) v.w = row[at + 3];
-  return v;
 }
 
 DEVICE void add_scaled(float4& sum, float factor, float4 v) {
@@ -99,7 +110,8 @@ KERNEL(threads, HEAD_LIMIT == 128 ? 4 : 3) attention_decode(const float* q, cons
   u64 index[ROWS];
   float4 query[ROWS][pieces];
   const u64 stride = static_cast<u64>(key_heads) * head_size, head_offset = static_cast<u64>(key_head) * head_size;
-  const float *past_k = reinterpret_cast<const float*>(sequence.past_keys) + head_offset, *current_k = k + head_offset;
+  const PAST* past_k = reinterpret_cast<const PAST*>(sequence.past_keys) + head_offset;
+  const float* current_k = k + head_offset;
   const bool vectors = head_size % 4 == 0 && (reinterpret_cast<u64>(q) | reinterpret_cast<u64>(k) | sequence.past_keys) % 16 == 0;
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) {
@@ -114,11 +126,11 @@ KERNEL(threads, HEAD_LIMIT == 128 ? 4 : 3) attention_decode(const float* q, cons
   sync_block();
 
   for (int key = warp_index() * keys_at_once; key < keys; key += threads / 32 * keys_at_once) {
-    float4 element[keys_at_once][pieces];
+    Four element[keys_at_once][pieces];
 #pragma unroll
     for (int j = 0; j < keys_at_once; ++j) {
-      const float* row = row_at(slots[key + j < keys ? key + j : key], past_k, current_k, stride);
-      for (int i = 0; i < pieces; ++i) element[j][i] = four(row, (i * 32 + lane_index()) * 4, head_size, vectors);
+      const int row = slots[key + j < keys ? key + j : key];
+      for (int i = 0; i < pieces; ++i) element[j][i] = four_at(row, past_k, current_k, stride, (i * 32 + lane_index()) * 4, head_size, vectors);
     }
     float dot[ROWS * keys_at_once];
 #pragma unroll
@@ -127,7 +139,7 @@ KERNEL(threads, HEAD_LIMIT == 128 ? 4 : 3) attention_decode(const float* q, cons
       for (int j = 0; j < keys_at_once; ++j) {
         float partial = 0.0f;
         for (int i = 0; i < pieces; ++i) {
-          const float4 a = query[r][i], b = element[j][i];
+          const float4 a = query[r][i], b = widened(element[j][i]);
           partial = fused_multiply_add(a.x, b.x, fused_multiply_add(a.y, b.y, fused_multiply_add(a.z, b.z, fused_multiply_add(a.w, b.w, partial))));
         }
         dot[r * keys_at_once + j] = partial;
@@ -158,23 +170,24 @@ KERNEL(threads, HEAD_LIMIT == 128 ? 4 : 3) attention_decode(const float* q, cons
 
   // Each party of threads sums every parties-th key, four columns to a thread; the first adds up what they found.
   const auto partial = [&](u64 row) { return row - static_cast<u64>(sequence.first_row - sequence.decode_row) * heads; };
-  const float *past_v = reinterpret_cast<const float*>(sequence.past_values) + head_offset, *current_v = v + head_offset;
+  const PAST* past_v = reinterpret_cast<const PAST*>(sequence.past_values) + head_offset;
+  const float* current_v = v + head_offset;
   const bool value_vectors = head_size % 4 == 0 && (reinterpret_cast<u64>(v) | sequence.past_values) % 16 == 0;
   const int party = thread_index() / row_threads, column = thread_index() % row_threads * 4;
   float4 output[ROWS] = {};
   for (int key = party; key < keys; key += parties * values_at_once) {
-    float4 value[values_at_once];
+    Four value[values_at_once];
 #pragma unroll
     for (int j = 0; j < values_at_once; ++j) {
       const int at = key + j * parties;
-      value[j] = at < keys ? four(row_at(slots[at], past_v, current_v, stride), column, head_size, value_vectors) : float4{0.0f, 0.0f, 0.0f, 0.0f};
+      value[j] = at < keys ? four_at(slots[at], past_v, current_v, stride, column, head_size, value_vectors) : Four{};
     }
 #pragma unroll
     for (int j = 0; j < values_at_once; ++j) {
       const int at = key + j * parties;
       if (at >= keys) break;
 #pragma unroll
-      for (int r = 0; r < ROWS; ++r) add_scaled(output[r], scores[r * most_keys + at], value[j]);
+      for (int r = 0; r < ROWS; ++r) add_scaled(output[r], scores[r * most_keys + at], widened(value[j]));
     }
   }
   SHARED_ARRAY(float4, others, (parties - 1) * ROWS * row_threads);

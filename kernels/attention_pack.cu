@@ -1,5 +1,5 @@
 // attention_pack: rows of q, dY, k, v as attention_mma reads them: 16 bits, heads apart, every sequence padded with zeros to whole blocks of 128 rows
-// x [T, heads, H] f32 (slots also from the past) -> packed [K, blocks * 128, H] ELEMENT; query rows are token * group + head of the group
+// x [T, heads, H] f32 (slots also from the past, which may be bfloat16) -> packed [K, blocks * 128, H] ELEMENT; query rows are token * group + head of the group
 // half: the rows of a group of 32 are divided by a power of two that brings their largest magnitude to [2^14, 2^15); scales [K, blocks * 4] f32
 // holds it. bfloat16 has f32's range and needs none
 // one block per group; moves 4 + 2 bytes per element; memory bound
@@ -22,12 +22,6 @@ using namespace attention;
 constexpr int threads = 128, group_rows = 32;
 constexpr int warp_rows = group_rows / (threads / 32), pieces = (HEAD_DIM + 127) / 128;  // of four elements to a lane
 static_assert(SQUARES == 0 || (warp_rows == 8 && HEAD_DIM == 256), "a warp's rows are one piece of square_offset");
-
-DEVICE float4 four(const float* p) {
-  if (reinterpret_cast<u64>(p) % 16 != 0) return {p[0], p[1], p[2], p[3]};
-  const uint4 v = load16(p);
-  return {bits_float(v.x), bits_float(v.y), bits_float(v.z), bits_float(v.w)};
-}
 
 using Group = float4[warp_rows][pieces];
 
@@ -71,12 +65,11 @@ DEVICE void put_group(const Group& values, ELEMENT* packed, float* scales) {
     }
 }
 
-DEVICE void take_row(float4 (&values)[pieces], const float* row, float factor) {
+DEVICE void take_row(float4 (&values)[pieces], HeadRow row, float factor) {
+  const bool vectors = (row.address & 14) == 0;
   for (int i = 0; i < pieces; ++i) {
     const int at = (i * 32 + lane_index()) * 4;
-    values[i] = {0.0f, 0.0f, 0.0f, 0.0f};
-    if (row == nullptr || at >= HEAD_DIM) continue;
-    const float4 v = four(row + at);
+    const float4 v = four_of(row, at, HEAD_DIM, vectors);
     values[i] = {v.x * factor, v.y * factor, v.z * factor, v.w * factor};
   }
 }
@@ -91,7 +84,7 @@ KERNEL(threads) attention_pack_queries(const float* x, const Sequence* sequences
   for (int r = 0; r < warp_rows; ++r) {
     const int token = (first + r) / group, head = block_y() * group + (first + r) % group;
     const float* source = x + (static_cast<u64>(sequence.first_row + token) * heads + head) * HEAD_DIM;
-    take_row(values[r], token < sequence.row_count ? source : nullptr, factor);
+    take_row(values[r], row_of(token < sequence.row_count ? source : nullptr), factor);
   }
   put_group(values, packed, scales);
 }
@@ -107,8 +100,8 @@ KERNEL(threads) attention_pack_slots(const float* k, const float* v, const Seque
   for (int r = 0; r < warp_rows; ++r) {
     const bool inside = first + r < sequence.past_count + sequence.row_count;
     const u64 past = keys ? sequence.past_keys : sequence.past_values;
-    const float* source = inside ? slot_row(sequence, sequence.past_start + first + r, past, keys ? k : v, static_cast<u64>(key_heads) * HEAD_DIM) : nullptr;
-    take_row(values[r], inside ? source + block_y() * HEAD_DIM : nullptr, 1.0f);
+    const u64 stride = static_cast<u64>(key_heads) * HEAD_DIM, head = static_cast<u64>(block_y()) * HEAD_DIM;
+    take_row(values[r], inside ? slot_row(sequence, sequence.past_start + first + r, past, keys ? k : v, stride, head) : HeadRow{0}, 1.0f);
   }
   put_group(values, keys ? packed_k : packed_v, keys ? scales_k : scales_v);
 }

@@ -11,10 +11,11 @@ namespace GemmaCore.Cli;
 internal sealed record AnsweringPlan(int Context, long WeightBytes, long CacheBytes, long PeakBytes)
 {
     /// <summary>Rehearses the answer.</summary>
-    public static AnsweringPlan Of(Func<Device> open, Func<Device, LanguageModel> load, int context)
+    public static AnsweringPlan Of(Func<Device> open, Func<Device, LanguageModel> load, int context, DType kvType)
     {
         using Device device = open();
         using LanguageModel model = load(device);
+        model.KvType = kvType;
         long weights = device.AllocatedBytes;
         int tokens = Math.Min(context, model.Layout.MaxPositions);
         using KvCache cache = model.CreateCache(tokens);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using GemmaCore.Generation;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
 
 namespace GemmaCore.Cli;
 
@@ -16,9 +17,11 @@ internal sealed class ModelOptions
 
     public Option<string> QuantizeHead { get; } = new("--quantize-head") { Description = "none or int8: how to hold embeddings and output head", DefaultValueFactory = _ => "none" };
 
+    public Option<string> KvType { get; } = new("--kv-cache-dtype") { Description = "f32 or bf16: how to keep keys and values; bf16 takes half the memory", DefaultValueFactory = _ => "f32" };
+
     public Option<string[]> Adapter { get; } = new("--adapter") { Description = "PEFT adapter folder; may be repeated" };
 
-    public void AddTo(Command command, bool model = true, bool adapter = true, bool quantize = true)
+    public void AddTo(Command command, bool model = true, bool adapter = true, bool quantize = true, bool cache = true)
     {
         if (model) command.Add(Model);
         if (adapter) command.Add(Adapter);
@@ -26,6 +29,7 @@ internal sealed class ModelOptions
         if (!quantize) return;
         command.Add(Quantize);
         command.Add(QuantizeHead);
+        if (cache) command.Add(KvType);
     }
 
     /// <summary>Refuses what makes no sense.</summary>
@@ -34,6 +38,7 @@ internal sealed class ModelOptions
         Device.Check(parsed);
         if (parsed.GetResult(Quantize) is not null) _ = FormatOf(parsed);
         if (parsed.GetResult(QuantizeHead) is not null) _ = HeadFormatOf(parsed.GetValue(QuantizeHead)!);
+        if (parsed.GetResult(KvType) is not null) _ = KvTypeOf(parsed.GetValue(KvType)!);
     }
 
     /// <summary>Says on stderr how much of an adapter was applied (all of it, or loading had failed) and which of its settings are unknown here.</summary>
@@ -48,7 +53,7 @@ internal sealed class ModelOptions
     public GemmaModel Load(ParseResult parsed)
     {
         Check(parsed);
-        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(parsed.GetValue(Model)!), Device.Open(parsed), FormatOf(parsed), HeadFormatOf(parsed.GetValue(QuantizeHead)!));
+        GemmaModel model = LoadBase(parsed, parsed.GetValue(Model)!);
         try
         {
             foreach (string folder in parsed.GetValue(Adapter) ?? []) TellApplied(folder, model.LoadAdapter(folder));
@@ -61,6 +66,14 @@ internal sealed class ModelOptions
         }
     }
 
+    /// <summary>Loads a model without adapters, as the options say.</summary>
+    public GemmaModel LoadBase(ParseResult parsed, string name)
+    {
+        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(name), Device.Open(parsed), FormatOf(parsed), HeadFormatOf(parsed.GetValue(QuantizeHead)!));
+        if (parsed.GetValue(KvType) is { } kept) model.Model.KvType = KvTypeOf(kept);
+        return model;
+    }
+
     /// <summary>How linear layers are to be held.</summary>
     public WeightFormat FormatOf(ParseResult parsed) => FormatOf("--quantize", parsed.GetValue(Quantize)!, allowNone: true);
 
@@ -70,6 +83,14 @@ internal sealed class ModelOptions
         "none" => WeightFormat.AsStored,
         "int8" => WeightFormat.Int8,
         _ => throw new UsageException($"--quantize-head {name}: expected none or int8"),
+    };
+
+    /// <summary>How keys and values are to be kept.</summary>
+    public static DType KvTypeOf(string name) => name switch
+    {
+        "f32" => DType.F32,
+        "bf16" => DType.BF16,
+        _ => throw new UsageException($"--kv-cache-dtype {name}: expected f32 or bf16"),
     };
 
     /// <summary>A format by the name that options give it.</summary>

@@ -91,8 +91,7 @@ internal sealed class ReportJudge
         Dictionary<string, string> questions = reports.ToDictionary(row => row.Uid, row => prompt.Ask(row.Reference, row.Prediction ?? ""));
         Dictionary<string, string> answers = questions.Where(item => known.TryGetValue(item.Key, out var kept) && kept.Question == Fingerprint(item.Value)).ToDictionary(item => item.Key, item => known[item.Key].Answer);
         if (answers.Count == reports.Length) return answers;
-        using GemmaModel model = GemmaModel.Load(
-            ModelLocation.Resolve(name), device.Device.Open(parsed), device.FormatOf(parsed), ModelOptions.HeadFormatOf(parsed.GetValue(device.QuantizeHead)!));
+        using GemmaModel model = device.LoadBase(parsed, name);
         foreach (string folder in parsed.GetValue(_adapter) ?? []) ModelOptions.TellApplied(folder, model.LoadAdapter(folder));
         foreach (string[] chunk in questions.Keys.Where(uid => !answers.ContainsKey(uid)).Chunk(Math.Max(1, parsed.GetValue(_batch))))
         {

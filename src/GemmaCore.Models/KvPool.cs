@@ -19,13 +19,14 @@ public sealed class KvPool : IDisposable
     /// <param name="pages">How many there are.</param>
     /// <param name="kvHeads">K.</param>
     /// <param name="headDim">H.</param>
+    /// <param name="dtype">How a number is kept: f32, or bf16, to which new keys and values are rounded.</param>
     /// <exception cref="OutOfMemoryException">There is no memory for it; a card says so with an exception of its own.</exception>
-    public KvPool(Device device, KvLayout layout, int pages, int kvHeads, int headDim)
+    public KvPool(Device device, KvLayout layout, int pages, int kvHeads, int headDim, DType dtype = DType.F32)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(layout);
         ArgumentOutOfRangeException.ThrowIfLessThan(pages, 1);
-        (Device, Layout, PageBytes) = (device, layout, BytesOf(layout, kvHeads, headDim));
+        (Device, Layout, PageBytes) = (device, layout, BytesOf(layout, kvHeads, headDim, dtype));
         (_keys, _values) = (new DeviceBuffer[layout.LayersPerPage], new DeviceBuffer[layout.LayersPerPage]);
         _holders = new int[pages];
         _free = new int[pages];
@@ -37,8 +38,8 @@ public sealed class KvPool : IDisposable
             for (int place = 0; place < layout.LayersPerPage; place++)
             {
                 var shape = new Shape(checked(pages * KvLayout.PageRows), kvHeads, headDim);
-                _keys[place] = new DeviceBuffer(device, shape, DType.F32);
-                _values[place] = new DeviceBuffer(device, shape, DType.F32);
+                _keys[place] = new DeviceBuffer(device, shape, dtype);
+                _values[place] = new DeviceBuffer(device, shape, dtype);
             }
         }
         catch
@@ -69,10 +70,10 @@ public sealed class KvPool : IDisposable
     public Func<bool>? GiveUp { get; set; }
 
     /// <summary>Memory of a page of a model with K = <paramref name="kvHeads"/> and H = <paramref name="headDim"/>.</summary>
-    public static long BytesOf(KvLayout layout, int kvHeads, int headDim)
+    public static long BytesOf(KvLayout layout, int kvHeads, int headDim, DType dtype)
     {
         ArgumentNullException.ThrowIfNull(layout);
-        return 2L * layout.LayersPerPage * KvLayout.PageRows * kvHeads * headDim * sizeof(float);
+        return 2L * layout.LayersPerPage * KvLayout.PageRows * kvHeads * headDim * dtype.Size();
     }
 
     /// <inheritdoc/>

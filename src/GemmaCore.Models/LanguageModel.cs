@@ -18,6 +18,7 @@ public abstract class LanguageModel : IDisposable
     private readonly DecoderStep _step;
     private WeightMatrix _embeddings;
     private readonly float _embeddingScale;
+    private DType _kvType = DType.F32;
 
     /// <summary>Describes the parts that all families share.</summary>
     private protected LanguageModel(DecoderLayout layout, WeightMatrix embeddings, WeightMatrix head, float embeddingScale)
@@ -63,6 +64,16 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Who uses which chosen adapter in the present pass.</summary>
     internal AdapterRows AdapterRows { get; } = new();
 
+    /// <summary>
+    /// How keys and values are kept of caches and pools made from now on: f32, or bf16, which takes half the memory and changes answers in their last bits.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is neither.</exception>
+    public DType KvType
+    {
+        get => _kvType;
+        set => _kvType = value is DType.F32 or DType.BF16 ? value : throw new ArgumentOutOfRangeException(nameof(value), $"keys and values are kept in F32 or BF16, not in {value}");
+    }
+
     /// <summary>How its layers share pages of keys and values.</summary>
     public KvLayout KvLayout { get; }
 
@@ -83,10 +94,10 @@ public abstract class LanguageModel : IDisposable
     }
 
     /// <summary>A pool of <paramref name="pages"/> pages for the caches of several sequences.</summary>
-    public KvPool CreatePool(int pages) => new(Device, KvLayout, pages, Layout.KvHeadCount, Layout.HeadDim);
+    public KvPool CreatePool(int pages) => new(Device, KvLayout, pages, Layout.KvHeadCount, Layout.HeadDim, KvType);
 
     /// <summary>Memory of a page of keys and values.</summary>
-    public long PageBytes => KvPool.BytesOf(KvLayout, Layout.KvHeadCount, Layout.HeadDim);
+    public long PageBytes => KvPool.BytesOf(KvLayout, Layout.KvHeadCount, Layout.HeadDim, KvType);
 
     /// <summary>Bytes of keys and values of a cache for up to <paramref name="capacity"/> tokens.</summary>
     public long CacheBytes(int capacity) => KvLayout.PagesOf(capacity) * PageBytes;

@@ -24,6 +24,21 @@ public sealed class PlanTests : IDisposable
         Assert.Null(plan["limit_bytes"]);
     }
 
+    [Fact]
+    public void Keys_and_values_in_16_bits_take_half_the_memory_and_other_formats_are_refused()
+    {
+        long[] bytes =
+        [
+            .. ((string[])["f32", "bf16"]).Select(dtype => JsonNode.Parse(
+                GemmacoreProcess.Run("plan", "demo", "max_length=64", "--device", "cpu", "--kv-cache-dtype", dtype, "--json").Expect(0).Output)!["answering"]!["kv_cache_bytes"]!.GetValue<long>()),
+        ];
+        Assert.InRange((double)bytes[0] / bytes[1], 1.9, 2.0); // the tables of pages are as long
+        foreach (string[] command in (string[][])[["plan", "demo"], ["generate", "demo", "--prompt", "Hello"], ["serve", "demo"]])
+            Assert.Contains("--kv-cache-dtype f16: expected f32 or bf16", GemmacoreProcess.Run([.. command, "--kv-cache-dtype", "f16"]).Expect(2).Error, StringComparison.Ordinal);
+        string[] answers = [.. ((string[])["f32", "bf16"]).Select(dtype => GemmacoreProcess.Run("generate", "demo", "--prompt", "Hello", "--max-tokens", "8", "--kv-cache-dtype", dtype).Expect(0).Output)];
+        Assert.All(answers, answer => Assert.NotEqual("", answer.Trim()));
+    }
+
     [Theory]
     [InlineData("medgemma_4gb.yaml", "gtx1650", 3.4, "")]
     [InlineData("medgemma_t4.yaml", "t4", 11.0, "samples_at_once")]

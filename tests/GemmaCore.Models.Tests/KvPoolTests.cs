@@ -1,3 +1,5 @@
+using GemmaCore.Tensors;
+
 namespace GemmaCore.Models.Tests;
 
 /// <summary>Sequences that share pages compute what each computes with pages of its own, bit for bit, and no page is lost.</summary>
@@ -5,15 +7,16 @@ public sealed class KvPoolTests
 {
     // Chunks and single tokens, prefixes kept, taken over and given up, past the sliding window, in a pool with no page to spare.
     [Theory]
-    [InlineData("cpu", 1, 400)]
-    [InlineData("cpu", 2, 400)]
-    [InlineData("cpu", 3, 120)]
-    [InlineData("h200/adversarial", 4, 90)]
-    [InlineData("gtx1650/random", 5, 90)]
-    public void Shared_pages_change_nothing(string device, int seed, int capacity)
+    [InlineData("cpu", 1, 400, DType.F32)]
+    [InlineData("cpu", 2, 400, DType.BF16)]
+    [InlineData("cpu", 3, 120, DType.F32)]
+    [InlineData("h200/adversarial", 4, 90, DType.BF16)]
+    [InlineData("gtx1650/random", 5, 90, DType.F32)]
+    public void Shared_pages_change_nothing(string device, int seed, int capacity, DType dtype)
     {
         using var embedded = new EmbeddedModel(device: device);
         LanguageModel model = embedded.Model;
+        model.KvType = dtype;
         var random = new Random(seed);
         const int sequences = 3;
         int[] document = [.. Enumerable.Range(0, capacity).Select(_ => random.Next(10, 200))];
@@ -65,6 +68,47 @@ public sealed class KvPoolTests
         Assert.True(takenOver > 0 && givenUp > 0, $"{takenOver} taken over, {givenUp} given up");
         foreach (KvSegment segment in kept) segment.Dispose();
         Assert.Equal(0, pool.UsedPages);
+    }
+
+    // Past a window of 32, in chunks and single tokens.
+    [Theory]
+    [InlineData("cpu")]
+    [InlineData("gtx1650/random")]
+    [InlineData("t4/round_robin")]
+    [InlineData("h200/adversarial")]
+    public void Bf16_takes_half_the_memory_and_changes_logits_by_its_rounding(string device)
+    {
+        int[] ids = [.. Enumerable.Range(0, 70).Select(i => (i * 37 % 190) + 10)];
+        var logits = new Dictionary<DType, float[]>();
+        var bytes = new Dictionary<DType, long>();
+        foreach (DType dtype in (DType[])[DType.F32, DType.BF16])
+        {
+            using var embedded = new EmbeddedModel(device: device);
+            embedded.Model.KvType = dtype;
+            bytes[dtype] = embedded.Model.CacheBytes(ids.Length);
+            long before = embedded.Device.AllocatedBytes;
+            using KvCache cache = embedded.Model.CreateCache(ids.Length);
+            Assert.InRange(embedded.Device.AllocatedBytes - before, bytes[dtype], bytes[dtype] + 4096);
+            Pass(embedded, ids[..20], cache);
+            for (int i = 20; i < 50; i++) Pass(embedded, ids[i..(i + 1)], cache);
+            embedded.Arena.Reset();
+            var batch = new TokenBatch();
+            batch.Add(ids.AsSpan(50), -1, cache);
+            logits[dtype] = embedded.Logits(embedded.Model.Forward(batch, embedded.Arena, null));
+        }
+
+        Assert.Equal(bytes[DType.F32], 2 * bytes[DType.BF16]);
+        // Two roundings of 2⁻⁹ in each of six layers, relative to logits of up to 30 or so.
+        double largest = logits[DType.F32].Max(Math.Abs), error = logits[DType.F32].Zip(logits[DType.BF16], (a, b) => Math.Abs(a - b)).Max();
+        Assert.InRange(error / largest, 1e-6, 12 * Math.Pow(2, -9));
+    }
+
+    [Fact]
+    public void Other_formats_are_refused()
+    {
+        using var embedded = new EmbeddedModel();
+        var error = Assert.Throws<ArgumentOutOfRangeException>(() => embedded.Model.KvType = DType.F16);
+        Assert.Contains("F32 or BF16, not in F16", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -11,15 +11,17 @@ public sealed class AttentionSequenceTests
     // The size of the f32 kernels and one of the tensor-core kernels.
     public static IEnumerable<(string, int)> HeadSizes => TestDevices.Spread([20, 64]);
 
-    // Head size, chunk, window, ring capacity, pages. Chunks of 1 and 16 (splits over keys) and 37 (tiles); capacities that wrap at an odd place, that hold
+    // Head size, chunk, window, ring capacity, pages, bf16. Chunks of 1 and 16 (splits over keys) and 37 (tiles); capacities that wrap at an odd place, that hold
     // exactly what is kept, and one that never wraps. Splits of a card are 64 slots at least, so 200 slots are several.
-    public static IEnumerable<(string, int, int, int, int, bool)> Rings =>
-        from row in TestDevices.Spread<(int HeadSize, int Chunk, int Window, int Capacity, bool Paged)>(
+    public static IEnumerable<(string, int, int, int, int, bool, bool)> Rings =>
+        from row in TestDevices.Spread<(int HeadSize, int Chunk, int Window, int Capacity, bool Paged, bool Narrow)>(
         [
-            (20, 1, 29, 30, false), (20, 1, int.MaxValue, 300, false), (20, 37, 50, 53, false), (64, 37, int.MaxValue, 250, false), (64, 37, 50, 49, false),
-            (64, 16, 150, 151, false), (256, 1, 190, 192, true), (64, 37, 70, 80, true), (20, 3, 29, 32, true), (20, 40, 70, 96, true),
+            (20, 1, 29, 30, false, false), (20, 1, int.MaxValue, 300, false, false), (20, 37, 50, 53, false, false), (64, 37, int.MaxValue, 250, false, false),
+            (64, 37, 50, 49, false, false), (64, 16, 150, 151, false, false), (256, 1, 190, 192, true, false), (64, 37, 70, 80, true, false), (20, 3, 29, 32, true, false),
+            (20, 40, 70, 96, true, false), (20, 1, 29, 30, false, true), (18, 37, 50, 53, false, true), (64, 16, 150, 160, true, true), (256, 2, 190, 192, true, true),
+            (64, 37, 70, 80, true, true), (256, 40, 70, 96, true, true), (18, 3, 29, 32, true, true),
         ])
-        select (row.Device, row.Case.HeadSize, row.Case.Chunk, row.Case.Window, row.Case.Capacity, row.Case.Paged);
+        select (row.Device, row.Case.HeadSize, row.Case.Chunk, row.Case.Window, row.Case.Capacity, row.Case.Paged, row.Case.Narrow);
 
     [Theory]
     [MemberData(nameof(HeadSizes))]
@@ -54,9 +56,12 @@ public sealed class AttentionSequenceTests
 
     [Theory]
     [MemberData(nameof(Rings))]
-    public void Reading_on_from_a_ring_buffer_equals_the_full_forward(string device, int headSize, int chunk, int window, int capacity, bool paged)
+    public void Reading_on_from_a_ring_buffer_equals_the_full_forward(string device, int headSize, int chunk, int window, int capacity, bool paged, bool narrow)
     {
         AttentionCase whole = AttentionCase.Causal(30, 240, Heads, KeyHeads, headSize, window);
+        // Numbers that bf16 holds, so that it loses nothing.
+        foreach (float[] rows in narrow ? (float[][])[whole.K, whole.V] : [])
+            for (int i = 0; i < rows.Length; i++) rows[i] = BFloat16.ToSingle(BFloat16.FromSingle(rows[i]));
         double[] expected = whole.Reference();
         int past = whole.Rows - chunk, kept = Math.Min(past, window - 1), stride = KeyHeads * headSize;
         int[] pages = paged ? PageOrder(capacity / AttentionSequence.PageRows) : [];
@@ -76,7 +81,8 @@ public sealed class AttentionSequenceTests
         using var fixture = new OpFixture(device);
         var ring = new Shape(capacity, KeyHeads, headSize);
         var sequence = new AttentionSequence(
-            0, chunk, fixture.Of(ring, keys), fixture.Of(ring, values), past - kept, kept, paged ? fixture.Ints(pages) : default);
+            0, chunk, Past(keys), Past(values), past - kept, kept, paged ? fixture.Ints(pages) : default);
+        TensorView Past(float[] rows) => narrow ? fixture.Weights(ring, rows, DType.BF16) : fixture.Of(ring, rows);
         float[] y = tail.Forward(fixture, sequence).Y;
         Assert.InRange(
             Tolerance.RelativeError(y, expected.AsSpan(past * Heads * headSize)), 0, tail.ForwardBound(fixture.Device) + Tolerance.Float32(whole.Rows));
@@ -152,7 +158,16 @@ public sealed class AttentionSequenceTests
     public void An_interval_beyond_the_sequence_is_refused() => Refused("row 1 may see slots [0, 2), its interval is [0, 3)", lastEnd: 3);
 
     [Fact]
-    public void A_past_without_ring_buffers_is_refused() => Refused("past keys of sequence 0 must be f32", sequences: [new(0, 2, PastCount: 1)]);
+    public void A_past_without_ring_buffers_is_refused() => Refused("past keys of sequence 0 must be f32 or bf16", sequences: [new(0, 2, PastCount: 1)]);
+
+    [Fact]
+    public void Pasts_of_two_formats_in_one_batch_are_refused()
+    {
+        using var fixture = new OpFixture();
+        TensorView wide = fixture.Of(new Shape(4, 2, 8), new float[64]), narrow = fixture.Weights(new Shape(4, 2, 8), new float[64], DType.BF16);
+        Refused("past keys of sequence 1 must be F32 as those of the sequences before", sequences: [new(0, 1, wide, wide, 0, 1), new(1, 1, narrow, narrow, 0, 1)]);
+        Refused("past values of sequence 0 must be like", sequences: [new(0, 2, wide, narrow, 0, 1)]);
+    }
 
     [Fact]
     public void A_past_under_a_tape_is_refused() => Refused("which no gradient can reach", sequences: [new(0, 2, PastCount: 1)], taped: true);

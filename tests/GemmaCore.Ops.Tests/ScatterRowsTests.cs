@@ -29,6 +29,31 @@ public sealed class ScatterRowsTests
         Assert.Equal(ScatterRowsReference.Forward(source, list, before, columns), y.ToFloats());
     }
 
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Rows_of_16_bits_are_rounded_to_nearest(string device, int rows, int put, int columns, int shift)
+    {
+        using var fixture = new OpFixture(device);
+        var sample = new Sample(3);
+        float[] source = sample.Floats(put * columns), before = sample.Floats(rows * columns);
+        (source[0], before[0]) = (float.BitIncrement(1 + 1 / 256f), 0); // just above the middle between two of them
+        int[] list = Distinct(rows, put);
+        TensorView y = fixture.Weights(new Shape(rows, columns), before, DType.BF16);
+
+        ScatterRows.Forward(fixture.Of(new Shape(put, columns), source, shift), fixture.Ints(list), y, null);
+
+        Assert.Equal(Array.ConvertAll(ScatterRowsReference.Forward(source, list, before, columns), v => BFloat16.ToSingle(BFloat16.FromSingle(v))), y.ToFloats());
+    }
+
+    [Fact]
+    public void Rows_of_16_bits_have_no_gradient()
+    {
+        using var fixture = new OpFixture();
+        TensorView source = fixture.Of(new Shape(1, 4), new float[4]), y = fixture.Weights(new Shape(2, 4), new float[8], DType.BF16);
+        var error = Assert.Throws<ShapeException>(() => ScatterRows.Forward(source, fixture.Ints(1), y, fixture.Tape));
+        Assert.Contains("y must be f32, or bf16 without a tape", error.Message, StringComparison.Ordinal);
+    }
+
     public static IEnumerable<(string, int, int, int, bool)> BackwardShapes =>
         from row in TestDevices.Spread<(int Rows, int Put, int Columns, bool Accumulate)>(
             [(1, 1, 1, false), (5, 3, 7, true), (9, 8, 33, false), (9, 8, 33, true), (5, 4, 12, false), (5, 4, 12, true)])

@@ -19,7 +19,7 @@ internal static class DemoCommand
         var seed = new Option<int>("--seed") { Description = "seed of the run", DefaultValueFactory = _ => 42 };
         var smoke = new Option<bool>("--smoke") { Description = "one question of each data set and two small training steps, to see that everything runs" };
         var json = new Option<bool>("--json") { Description = "print the report as one JSON document" };
-        model.AddTo(command, model: false, adapter: false);
+        model.AddTo(command, model: false, adapter: false, cache: false);
         foreach (Option option in (Option[])[output, seed, smoke, json]) command.Add(option);
         command.SetAction(parsed =>
         {

@@ -25,10 +25,11 @@ internal static class PlanCommand
         var preset = new Option<string?>("--preset") { Description = $"shape of the model instead of one that is here: {string.Join(", ", ModelPreset.Names)}" };
         var images = new Option<int>("--images") { Description = "pictures of a sample", DefaultValueFactory = _ => 1 };
         var context = new Option<int>("--context") { Description = "tokens of a conversation to answer in", DefaultValueFactory = _ => 4096 };
+        Option<string> kept = new ModelOptions().KvType;
         var json = new Option<bool>("--json") { Description = "print one JSON document" };
         var target = new PlanTargetOptions();
         command.Add(subject);
-        foreach (Option option in (Option[])[preset, images, context, json]) command.Add(option);
+        foreach (Option option in (Option[])[preset, images, context, kept, json]) command.Add(option);
         target.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -38,12 +39,13 @@ internal static class PlanCommand
             if (names.Length > 1) throw new UsageException($"'{names[1]}': one MODEL or CONFIG is enough; settings are key=value");
             if (parsed.GetValue(images) < 0) throw new UsageException("--images: expected 0 or more");
             if (parsed.GetValue(context) < 1) throw new UsageException("--context: expected at least 1 token");
+            DType kvType = ModelOptions.KvTypeOf(parsed.GetValue(kept)!);
             TrainingConfiguration configuration = Configuration(names.FirstOrDefault(), [.. words.Except(names)]);
             Func<Device, ModelVariant, LanguageModel> load = Loader(parsed.GetValue(preset), names.FirstOrDefault(), configuration);
             PlanTarget place = target.Read(parsed);
             long memory = target.Memory(parsed) is > 0 and var asked ? asked : configuration.Memory;
             (SampleShape sample, configuration) = Sample(configuration, parsed.GetValue(images), load, place);
-            AnsweringPlan answering = AnsweringPlan.Of(place.Open, device => load(device, configuration.Variant), parsed.GetValue(context));
+            AnsweringPlan answering = AnsweringPlan.Of(place.Open, device => load(device, configuration.Variant), parsed.GetValue(context), kvType);
             MemoryPlan plan = MemoryPlanner.Fit(place.Rehearse(load), configuration, sample, place.Limit(memory));
             var report = new PlanReport(plan, answering, place, memory);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());

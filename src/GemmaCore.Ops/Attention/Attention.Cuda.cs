@@ -165,7 +165,7 @@ public static partial class Attention
     private static void Decode(CudaDevice cuda, in AttentionInputs x, in AttentionTable table, TensorView y, TensorView lse)
     {
         int packedRows = table.MostDecodeRows * x.Group, rows = AttentionPlan.DecodeBlockRows(packedRows);
-        AttentionDecodeKernels kernels = AttentionDecodeKernels.For(rows, x.HeadSize);
+        AttentionDecodeKernels kernels = AttentionDecodeKernels.For(rows, x.HeadSize, table.DecodesNarrow);
         TensorView partials = default, sums = default;
         if (table.Splits > 1)
         {

@@ -90,6 +90,7 @@ public static partial class Attention
     {
         const string operation = "Attention.Forward";
         int row = 0;
+        DType? past = null;
         for (int i = 0; i < sequences.Length; i++)
         {
             ref readonly AttentionSequence sequence = ref sequences[i];
@@ -102,14 +103,17 @@ public static partial class Attention
             if (sequence.PastCount == 0) continue;
             Require.That(tape is null, operation, $"sequence {i} has {sequence.PastCount} past slots, which no gradient can reach; pass no tape");
             // Not Require.Floats: the name would be a string built on every call.
-            Require.That(IsFloats(sequence.PastKeys), operation, $"past keys of sequence {i} must be f32, got {sequence.PastKeys}");
+            Require.That(
+                !sequence.PastKeys.IsEmpty && sequence.PastKeys.DType is DType.F32 or DType.BF16, operation, $"past keys of sequence {i} must be f32 or bf16, got {sequence.PastKeys}");
+            past ??= sequence.PastKeys.DType;
+            Require.That(sequence.PastKeys.DType == past, operation, $"past keys of sequence {i} must be {past} as those of the sequences before, got {sequence.PastKeys}");
             Shape ring = sequence.PastKeys.Shape;
             int most = sequence.Pages.IsEmpty ? sequence.PastCount : 1;
             Require.That(
                 ring.Rank == 3 && ring[0] >= most && ring[1] == k.Shape[1] && ring[2] == k.Shape[2], operation,
                 $"past keys of sequence {i} must be [≥ {most}, {k.Shape[1]}, {k.Shape[2]}], got {sequence.PastKeys}");
             Require.That(
-                IsFloats(sequence.PastValues) && sequence.PastValues.Shape == ring, operation,
+                !sequence.PastValues.IsEmpty && sequence.PastValues.DType == past && sequence.PastValues.Shape == ring, operation,
                 $"past values of sequence {i} must be like {sequence.PastKeys}, got {sequence.PastValues}");
             Require.That(
                 sequence.Pages.IsEmpty || (sequence.Pages.DType == DType.I32 && sequence.Capacity >= sequence.PastCount), operation,

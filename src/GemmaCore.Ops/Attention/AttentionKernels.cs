@@ -116,27 +116,27 @@ internal sealed class AttentionTensorKernels
     public CudaKernel Warpgroup(AttentionWarpgroupTile tile) => _warpgroup[tile.Queries > 64 ? 1 : 0];
 }
 
-/// <summary>The kernels of attention_decode.cu for a number of packed rows and heads up to a size.</summary>
+/// <summary>The kernels of attention_decode.cu for a number of packed rows, heads up to a size, and the past's format.</summary>
 internal sealed class AttentionDecodeKernels
 {
     public const int Threads = 128;
 
     private static readonly ImmutableArray<int> BlockRows = [1, 2, 4], Limits = [128, 256];
 
-    private AttentionDecodeKernels(int rows, int limit)
+    private AttentionDecodeKernels(int rows, int limit, string past)
     {
-        string defines = $"-DHEAD_LIMIT={limit} -DROWS={rows}";
+        string defines = $"-DHEAD_LIMIT={limit} -DROWS={rows} -DPAST={past}";
         Decode = new CudaKernel("attention_decode.cu", "attention_decode", defines);
         Merge = new CudaKernel("attention_decode.cu", "attention_decode_merge", defines);
     }
 
     public static ImmutableArray<AttentionDecodeKernels> All { get; } =
-        [.. Limits.SelectMany(limit => BlockRows.Select(rows => new AttentionDecodeKernels(rows, limit)))];
+        [.. from past in (string[])["float", "bfloat16"] from limit in Limits from rows in BlockRows select new AttentionDecodeKernels(rows, limit, past)];
 
     public CudaKernel Decode { get; }
 
     public CudaKernel Merge { get; }
 
-    public static AttentionDecodeKernels For(int rows, int headSize) =>
-        All[Limits.IndexOf(AttentionPlan.DecodeHeadLimit(headSize)) * BlockRows.Length + BlockRows.IndexOf(rows)];
+    public static AttentionDecodeKernels For(int rows, int headSize, bool narrow) =>
+        All[((((narrow ? 1 : 0) * Limits.Length) + Limits.IndexOf(AttentionPlan.DecodeHeadLimit(headSize))) * BlockRows.Length) + BlockRows.IndexOf(rows)];
 }

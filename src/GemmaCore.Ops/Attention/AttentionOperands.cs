@@ -1,3 +1,6 @@
+using System.Runtime.Intrinsics;
+using GemmaCore.Tensors;
+
 namespace GemmaCore.Ops;
 
 /// <summary>What every part of an attention pass reads, as addresses and sizes.</summary>
@@ -49,7 +52,7 @@ internal readonly unsafe struct AttentionOperands
     /// <summary>Floats from a key to the next slot's key.</summary>
     public nint KeyStride => (nint)KeyHeads * HeadSize;
 
-    /// <summary>Address of a slot's key and value, and how many slots follow at <see cref="KeyStride"/> (itself included).</summary>
+    /// <summary>Address of a slot's key and value in f32, and how many slots follow at <see cref="KeyStride"/> (itself included).</summary>
     public int Locate(in AttentionSequence sequence, int slot, int keyHead, out float* key, out float* value)
     {
         nint offset = (nint)keyHead * HeadSize;
@@ -62,58 +65,67 @@ internal readonly unsafe struct AttentionOperands
             return sequence.RowCount - current;
         }
 
-        int capacity = sequence.Capacity, ring = slot % capacity, run = capacity - ring;
-        if (!sequence.Pages.IsEmpty)
-        {
-            (int page, int row) = Math.DivRem(ring, AttentionSequence.PageRows);
-            run = AttentionSequence.PageRows - row;
-            ring = sequence.Pages.Ints[page] * AttentionSequence.PageRows + row;
-        }
-
-        offset += ring * KeyStride;
+        offset += PastRow(sequence, slot, out int run) * KeyStride;
         key = sequence.PastKeys.Floats + offset;
         value = sequence.PastValues.Floats + offset;
         return Math.Min(run, -current);
     }
 
     /// <summary>
-    /// As <see cref="Locate"/>, but rows that lie in pages are copied together first, so that a block of keys is as long as without pages, wherever they lie.
+    /// Slots from <paramref name="slot"/> on that <see cref="Rows"/> gives at once: what lies in pages or in 16 bits is copied together first, so that a block of keys is
+    /// as long as anywhere else, wherever they lie.
     /// </summary>
+    public int RunOf(in AttentionSequence sequence, int slot) =>
+        IsCopied(sequence, slot) ? sequence.FirstSlot - slot : Locate(sequence, slot, 0, out _, out _);
+
+    /// <summary>Keys or values of <paramref name="count"/> slots, at most <see cref="RunOf"/>.</summary>
     /// <param name="sequence">Whose slots.</param>
     /// <param name="slot">The first one.</param>
-    /// <param name="most">Slots to take at most.</param>
-    /// <param name="keyHead">The key head.</param>
-    /// <param name="memory">Room for 2 · <paramref name="most"/> · H floats.</param>
-    /// <param name="keys">Where the keys are.</param>
-    /// <param name="values">Where the values are.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="part">Which rows, which of their columns.</param>
+    /// <param name="memory">Room for <paramref name="count"/> · <see cref="RowPart.Width"/> floats.</param>
     /// <param name="stride">Floats from one slot to the next.</param>
-    /// <returns>Slots there.</returns>
-    public int Take(in AttentionSequence sequence, int slot, int most, int keyHead, float* memory, out float* keys, out float* values, out nint stride)
+    public float* Rows(in AttentionSequence sequence, int slot, int count, RowPart part, float* memory, out nint stride)
     {
-        if (sequence.Pages.IsEmpty || slot >= sequence.FirstSlot)
+        if (!IsCopied(sequence, slot))
         {
             stride = KeyStride;
-            return Math.Min(Locate(sequence, slot, keyHead, out keys, out values), most);
+            Locate(sequence, slot, 0, out float* key, out float* value);
+            return (part.IsValue ? value : key) + part.First;
         }
 
-        most = Math.Min(most, sequence.FirstSlot - slot);
-        keys = memory;
-        values = memory + ((nint)most * HeadSize);
-        stride = HeadSize;
-        for (int taken = 0, run; taken < most; taken += run)
+        stride = part.Width;
+        TensorView past = part.IsValue ? sequence.PastValues : sequence.PastKeys;
+        for (int i = 0; i < count; i++)
         {
-            run = Math.Min(Locate(sequence, slot + taken, keyHead, out float* key, out float* value), most - taken);
-            for (int i = 0; i < run; i++)
-            {
-                Copy(key + (i * KeyStride), keys + ((nint)(taken + i) * HeadSize));
-                Copy(value + (i * KeyStride), values + ((nint)(taken + i) * HeadSize));
-            }
+            nint at = PastRow(sequence, slot + i, out _) * KeyStride + part.First;
+            float* to = memory + (i * stride);
+            if (sequence.IsNarrow) Widen((ushort*)past.Pointer + at, to, part.Width);
+            else new ReadOnlySpan<float>(past.Floats + at, part.Width).CopyTo(new Span<float>(to, part.Width));
         }
 
-        return most;
+        return memory;
     }
 
-    private void Copy(float* from, float* to) => new ReadOnlySpan<float>(from, HeadSize).CopyTo(new Span<float>(to, HeadSize));
+    private static bool IsCopied(in AttentionSequence sequence, int slot) => slot < sequence.FirstSlot && (sequence.IsNarrow || !sequence.Pages.IsEmpty);
+
+    // The row of a past slot in the ring or the pool, and how many follow it there.
+    private static nint PastRow(in AttentionSequence sequence, int slot, out int run)
+    {
+        int capacity = sequence.Capacity, ring = slot % capacity;
+        run = capacity - ring;
+        if (sequence.Pages.IsEmpty) return ring;
+        (int page, int row) = Math.DivRem(ring, AttentionSequence.PageRows);
+        run = AttentionSequence.PageRows - row;
+        return (sequence.Pages.Ints[page] * AttentionSequence.PageRows) + row;
+    }
+
+    private static void Widen(ushort* from, float* to, int count)
+    {
+        int i = 0;
+        for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count) (Halves.Widen(Vector128.Load(from + i)) << 16).AsSingle().Store(to + i);
+        for (; i < count; i++) to[i] = BFloat16.ToSingle(from[i]);
+    }
 
     /// <summary>The slots that rows [first, end) of the packed batch see between them, and those that all of them see.</summary>
     public KeyRange Visible(int first, int end)
@@ -134,6 +146,9 @@ internal readonly unsafe struct AttentionOperands
         return new KeyRange(Math.Min(start, stop), stop, lastStart, firstEnd);
     }
 }
+
+/// <summary>Columns [First, First + Width) of key or value rows: a head's, or those of all heads.</summary>
+internal readonly record struct RowPart(int First, int Width, bool IsValue);
 
 /// <summary>Slots [Start, End) are seen by some row of a tile; [CommonStart, CommonEnd) by every row.</summary>
 internal readonly record struct KeyRange(int Start, int End, int CommonStart, int CommonEnd)

@@ -61,12 +61,14 @@ internal unsafe struct AttentionRows : IWork
         KeyRange visible = Operands.Visible(sequence.FirstRow, sequence.FirstRow + sequence.RowCount);
         int first = visible.Start + split * KeysPerSplit, end = Math.Min(visible.End, first + KeysPerSplit);
         int rows = sequence.RowCount * Operands.Heads, headSize = Operands.HeadSize;
-        float* scores = AttentionScratch.ForTile((long)rows * KeysPerSplit); // [token · N + head, slot]
+        float* scores = AttentionScratch.ForTile((long)rows * KeysPerSplit + AttentionSequence.PageRows * Operands.KeyStride); // [token · N + head, slot]
+        float* copies = scores + rows * KeysPerSplit;
         new Span<float>(scores, rows * KeysPerSplit).Fill(float.NegativeInfinity);
         int count;
         for (int slot = first; slot < end; slot += count)
         {
-            count = Math.Min(Operands.Locate(sequence, slot, 0, out float* key, out _), end - slot);
+            count = Math.Min(Run(sequence, slot), end - slot);
+            float* key = RowsOf(sequence, slot, count, isValue: false, copies);
             for (int i = 0; i < count; i++) Score(sequence, slot + i, key + i * Operands.KeyStride, scores + slot + i - first);
         }
 
@@ -81,7 +83,8 @@ internal unsafe struct AttentionRows : IWork
         for (int slot = first; slot < end; slot += count)
         {
             // Four values at a time, so that the output is loaded and stored once for four products.
-            count = Math.Min(Math.Min(4, Operands.Locate(sequence, slot, 0, out _, out float* value)), end - slot);
+            count = Math.Min(Math.Min(4, Run(sequence, slot)), end - slot);
+            float* value = RowsOf(sequence, slot, count, isValue: true, copies);
             for (int row = 0; row < rows; row++)
             {
                 float* output = partial + (nint)row * (headSize + 2), weights = scores + row * KeysPerSplit + slot - first;
@@ -90,6 +93,17 @@ internal unsafe struct AttentionRows : IWork
                 else for (int i = 0; i < count; i++) AddOne(output, mine + i * Operands.KeyStride, weights[i]);
             }
         }
+    }
+
+    // What is f32 is read where it lies, page by page; what is not, a page at a time.
+    private readonly int Run(in AttentionSequence sequence, int slot) =>
+        sequence.IsNarrow ? Math.Min(Operands.RunOf(sequence, slot), AttentionSequence.PageRows) : Operands.Locate(sequence, slot, 0, out _, out _);
+
+    private readonly float* RowsOf(in AttentionSequence sequence, int slot, int count, bool isValue, float* copies)
+    {
+        if (sequence.IsNarrow) return Operands.Rows(sequence, slot, count, new RowPart(0, (int)Operands.KeyStride, isValue), copies, out _);
+        Operands.Locate(sequence, slot, 0, out float* key, out float* value);
+        return isValue ? value : key;
     }
 
     // One slot's scores, all rows and heads; they lie KeysPerSplit apart.

@@ -8,7 +8,7 @@ namespace GemmaCore.Ops;
 /// </summary>
 /// <param name="FirstRow">First of its rows in the packed batch.</param>
 /// <param name="RowCount">Number of its rows.</param>
-/// <param name="PastKeys">[capacity, K, H] f32, slot s in row s mod capacity; default where there is no past. With pages: the pool they lie in.</param>
+/// <param name="PastKeys">[capacity, K, H] f32 or bf16, slot s in row s mod capacity; default where there is no past. With pages: the pool they lie in. One format in a batch.</param>
 /// <param name="PastValues">Like <paramref name="PastKeys"/>.</param>
 /// <param name="PastStart">Oldest slot still held.</param>
 /// <param name="PastCount">Slots held, at most the capacity.</param>
@@ -24,6 +24,9 @@ public readonly record struct AttentionSequence(
 
     /// <summary>Slots that the ring can hold.</summary>
     public int Capacity => Pages.IsEmpty ? (PastKeys.IsEmpty ? 0 : PastKeys.Shape[0]) : checked((int)Pages.Shape.ElementCount * PageRows);
+
+    /// <summary>True when the past is bf16.</summary>
+    public bool IsNarrow => !PastKeys.IsEmpty && PastKeys.DType == DType.BF16;
 
     /// <summary>Slot of the first current row.</summary>
     public int FirstSlot => PastStart + PastCount;

@@ -48,8 +48,8 @@ internal unsafe struct AttentionTiles<TLanes, TVector> : IWork where TLanes : st
     private readonly void Run(in QueryTile tile)
     {
         int width = QueryTile.Padded(tile.Lanes, TLanes.Count), headSize = Operands.HeadSize;
-        float* queries = AttentionScratch.ForTile((long)width * (2 * headSize + KeysPerBlock + 3) + 2L * KeysPerBlock * headSize);
-        float* output = queries + (nint)width * headSize, scores = output + (nint)width * headSize, taken = scores + width * (KeysPerBlock + 3);
+        float* queries = AttentionScratch.ForTile((long)width * (2 * headSize + KeysPerBlock + 3) + (long)KeysPerBlock * headSize);
+        float* output = queries + (nint)width * headSize, scores = output + (nint)width * headSize, copies = scores + width * (KeysPerBlock + 3);
         var softmax = new RunningSoftmax<TLanes, TVector>(scores + width * KeysPerBlock, width);
         LanePacking.PackQueries(Operands, tile, Operands.Q, Operands.Scale, queries, width);
         softmax.Clear();
@@ -60,10 +60,12 @@ internal unsafe struct AttentionTiles<TLanes, TVector> : IWork where TLanes : st
         int count;
         for (int slot = visible.Start; slot < visible.End; slot += count)
         {
-            count = Operands.Take(sequence, slot, Math.Min(KeysPerBlock, visible.End - slot), tile.KeyHead, taken, out float* keys, out float* values, out nint stride);
+            count = Math.Min(Math.Min(Operands.RunOf(sequence, slot), KeysPerBlock), visible.End - slot);
+            float* keys = Operands.Rows(sequence, slot, count, new RowPart(tile.KeyHead * headSize, headSize, IsValue: false), copies, out nint stride);
             PanelProduct<TLanes, TVector>.Run(keys, stride, 1, queries, scores, count, headSize, width, accumulate: false);
             if (!visible.Covers(slot, count)) Mask(Operands, tile, slot, count, float.NegativeInfinity, scores, width);
             softmax.Take(scores, count, output, headSize);
+            float* values = Operands.Rows(sequence, slot, count, new RowPart(tile.KeyHead * headSize, headSize, IsValue: true), copies, out stride);
             PanelProduct<TLanes, TVector>.Run(values, 1, stride, scores, output, headSize, count, width, accumulate: true);
         }
 

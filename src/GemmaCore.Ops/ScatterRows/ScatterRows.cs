@@ -10,13 +10,13 @@ public static partial class ScatterRows
     /// <param name="source">[P, D] f32. Not needed for backward.</param>
     /// <param name="rows">[P] i32, distinct, each below T. The CPU refuses others; a card, which nobody waits for, passes over rows that are
     /// not there, and which of two equal ones stays is not defined there.</param>
-    /// <param name="y">[T, D] f32, in place.</param>
+    /// <param name="y">[T, D] f32, in place; or bf16, rounded to nearest, without a tape.</param>
     /// <param name="tape">Null in inference.</param>
     public static void Forward(TensorView source, TensorView rows, TensorView y, Tape? tape)
     {
         const string operation = "ScatterRows.Forward";
         Require.Floats(operation, "source", source);
-        Require.Floats(operation, "y", y);
+        Require.That(!y.IsEmpty && (y.DType == DType.F32 || (y.DType == DType.BF16 && tape is null)), operation, $"y must be f32, or bf16 without a tape, got {y}");
         Require.That(source.Shape.Rank == 2 && y.Shape.Rank == 2 && y.Shape[1] == source.Shape[1], operation, $"source must be [P, D] and y [T, D], got {source} and {y}");
         Require.Ints(operation, "rows", rows, source.Shape[0]);
         bool earlier = tape is not null && tape.Tracks(y);
