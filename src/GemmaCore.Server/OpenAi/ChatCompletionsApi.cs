@@ -19,7 +19,8 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         ChatRequest request = ChatRequest.Read(RequestField.Body(document.RootElement), served);
         LoraAdapter? adapter = served.Resolve(request.Model, context);
-        Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(request.Messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
+        IReadOnlyList<ChatMessage> messages = await served.Images.FetchAsync(request.Messages, context.RequestAborted).ConfigureAwait(false);
+        Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked =
         [

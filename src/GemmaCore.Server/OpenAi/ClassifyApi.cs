@@ -23,7 +23,7 @@ internal sealed class ClassifyApi(ServedModel served, ServingMetrics metrics)
         LoraAdapter? adapter = served.Resolve(model, context);
         string[] labels = [.. body["labels"].Required().Items(LabelScores.MostLabels).Select(label => label.Text())];
         bool wholeAnswer = body["whole_answer"].FlagOr(false);
-        IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served.Options);
+        IReadOnlyList<ChatMessage> messages = await served.Images.FetchAsync(MessageReader.Read(body["messages"], served), context.RequestAborted).ConfigureAwait(false);
         Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
         LabelScores scores = Scores(prompt, labels, wholeAnswer);
         string tenant = ApiKeyGuard.TenantOf(context);
