@@ -39,8 +39,8 @@ internal sealed class EmbeddingsApi(ServedModel served, ServingMetrics metrics)
             asked[i] = Request(prompt, field) with { Adapter = adapter, Tenant = tenant };
         }
 
-        using AnswerTelemetry telemetry = AnswerTelemetry.BeginEmbeddings(model, isClient: false);
-        await AnswerDelivery.RunWholeAsync(context, served, metrics, telemetry, model, 1, asked, results =>
+        using AnswerTelemetry telemetry = AnswerTelemetry.Begin("embeddings", model, isClient: false);
+        await AnswerDelivery.RunWholeAsync(context, served, metrics, telemetry, model, asked, results =>
         {
             EmbeddingReport[] reports = [.. results.Select((result, index) => new EmbeddingReport("embedding", index, Value([.. result.Embedding!], dimensions, base64)))];
             return Reply.WriteAsync(context, new EmbeddingList("list", reports, model, new EmbeddingUsage(tokens, tokens)), WireJson.Default.EmbeddingList);
