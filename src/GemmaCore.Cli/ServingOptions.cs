@@ -28,12 +28,16 @@ internal sealed class ServingOptions
     private readonly Option<long> _body = new("--max-body-bytes") { Description = "largest request", DefaultValueFactory = _ => Usual.MaxBodyBytes };
     private readonly Option<int> _images = new("--max-images") { Description = "most images of a request", DefaultValueFactory = _ => Usual.MaxImages };
     private readonly Option<long> _pixels = new("--max-image-pixels") { Description = "most pixels of an image", DefaultValueFactory = _ => Usual.MaxImagePixels };
+    private readonly Option<string[]> _imageHosts = new("--allow-image-host") { Description = "HOST or HOST:PORT that images named by an https address are fetched from, which are refused otherwise; may be repeated" };
+    private readonly Option<int> _fetched = new("--max-fetched-images") { Description = "most images that are fetched for a request", DefaultValueFactory = _ => Usual.MaxFetchedImages };
+    private readonly Option<long> _fetchedBytes = new("--max-fetched-bytes") { Description = "largest image that is fetched", DefaultValueFactory = _ => Usual.MaxFetchedImageBytes };
+    private readonly Option<int> _fetchSeconds = new("--fetch-seconds") { Description = "time for fetching the images of a request", DefaultValueFactory = _ => (int)Usual.ImageFetchTime.TotalSeconds };
     private readonly Option<int> _choices = new("--max-choices") { Description = "most answers to one request", DefaultValueFactory = _ => Usual.MaxChoices };
     private readonly Option<int> _drain = new("--drain-seconds") { Description = "time for answers under way to end at a stop", DefaultValueFactory = _ => (int)Usual.DrainTime.TotalSeconds };
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _adminKeys, _insecure, _hosts, _noPage, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _choices, _drain])
+        foreach (Option option in (Option[])[_host, _port, _keys, _keyFile, _adminKeys, _insecure, _hosts, _noPage, _name, _adapters, _roots, _most, _maxTokens, _sequences, _waiting, _cache, _noPrefixes, _body, _images, _pixels, _imageHosts, _fetched, _fetchedBytes, _fetchSeconds, _choices, _drain])
             command.Add(option);
     }
 
@@ -59,6 +63,10 @@ internal sealed class ServingOptions
             MaxBodyBytes = parsed.GetValue(_body),
             MaxImages = parsed.GetValue(_images),
             MaxImagePixels = parsed.GetValue(_pixels),
+            AllowedImageHosts = parsed.GetValue(_imageHosts) ?? [],
+            MaxFetchedImages = parsed.GetValue(_fetched),
+            MaxFetchedImageBytes = parsed.GetValue(_fetchedBytes),
+            ImageFetchTime = TimeSpan.FromSeconds(parsed.GetValue(_fetchSeconds)),
             MaxChoices = parsed.GetValue(_choices),
             DrainTime = TimeSpan.FromSeconds(Math.Max(0, parsed.GetValue(_drain))),
         };

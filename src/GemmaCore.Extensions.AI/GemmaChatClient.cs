@@ -157,7 +157,7 @@ public sealed class GemmaChatClient : IChatClient
         try
         {
             PendingAnswer pending = _named.Loop.Submit(new GenerationRequest(prompt, parameters) { Adapter = adapter }, leaving.Token);
-            return new Answer(id, name, pending, new ToolAnswerReader(structured.Tools, structured.MustCall, structured.Parallel), telemetry, leaving);
+            return new Answer(id, name, pending, structured, telemetry, leaving);
         }
         catch (Exception error)
         {
@@ -182,6 +182,8 @@ public sealed class GemmaChatClient : IChatClient
         return result.FinishReason == FinishReason.Stop ? ChatFinishReason.Stop : ChatFinishReason.Length;
     }
 
+    private static ToolAnswerReader ReaderOf(StructuredOptions structured) => new(structured.Tools, structured.MustCall, structured.Parallel);
+
     private static UsageDetails UsageOf(GenerationResult result) => new()
     {
         InputTokenCount = result.PromptTokenCount,
@@ -193,7 +195,7 @@ public sealed class GemmaChatClient : IChatClient
 
     /// <summary>An answer with a reader; without one it ends.</summary>
     private sealed class Answer(
-        string id, string model, PendingAnswer pending, ToolAnswerReader reader, AnswerTelemetry telemetry, CancellationTokenSource leaving) : IDisposable
+        string id, string model, PendingAnswer pending, StructuredOptions structured, AnswerTelemetry telemetry, CancellationTokenSource leaving) : IDisposable
     {
         public string Id { get; } = id;
 
@@ -201,7 +203,7 @@ public sealed class GemmaChatClient : IChatClient
 
         public PendingAnswer Pending { get; } = pending;
 
-        public ToolAnswerReader Reader { get; } = reader;
+        public ToolAnswerReader Reader { get; } = ReaderOf(structured);
 
         public DateTimeOffset Created { get; } = DateTimeOffset.UtcNow;
 
@@ -225,7 +227,7 @@ public sealed class GemmaChatClient : IChatClient
 
         public void Dispose()
         {
-            telemetry.End([Pending]);
+            telemetry.End([Pending], result => ReasonOf(result, ReaderOf(structured).Read(result.Text).Calls).Value);
             telemetry.Dispose();
             leaving.Cancel();
             leaving.Dispose();

@@ -82,7 +82,7 @@ public sealed class GemmaEmbeddingGenerator : IEmbeddingGenerator<string, Embedd
         if (values.Length == 0) return [];
         Prompt[] prompts = await Task.Run(() => values.Select(value => value()).ToArray(), cancellation).ConfigureAwait(false);
         GenerationRequest[] asked = [.. prompts.Select(prompt => Embeddings.Request(prompt, Prompts.Tokenizer) with { Adapter = adapter })];
-        using AnswerTelemetry telemetry = AnswerTelemetry.BeginEmbeddings(name, isClient: true);
+        using AnswerTelemetry telemetry = AnswerTelemetry.Begin("embeddings", name, isClient: true);
         GenerationResult[] results = await RunAsync(asked, telemetry, cancellation).ConfigureAwait(false);
         DateTimeOffset now = DateTimeOffset.UtcNow;
         int dimensions = options?.Dimensions ?? _metadata.DefaultModelDimensions!.Value;

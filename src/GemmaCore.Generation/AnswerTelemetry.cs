@@ -72,18 +72,29 @@ public sealed class AnswerTelemetry : IDisposable
         return telemetry;
     }
 
-    /// <summary>A request for embeddings arrives.</summary>
+    /// <summary>A request arrives whose answer is not text: the settings of sampling are none of it.</summary>
+    /// <param name="operation"><c>embeddings</c>, or a name of our own where the conventions have none: <c>classify</c>.</param>
     /// <param name="model">The model's name in the request.</param>
     /// <param name="isClient">Whether the caller is this program.</param>
-    public static AnswerTelemetry BeginEmbeddings(string model, bool isClient)
+    /// <param name="id">The answer's own name; null when it has none.</param>
+    public static AnswerTelemetry Begin(string operation, string model, bool isClient, string? id = null)
     {
-        var telemetry = new AnswerTelemetry("embeddings", model, isClient);
-        telemetry._activity?.SetTag("gen_ai.operation.name", "embeddings").SetTag("gen_ai.provider.name", ProviderName).SetTag("gen_ai.request.model", model);
+        var telemetry = new AnswerTelemetry(operation, model, isClient);
+        telemetry._activity?.SetTag("gen_ai.operation.name", operation).SetTag("gen_ai.provider.name", ProviderName).SetTag("gen_ai.request.model", model).SetTag("gen_ai.response.id", id);
         return telemetry;
     }
 
+    /// <summary>Why an answer has ended, in OpenAI's words, unless it ended in calls of tools: that its reader knows.</summary>
+    public static string ReasonOf(GenerationResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return result.FinishReason switch { FinishReason.Stop => "stop", FinishReason.Length => "length", _ => "abort" };
+    }
+
     /// <summary>The request is done with. Answers that are not complete, because nobody waits for them any longer, make it a cancelled one.</summary>
-    public void End(IReadOnlyList<PendingAnswer> answers)
+    /// <param name="answers">All of the request.</param>
+    /// <param name="reasonOf">Why each has ended; null where tools play no part.</param>
+    public void End(IReadOnlyList<PendingAnswer> answers, Func<GenerationResult, string>? reasonOf = null)
     {
         ArgumentNullException.ThrowIfNull(answers);
         if (answers.FirstOrDefault(answer => answer.Result.IsFaulted) is { } failed)
@@ -93,7 +104,7 @@ public sealed class AnswerTelemetry : IDisposable
         }
 
         if (!answers.All(answer => answer.Result.IsCompletedSuccessfully && answer.Result.Result.FinishReason != FinishReason.Cancelled)) Fail(new OperationCanceledException());
-        else if (!_ended) Succeed(answers);
+        else if (!_ended) Succeed(answers, reasonOf ?? ReasonOf);
     }
 
     /// <summary>The request has failed.</summary>
@@ -118,10 +129,11 @@ public sealed class AnswerTelemetry : IDisposable
         _activity?.Dispose();
     }
 
-    private void Succeed(IReadOnlyList<PendingAnswer> answers)
+    private void Succeed(IReadOnlyList<PendingAnswer> answers, Func<GenerationResult, string> reasonOf)
     {
         _ended = true;
-        GenerationResult[] results = [.. answers.Select(answer => answer.Result.Result)];
+        // The tokens of a label that is scored are nobody's answer.
+        GenerationResult[] results = [.. answers.Select(answer => answer.Request.IsScoring ? answer.Result.Result with { Tokens = [] } : answer.Result.Result)];
         // A prompt with several answers counts once, as in OpenAI's usage.
         long asked = answers.Select(answer => answer.Request.Prompt).Distinct(ReferenceEqualityComparer.Instance).Cast<Prompt>().Sum(prompt => (long)prompt.Ids.Length);
         long answered = results.Sum(result => (long)result.Tokens.Count);
@@ -129,7 +141,7 @@ public sealed class AnswerTelemetry : IDisposable
         {
             activity.SetTag("gen_ai.response.model", _model).SetTag("gen_ai.usage.input_tokens", asked);
             if (results.Max(result => result.CachedTokenCount) is > 0 and var cached) activity.SetTag("gen_ai.usage.cache_read.input_tokens", (long)cached);
-            if (answered > 0) activity.SetTag("gen_ai.usage.output_tokens", answered).SetTag("gen_ai.response.finish_reasons", results.Select(result => result.FinishReason == FinishReason.Stop ? "stop" : "length").ToArray());
+            if (answered > 0) activity.SetTag("gen_ai.usage.output_tokens", answered).SetTag("gen_ai.response.finish_reasons", results.Select(reasonOf).ToArray());
         }
 
         TagList tags = Tags();

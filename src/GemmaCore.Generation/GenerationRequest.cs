@@ -23,6 +23,9 @@ public sealed record GenerationRequest(Prompt Prompt, SamplingParams Parameters)
     /// <summary>Instead of an answer: how likely some are; null for an answer. The parameters then only bound the tokens.</summary>
     internal Scoring? Scoring { get; init; }
 
+    /// <summary>Whether likelihoods are asked for instead of an answer (<see cref="LabelScores.Requests"/>): the result's tokens are then nobody's answer.</summary>
+    public bool IsScoring => Scoring is not null;
+
     /// <summary>Instead of an answer: the prompt as a vector (<see cref="Embeddings.Request"/>); null for an answer.</summary>
     internal EmbeddingRequest? Embedding { get; init; }
 

@@ -6,6 +6,7 @@ using GemmaCore.Inputs;
 using GemmaCore.Models.Lora;
 using GemmaCore.Server.Guards;
 using GemmaCore.Server.OpenAi;
+using GemmaCore.Server.RemoteImages;
 using Microsoft.AspNetCore.Http;
 
 namespace GemmaCore.Server;
@@ -24,7 +25,11 @@ public sealed class ServedModel : IDisposable
     /// <param name="adapters">Adapter folders by the names that requests use for them.</param>
     /// <param name="options">Limits.</param>
     /// <exception cref="CheckpointException">An adapter does not fit the model, or cannot be chosen request by request.</exception>
-    public ServedModel(string name, GemmaModel model, IReadOnlyDictionary<string, string> adapters, ServerOptions options)
+    public ServedModel(string name, GemmaModel model, IReadOnlyDictionary<string, string> adapters, ServerOptions options) : this(name, model, adapters, options, ImageNetwork.Internet)
+    {
+    }
+
+    internal ServedModel(string name, GemmaModel model, IReadOnlyDictionary<string, string> adapters, ServerOptions options, ImageNetwork network)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(adapters);
@@ -34,6 +39,7 @@ public sealed class ServedModel : IDisposable
         try
         {
             _roots = new AdapterRoots(options.AdapterRoots);
+            Images = new ImageFetcher(options, network);
             foreach ((string adapter, string folder) in adapters) _adapters.Add(adapter, model.LoadChoice(folder));
         }
         catch
@@ -58,6 +64,9 @@ public sealed class ServedModel : IDisposable
 
     /// <summary>The way in, with the server's limits.</summary>
     public PromptEncoder Prompts { get; }
+
+    /// <summary>The way to pictures that are elsewhere.</summary>
+    internal ImageFetcher Images { get; }
 
     /// <summary>Who answers.</summary>
     public RequestLoop Loop { get; }
@@ -186,6 +195,7 @@ public sealed class ServedModel : IDisposable
         Loop.Dispose();
         foreach (LoraAdapter adapter in _adapters.Adapters) Model.RemoveAdapter(adapter);
         Model.Dispose();
+        Images.Dispose();
         _encoding.Dispose();
         _loading.Dispose();
     }

@@ -1,4 +1,5 @@
 using System.Net;
+using GemmaCore.Server.RemoteImages;
 
 namespace GemmaCore.Server;
 
@@ -37,6 +38,24 @@ public sealed record ServerOptions
 
     /// <summary>Longest side of a picture in multiples of the shorter one.</summary>
     public int MaxImageAspect { get; init; } = 64;
+
+    /// <summary>
+    /// Hosts that pictures named by an <c>https</c> address are fetched from, by their exact names, <c>HOST</c> or <c>HOST:PORT</c>; none to fetch nothing. Whoever may ask
+    /// questions makes the server connect there.
+    /// </summary>
+    public IReadOnlyList<string> AllowedImageHosts { get; init; } = [];
+
+    /// <summary>Most pictures that are fetched for a request.</summary>
+    public int MaxFetchedImages { get; init; } = 4;
+
+    /// <summary>Largest file that is fetched; all of a request together may have <see cref="MaxBodyBytes"/>.</summary>
+    public long MaxFetchedImageBytes { get; init; } = 16L << 20;
+
+    /// <summary>How long fetching the pictures of a request may take, all together, and how long it waits for its turn before.</summary>
+    public TimeSpan ImageFetchTime { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Requests whose pictures are being fetched at a time; others wait their turn.</summary>
+    public int MaxFetchingRequests { get; init; } = 8;
 
     /// <summary>Tokens of an answer when neither the request nor the model's <c>generation_config.json</c> says.</summary>
     public int DefaultMaxTokens { get; init; } = 1024;
@@ -85,6 +104,12 @@ public sealed record ServerOptions
         if (MaxImages < 0) throw Wrong(nameof(MaxImages), MaxImages, "0 or more");
         if (MaxImagePixels < 1) throw Wrong(nameof(MaxImagePixels), MaxImagePixels, "at least 1");
         if (MaxImageAspect < 1) throw Wrong(nameof(MaxImageAspect), MaxImageAspect, "at least 1");
+        if (AllowedImageHosts.FirstOrDefault(host => !ImageHosts.IsValid(host)) is { } wrong)
+            throw Wrong(nameof(AllowedImageHosts), wrong, "a host name (images.example.org, or images.example.org:8443), without https://, path or pattern, and no IP address");
+        if (MaxFetchedImages < 0) throw Wrong(nameof(MaxFetchedImages), MaxFetchedImages, "0 or more");
+        if (MaxFetchedImageBytes is < 1 or > 1 << 30) throw Wrong(nameof(MaxFetchedImageBytes), MaxFetchedImageBytes, $"from 1 to {1 << 30}");
+        if (ImageFetchTime <= TimeSpan.Zero || ImageFetchTime > TimeSpan.FromHours(1)) throw Wrong(nameof(ImageFetchTime), ImageFetchTime, "more than nothing and at most an hour");
+        if (MaxFetchingRequests < 1) throw Wrong(nameof(MaxFetchingRequests), MaxFetchingRequests, "at least 1");
         if (DefaultMaxTokens < 1) throw Wrong(nameof(DefaultMaxTokens), DefaultMaxTokens, "at least 1");
         if (MaxChoices < 1) throw Wrong(nameof(MaxChoices), MaxChoices, "at least 1");
         if (MaxSequences < 1) throw Wrong(nameof(MaxSequences), MaxSequences, "at least 1");

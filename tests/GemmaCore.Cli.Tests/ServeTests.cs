@@ -12,6 +12,8 @@ public sealed class ServeTests
     [InlineData("--adapter few", "expected NAME=DIR")]
     [InlineData("--adapter a=x --adapter a=y", "another adapter of that name")]
     [InlineData("--max-sequences 0", "at least 1")]
+    [InlineData("--allow-image-host https://images.example", "expected a host name")]
+    [InlineData("--fetch-seconds 0", "more than nothing")]
     [InlineData("--api-keys x", "did you mean '--api-key'?")]
     public void Unsafe_and_senseless_options_are_refused_before_the_model_is_loaded(string options, string complaint)
     {

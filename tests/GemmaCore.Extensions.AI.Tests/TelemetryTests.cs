@@ -91,6 +91,19 @@ public sealed class TelemetryTests : IDisposable
         double Value(string instrument) => _measurements.Single(measured => measured.Instrument == instrument).Value;
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_answer_that_is_a_call_ended_for_that_reason(bool streams)
+    {
+        var options = new ChatOptions { Temperature = 0, MaxOutputTokens = 400, Tools = [AIFunctionFactory.Create(() => "done", "stop")], ToolMode = ChatToolMode.RequireAny };
+        ChatResponse response = streams
+            ? await _client.GetStreamingResponseAsync(Secret, options, Token).ToChatResponseAsync(Token)
+            : await _client.GetResponseAsync(Secret, options, Token);
+        Assert.Equal(ChatFinishReason.ToolCalls, response.FinishReason);
+        Assert.Equal(["tool_calls"], Assert.IsType<string[]>(Assert.Single(_spans).GetTagItem("gen_ai.response.finish_reasons")));
+    }
+
     [Fact]
     public async Task A_cancelled_chat_and_a_refused_one_end_with_their_errors_type()
     {

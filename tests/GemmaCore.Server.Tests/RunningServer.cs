@@ -5,7 +5,9 @@ using System.Text;
 using System.Text.Json;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
+using GemmaCore.Server.RemoteImages;
 using GemmaCore.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace GemmaCore.Server.Tests;
 
@@ -34,11 +36,14 @@ public sealed class RunningServer : IAsyncDisposable
 
     public int Port => new Uri(_server.Url).Port;
 
-    public static async Task<RunningServer> StartAsync(ServerOptions? options = null)
+    public static Task<RunningServer> StartAsync(ServerOptions? options = null) => StartAsync(options ?? new ServerOptions(), ImageNetwork.Internet);
+
+    /// <summary>With another world outside, and a log.</summary>
+    internal static async Task<RunningServer> StartAsync(ServerOptions options, ImageNetwork network, Action<ILoggingBuilder>? logging = null)
     {
         var served = new ServedModel(
-            ModelName, GemmaModel.Load(Goldens.DemoPath("model"), 1), new Dictionary<string, string> { [AdapterName] = Goldens.Path(AdapterFolder) }, (options ?? new ServerOptions()) with { Port = 0 });
-        return new RunningServer(served, await GemmaServer.StartAsync(served));
+            ModelName, GemmaModel.Load(Goldens.DemoPath("model"), 1), new Dictionary<string, string> { [AdapterName] = Goldens.Path(AdapterFolder) }, options with { Port = 0 }, network);
+        return new RunningServer(served, await GemmaServer.StartAsync(served, logging));
     }
 
     /// <summary>Posts a body as it is.</summary>

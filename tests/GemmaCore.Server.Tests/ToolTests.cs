@@ -132,7 +132,8 @@ public sealed class ToolTests(SharedServer shared) : IClassFixture<SharedServer>
 
     private static ChatCompletionOptions Options(float temperature, ChatToolChoice choice, params ChatTool[] tools)
     {
-        var options = new ChatCompletionOptions { Temperature = temperature, MaxOutputTokenCount = choice.Equals(ChatToolChoice.CreateRequiredChoice()) ? 600 : 200, ToolChoice = choice };
+        // A required answer may be of sixteen calls, each of a hundred tokens where they are drawn at random.
+        var options = new ChatCompletionOptions { Temperature = temperature, MaxOutputTokenCount = choice.Equals(ChatToolChoice.CreateRequiredChoice()) ? 2400 : 200, ToolChoice = choice };
         foreach (ChatTool tool in tools) options.Tools.Add(tool);
         return options;
     }

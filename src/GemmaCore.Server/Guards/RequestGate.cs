@@ -42,6 +42,7 @@ internal sealed class RequestGate(ServerOptions options, ILogger logger, bool ow
         {
             RequestException described = ErrorReply.Describe(error);
             if (described.Status == StatusCodes.Status500InternalServerError) ServerLog.Failed(logger, error, id);
+            if (described.Detail is { } detail) ServerLog.Refused(logger, id, detail);
             if (context.Response.HasStarted) context.Abort(); // half an answer must not look like a whole one
             else await ErrorReply.WriteAsync(context, described).ConfigureAwait(false);
         }

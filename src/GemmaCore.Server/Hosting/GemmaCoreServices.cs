@@ -3,6 +3,7 @@ using GemmaCore.Generation;
 using GemmaCore.Server.Guards;
 using GemmaCore.Server.Observability;
 using GemmaCore.Server.Page;
+using GemmaCore.Server.RemoteImages;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.AI;
@@ -28,7 +29,7 @@ public static class GemmaCoreServices
         OptionsBuilder<GemmaCoreOptions> options = services.AddOptions<GemmaCoreOptions>().ValidateOnStart();
         if (configure is not null) options.Configure(configure);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<GemmaCoreOptions>, GemmaCoreOptions.Validation>());
-        services.TryAddSingleton(provider => Load(provider.GetRequiredService<IOptions<GemmaCoreOptions>>().Value));
+        services.TryAddSingleton(provider => Load(provider.GetRequiredService<IOptions<GemmaCoreOptions>>().Value, provider.GetService<ImageNetwork>() ?? ImageNetwork.Internet));
         services.TryAddSingleton<ServingMetrics>();
         services.TryAddSingleton(provider => ClientOf(provider.GetRequiredService<ServedModel>()));
         services.TryAddSingleton<IChatClient>(provider => provider.GetRequiredService<GemmaChatClient>());
@@ -67,8 +68,8 @@ public static class GemmaCoreServices
 
     private static RequestGate Gate(IServiceProvider services, ServerOptions options) => new(options, ServerLog.From(services), ownsListener: false);
 
-    private static ServedModel Load(GemmaCoreOptions options) =>
-        new(options.Name, GemmaModel.Load(options.ModelPath, options.OpenDevice(), options.Weights, options.Tables), options.Adapters.AsReadOnly(), options.Server);
+    private static ServedModel Load(GemmaCoreOptions options, ImageNetwork network) =>
+        new(options.Name, GemmaModel.Load(options.ModelPath, options.OpenDevice(), options.Weights, options.Tables), options.Adapters.AsReadOnly(), options.Server, network);
 
     private static GemmaChatClient ClientOf(ServedModel served) => new(served.Name, served.Model, served.Loop, served.AdapterOrNull) { Prompts = served.Prompts };
 }

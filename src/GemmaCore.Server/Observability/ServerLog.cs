@@ -17,4 +17,7 @@ internal static partial class ServerLog
 
     [LoggerMessage(3, LogLevel.Critical, "the model has failed; no more requests are answered")]
     public static partial void ModelFailed(ILogger logger, Exception error);
+
+    [LoggerMessage(4, LogLevel.Warning, "{RequestId} refused: {Detail}")]
+    public static partial void Refused(ILogger logger, string requestId, string detail);
 }

@@ -22,10 +22,14 @@ internal sealed class ServingMetrics(ServedModel served)
     private long _promptTokens, _answerTokens, _failed;
 
     /// <summary>Counts answers when they end.</summary>
-    public void Watch(string model, IReadOnlyList<PendingAnswer> answers, int choices)
+    /// <param name="model">The model's name in the request.</param>
+    /// <param name="answers">All of a request.</param>
+    /// <param name="choices">How many it asked for.</param>
+    /// <param name="reasonOf">Why an answer has ended, in OpenAI's words.</param>
+    public void Watch(string model, IReadOnlyList<PendingAnswer> answers, int choices, Func<GenerationResult, string> reasonOf)
     {
         _choices.Observe(choices);
-        foreach (PendingAnswer answer in answers) _ = WatchAsync(model, answer);
+        foreach (PendingAnswer answer in answers) _ = WatchAsync(model, answer, reasonOf);
     }
 
     /// <summary>The exposition.</summary>
@@ -35,12 +39,12 @@ internal sealed class ServingMetrics(ServedModel served)
         await context.Response.WriteAsync(Text(), context.RequestAborted).ConfigureAwait(false);
     }
 
-    private async Task WatchAsync(string model, PendingAnswer answer)
+    private async Task WatchAsync(string model, PendingAnswer answer, Func<GenerationResult, string> reasonOf)
     {
         _open[answer] = model;
         try
         {
-            Count(await answer.Result.ConfigureAwait(false), answer);
+            Count(await answer.Result.ConfigureAwait(false), answer, reasonOf);
         }
         catch (Exception) // whoever asked is told; here it is a number
         {
@@ -52,10 +56,11 @@ internal sealed class ServingMetrics(ServedModel served)
         }
     }
 
-    private void Count(GenerationResult result, PendingAnswer answer)
+    private void Count(GenerationResult result, PendingAnswer answer, Func<GenerationResult, string> reasonOf)
     {
-        string reason = result.FinishReason switch { FinishReason.Stop => "stop", FinishReason.Length => "length", _ => "abort" };
-        _finished.AddOrUpdate(reason, 1, (_, count) => count + 1);
+        // The tokens of a label that is scored are nobody's answer, and that there are no more of them is not for want of room.
+        if (answer.Request.IsScoring) result = result with { Tokens = [], FinishReason = result.FinishReason == FinishReason.Length ? FinishReason.Stop : result.FinishReason };
+        _finished.AddOrUpdate(reasonOf(result), 1, (_, count) => count + 1);
         Interlocked.Add(ref _promptTokens, result.PromptTokenCount);
         Interlocked.Add(ref _answerTokens, result.Tokens.Count);
         _queued.Observe(result.QueueSeconds);
@@ -122,7 +127,7 @@ internal sealed class ServingMetrics(ServedModel served)
         foreach (string prefix in Prefixes)
         {
             Head(text, prefix + "request_success_total", "counter", "Ended requests by how they ended.");
-            foreach (string reason in (string[])["stop", "length", "abort"])
+            foreach (string reason in (string[])["stop", "length", "tool_calls", "abort"])
                 text.Append(CultureInfo.InvariantCulture, $"{prefix}request_success_total{{{Labels},finished_reason=\"{reason}\"}} {_finished.GetValueOrDefault(reason)}\n");
         }
     }

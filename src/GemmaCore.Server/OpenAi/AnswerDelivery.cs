@@ -22,47 +22,51 @@ internal static class AnswerDelivery
     /// <param name="model">The model's name in the request.</param>
     /// <param name="sampling">How to answer.</param>
     /// <param name="asked">What to answer.</param>
+    /// <param name="reasonOf">Why an answer has ended, in OpenAI's words.</param>
     /// <param name="write">Sends the whole answers.</param>
     /// <param name="stream">Sends them as they come.</param>
     public static async Task RunAsync(
         HttpContext context, ServedModel served, ServingMetrics metrics, string operation, string id, string model, SamplingFields sampling, GenerationRequest[] asked,
-        Func<GenerationResult[], Task> write, Func<IReadOnlyList<PendingAnswer>, Task> stream)
+        Func<GenerationResult, string> reasonOf, Func<GenerationResult[], Task> write, Func<IReadOnlyList<PendingAnswer>, Task> stream)
     {
         using AnswerTelemetry telemetry = AnswerTelemetry.Begin(operation, model, id, asked[0].Parameters, sampling.Choices, sampling.Stream, isClient: false);
-        if (sampling.Stream) await DeliverAsync(context, served, metrics, telemetry, model, sampling.Choices, asked, stream).ConfigureAwait(false);
-        else await RunWholeAsync(context, served, metrics, telemetry, model, sampling.Choices, asked, write).ConfigureAwait(false);
+        if (sampling.Stream) await DeliverAsync(context, served, metrics, telemetry, model, sampling.Choices, asked, reasonOf, stream).ConfigureAwait(false);
+        else await DeliverWholeAsync(context, served, metrics, telemetry, model, sampling.Choices, asked, reasonOf, write).ConfigureAwait(false);
     }
 
-    /// <summary>Queues what was asked and writes the results when all are there.</summary>
+    /// <summary>Queues what was asked and writes the results when all are there; they are no text.</summary>
     /// <param name="context">The client.</param>
     /// <param name="served">Who answers.</param>
     /// <param name="metrics">Who counts.</param>
-    /// <param name="telemetry">The request's span, which stays the caller's; null for none.</param>
+    /// <param name="telemetry">The request's span, which stays the caller's.</param>
     /// <param name="model">The model's name in the request.</param>
-    /// <param name="choices">Answers asked for in a request.</param>
     /// <param name="asked">What to answer.</param>
     /// <param name="write">Sends the results.</param>
     public static Task RunWholeAsync(
-        HttpContext context, ServedModel served, ServingMetrics metrics, AnswerTelemetry? telemetry, string model, int choices, GenerationRequest[] asked,
-        Func<GenerationResult[], Task> write) => DeliverAsync(
-        context, served, metrics, telemetry, model, choices, asked,
+        HttpContext context, ServedModel served, ServingMetrics metrics, AnswerTelemetry telemetry, string model, GenerationRequest[] asked, Func<GenerationResult[], Task> write) =>
+        DeliverWholeAsync(context, served, metrics, telemetry, model, 1, asked, AnswerTelemetry.ReasonOf, write);
+
+    private static Task DeliverWholeAsync(
+        HttpContext context, ServedModel served, ServingMetrics metrics, AnswerTelemetry telemetry, string model, int choices, GenerationRequest[] asked,
+        Func<GenerationResult, string> reasonOf, Func<GenerationResult[], Task> write) => DeliverAsync(
+        context, served, metrics, telemetry, model, choices, asked, reasonOf,
         async answers => await write(await AnswerEvents.CollectAsync(answers, context.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false));
 
     private static async Task DeliverAsync(
-        HttpContext context, ServedModel served, ServingMetrics metrics, AnswerTelemetry? telemetry, string model, int choices, GenerationRequest[] asked,
-        Func<IReadOnlyList<PendingAnswer>, Task> deliver)
+        HttpContext context, ServedModel served, ServingMetrics metrics, AnswerTelemetry telemetry, string model, int choices, GenerationRequest[] asked,
+        Func<GenerationResult, string> reasonOf, Func<IReadOnlyList<PendingAnswer>, Task> deliver)
     {
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         try
         {
             IReadOnlyList<PendingAnswer> answers = served.Loop.Submit(asked, leaving.Token);
-            metrics.Watch(model, answers, choices);
+            metrics.Watch(model, answers, choices, reasonOf);
             await deliver(answers).ConfigureAwait(false);
-            telemetry?.End(answers);
+            telemetry.End(answers, reasonOf);
         }
         catch (Exception error)
         {
-            telemetry?.Fail(error);
+            telemetry.Fail(error);
             throw;
         }
         finally

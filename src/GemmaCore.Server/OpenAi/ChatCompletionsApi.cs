@@ -19,7 +19,8 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         using JsonDocument document = await RequestBody.ReadAsync(context).ConfigureAwait(false);
         ChatRequest request = ChatRequest.Read(RequestField.Body(document.RootElement), served);
         LoraAdapter? adapter = served.Resolve(request.Model, context);
-        Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(request.Messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
+        IReadOnlyList<ChatMessage> messages = await served.Images.FetchAsync(request.Messages, context.RequestAborted).ConfigureAwait(false);
+        Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked =
         [
@@ -28,7 +29,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         ];
         var head = new Head(AnswerDelivery.NewId("chatcmpl-"), DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request);
         await AnswerDelivery.RunAsync(
-            context, served, metrics, "chat", head.Id, request.Model, request.Sampling, asked, results => WriteAsync(context, head, prompt, results),
+            context, served, metrics, "chat", head.Id, request.Model, request.Sampling, asked, result => ReasonOf(request, result), results => WriteAsync(context, head, prompt, results),
             answers => StreamAsync(context, head, prompt, answers)).ConfigureAwait(false);
     }
 
@@ -50,7 +51,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
     {
         (string? text, IReadOnlyList<ToolCallReport>? calls) = ToolAnswer.Read(result.Text, request.Tools);
         return new ChatChoice(
-            choice, new AssistantMessage("assistant", text, null, calls), Logprobs(request, result.Tokens), calls is null ? FinishReasonOf(result) : ToolCalls);
+            choice, new AssistantMessage("assistant", text, null, calls), Logprobs(request, result.Tokens), calls is null ? AnswerTelemetry.ReasonOf(result) : ToolCalls);
     }
 
     private Func<AnswerEvent, IEnumerable<ChatChunk>> Chunks(Head head, int count)
@@ -70,7 +71,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         }
 
         (string rest, IReadOnlyList<ToolCallReport>? calls) = answer.Finish();
-        var end = new ChunkChoice(happened.Choice, new ChunkDelta(null, null), null, calls is null ? FinishReasonOf(result) : ToolCalls);
+        var end = new ChunkChoice(happened.Choice, new ChunkDelta(null, null), null, calls is null ? AnswerTelemetry.ReasonOf(result) : ToolCalls);
         if (calls is not null) return [new ChunkChoice(happened.Choice, new ChunkDelta(null, null, ToolAnswer.Numbered(calls)), null, null), end];
         return rest.Length > 0 ? [new ChunkChoice(happened.Choice, new ChunkDelta(null, rest), null, null), end] : [end];
     }
@@ -80,7 +81,9 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
         : new ChatLogprobs(
             [.. from token in tokens where !TokenReports.IsEnd(token, request.Sampling.Parameters, served.Model.Defaults) select TokenReports.Of(token, served.Prompts.Tokenizer)]);
 
-    internal static string FinishReasonOf(GenerationResult result) => result.FinishReason == FinishReason.Stop ? "stop" : "length";
+    // Of a cancelled answer there may be half a call.
+    private static string ReasonOf(ChatRequest request, GenerationResult result) =>
+        result.FinishReason != FinishReason.Cancelled && request.Tools.Tools.Count > 0 && ToolAnswer.Read(result.Text, request.Tools).Calls is not null ? ToolCalls : AnswerTelemetry.ReasonOf(result);
 
     private static Usage UsageOf(Prompt prompt, int answered, int[] cached) => Usage.Of(prompt.Ids.Length, answered, cached, cached.Length);
 

@@ -6,7 +6,7 @@ namespace GemmaCore.Server.OpenAi;
 
 /// <summary>The body of a chat request, checked.</summary>
 /// <param name="Model">As given, or the base model's name.</param>
-/// <param name="Messages">The conversation.</param>
+/// <param name="Messages">The conversation; pictures may still be to be fetched.</param>
 /// <param name="Sampling">How to answer.</param>
 /// <param name="Logprobs">Whether log-probabilities are to be reported.</param>
 /// <param name="Tools">What the model may call.</param>
@@ -33,7 +33,7 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
         if (tools.Tools.Count > 0 && sampling.Parameters.Constraint is not null)
             throw RequestException.Invalid("'tools' beside a field that says what the answer may be is not supported; set 'tool_choice' to none to have the latter", "tools", "unsupported_value");
         if (tools.Constraint is not null) sampling = sampling with { Parameters = sampling.Parameters with { Constraint = tools.Constraint } };
-        IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served.Options);
+        IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served);
         return new ChatRequest(body["model"].TextOrNull() ?? served.Name, tools.Tools.Count > 0 ? ToolPrompt.AddTo(messages, tools.Tools) : messages, sampling, logprobs, tools);
     }
 

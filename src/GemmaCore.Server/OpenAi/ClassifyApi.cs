@@ -23,15 +23,16 @@ internal sealed class ClassifyApi(ServedModel served, ServingMetrics metrics)
         LoraAdapter? adapter = served.Resolve(model, context);
         string[] labels = [.. body["labels"].Required().Items(LabelScores.MostLabels).Select(label => label.Text())];
         bool wholeAnswer = body["whole_answer"].FlagOr(false);
-        IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served.Options);
+        IReadOnlyList<ChatMessage> messages = await served.Images.FetchAsync(MessageReader.Read(body["messages"], served), context.RequestAborted).ConfigureAwait(false);
         Prompt prompt = await served.EncodeAsync(prompts => prompts.Encode(messages, addGenerationPrompt: true), context.RequestAborted).ConfigureAwait(false);
         LabelScores scores = Scores(prompt, labels, wholeAnswer);
         string tenant = ApiKeyGuard.TenantOf(context);
         GenerationRequest[] asked = [.. scores.Requests.Select(request => request with { Adapter = adapter, Tenant = tenant, CacheSalt = salt })];
-        // OpenTelemetry's conventions have no operation of this kind, so there is no span.
+        string id = AnswerDelivery.NewId("classify-");
+        using AnswerTelemetry telemetry = AnswerTelemetry.Begin("classify", model, isClient: false, id);
         await AnswerDelivery.RunWholeAsync(
-            context, served, metrics, telemetry: null, model, 1, asked,
-            results => Reply.WriteAsync(context, Report(model, prompt, scores.Of(results), results), WireJson.Default.Classification)).ConfigureAwait(false);
+            context, served, metrics, telemetry, model, asked,
+            results => Reply.WriteAsync(context, Report(id, model, prompt, scores.Of(results), results), WireJson.Default.Classification)).ConfigureAwait(false);
     }
 
     private LabelScores Scores(Prompt prompt, string[] labels, bool wholeAnswer)
@@ -46,12 +47,12 @@ internal sealed class ClassifyApi(ServedModel served, ServingMetrics metrics)
         }
     }
 
-    private static Classification Report(string model, Prompt prompt, IReadOnlyList<LabelScore> scores, GenerationResult[] results)
+    private static Classification Report(string id, string model, Prompt prompt, IReadOnlyList<LabelScore> scores, GenerationResult[] results)
     {
         LabelReport[] labels = [.. scores.Select(score => new LabelReport(score.Label, score.Logprob, score.Probability))];
         var choice = new ClassChoice(0, labels.MaxBy(label => label.Logprob)!.Label, [.. labels.Select(label => label.Prob)], labels.Length, labels);
         return new Classification(
-            AnswerDelivery.NewId("classify-"), "list", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), model, [choice],
+            id, "list", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), model, [choice],
             Usage.Of(prompt.Ids.Length, 0, [.. results.Select(result => result.CachedTokenCount)], results.Length));
     }
 }

@@ -26,14 +26,14 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
         ];
         var head = new TextCompletion(AnswerDelivery.NewId("cmpl-"), "text_completion", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), request.Model, [], null);
         await AnswerDelivery.RunAsync(
-            context, served, metrics, "text_completion", head.Id, request.Model, request.Sampling, asked, results => WriteAsync(context, head, request, prompts, results),
+            context, served, metrics, "text_completion", head.Id, request.Model, request.Sampling, asked, AnswerTelemetry.ReasonOf, results => WriteAsync(context, head, request, prompts, results),
             answers => StreamAsync(context, head, request, prompts, answers)).ConfigureAwait(false);
     }
 
     private Task WriteAsync(HttpContext context, TextCompletion head, CompletionRequest request, Prompt[] prompts, GenerationResult[] results)
     {
         TextChoice[] choices = [.. results.Select((result, choice) => new TextChoice(
-            choice, Echo(request, prompts, choice) + result.Text, Logprobs(request, result.Tokens, 0), ChatCompletionsApi.FinishReasonOf(result)))];
+            choice, Echo(request, prompts, choice) + result.Text, Logprobs(request, result.Tokens, 0), AnswerTelemetry.ReasonOf(result)))];
         Usage usage = UsageOf(request, prompts, results.Sum(result => result.Tokens.Count), [.. results.Select(result => result.CachedTokenCount)]);
         return Reply.WriteAsync(context, head with { Choices = choices, Usage = usage }, WireJson.Default.TextCompletion);
     }
@@ -50,7 +50,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
 
     private TextChoice? Chunk(CompletionRequest request, AnswerEvent happened, int[] offsets)
     {
-        if (happened.Result is { } result) return new TextChoice(happened.Choice, "", null, ChatCompletionsApi.FinishReasonOf(result));
+        if (happened.Result is { } result) return new TextChoice(happened.Choice, "", null, AnswerTelemetry.ReasonOf(result));
         TextLogprobs? logprobs = Logprobs(request, [happened.Token], offsets[happened.Choice]);
         offsets[happened.Choice] += logprobs?.Tokens.Sum(token => token.Length) ?? 0;
         return happened.Token.Text.Length > 0 || logprobs is { Tokens.Count: > 0 } ? new TextChoice(happened.Choice, happened.Token.Text, logprobs, null) : null;

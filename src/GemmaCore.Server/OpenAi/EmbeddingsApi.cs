@@ -26,7 +26,7 @@ internal sealed class EmbeddingsApi(ServedModel served, ServingMetrics metrics)
         LoraAdapter? adapter = served.Resolve(model, context);
         bool base64 = IsBase64(body["encoding_format"]);
         int dimensions = body["dimensions"].IntegerOr(served.Model.Model.Layout.HiddenSize, 1, served.Model.Model.Layout.HiddenSize);
-        (RequestField field, IReadOnlyList<Func<PromptEncoder, Prompt>> inputs) = Inputs(body);
+        (RequestField field, IReadOnlyList<Func<PromptEncoder, Prompt>> inputs) = await InputsAsync(body, context.RequestAborted).ConfigureAwait(false);
         string tenant = ApiKeyGuard.TenantOf(context);
         var asked = new GenerationRequest[inputs.Count];
         long tokens = 0;
@@ -39,21 +39,21 @@ internal sealed class EmbeddingsApi(ServedModel served, ServingMetrics metrics)
             asked[i] = Request(prompt, field) with { Adapter = adapter, Tenant = tenant };
         }
 
-        using AnswerTelemetry telemetry = AnswerTelemetry.BeginEmbeddings(model, isClient: false);
-        await AnswerDelivery.RunWholeAsync(context, served, metrics, telemetry, model, 1, asked, results =>
+        using AnswerTelemetry telemetry = AnswerTelemetry.Begin("embeddings", model, isClient: false);
+        await AnswerDelivery.RunWholeAsync(context, served, metrics, telemetry, model, asked, results =>
         {
             EmbeddingReport[] reports = [.. results.Select((result, index) => new EmbeddingReport("embedding", index, Value([.. result.Embedding!], dimensions, base64)))];
             return Reply.WriteAsync(context, new EmbeddingList("list", reports, model, new EmbeddingUsage(tokens, tokens)), WireJson.Default.EmbeddingList);
         }).ConfigureAwait(false);
     }
 
-    private (RequestField Field, IReadOnlyList<Func<PromptEncoder, Prompt>> Inputs) Inputs(RequestField body)
+    private async Task<(RequestField Field, IReadOnlyList<Func<PromptEncoder, Prompt>> Inputs)> InputsAsync(RequestField body, CancellationToken client)
     {
         RequestField input = body["input"], messages = body["messages"];
         bool opens = body["add_generation_prompt"].FlagOr(false);
         if (messages.IsNull) return (input, CompletionRequest.ReadPrompts(input.Required(), served, MostInputs));
         if (!input.IsNull) throw RequestException.Invalid("'input' and 'messages' exclude each other", "messages", "invalid_value");
-        IReadOnlyList<ChatMessage> conversation = MessageReader.Read(messages, served.Options);
+        IReadOnlyList<ChatMessage> conversation = await served.Images.FetchAsync(MessageReader.Read(messages, served), client).ConfigureAwait(false);
         return (messages, [prompts => prompts.Encode(conversation, opens)]);
     }
 

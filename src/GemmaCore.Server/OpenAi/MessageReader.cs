@@ -2,18 +2,19 @@ using System.Text.Json;
 using GemmaCore.Generation.Tools;
 using GemmaCore.Inputs;
 using GemmaCore.Server.OpenAi.Tools;
+using GemmaCore.Server.RemoteImages;
 
 namespace GemmaCore.Server.OpenAi;
 
-/// <summary>A conversation from the wire: roles, text, pictures in their places.</summary>
+/// <summary>A conversation from the wire: roles, text, pictures in their places, some of them still to be fetched (<see cref="ServedModel.Images"/>).</summary>
 internal static class MessageReader
 {
     private const int MostMessages = 2048, MostParts = 256;
 
-    public static IReadOnlyList<ChatMessage> Read(RequestField messages, ServerOptions options)
+    public static IReadOnlyList<ChatMessage> Read(RequestField messages, ServedModel served)
     {
         var read = new List<ChatMessage>();
-        var pictures = new PictureLimits(options);
+        var pictures = new PictureLimits(served.Options, served.Images.Hosts);
         var tools = new ToolMessages();
         foreach (RequestField message in messages.Required().Items(MostMessages)) read.Add(Message(message, pictures, tools));
         if (read.Count == 0) throw messages.Wrong("at least one message");
@@ -41,7 +42,7 @@ internal static class MessageReader
         List<ContentPart> parts = [.. content.Items(MostParts).Select(part => Part(part, pictures))];
         // The templates take one text from a system message.
         if (role == ChatRole.System && parts.TrueForAll(part => part is TextPart)) parts = [new TextPart(string.Join('\n', parts.Cast<TextPart>().Select(part => part.Text)))];
-        if (role != ChatRole.User && parts.Exists(part => part is ImagePart)) throw content.Wrong($"text alone in a message of the {name}");
+        if (role != ChatRole.User && parts.Exists(part => part is ImagePart or RemotePicture)) throw content.Wrong($"text alone in a message of the {name}");
         return new ChatMessage(role, parts);
     }
 
@@ -74,15 +75,15 @@ internal static class MessageReader
             case "image_url":
                 part.AllowOnly(["type", "image_url"]);
                 RequestField picture = part["image_url"].Required();
-                if (picture.Kind == JsonValueKind.String) return new ImagePart(pictures.Take(picture));
+                if (picture.Kind == JsonValueKind.String) return pictures.Take(picture);
                 // "detail" says how much to look at it; every picture is seen whole here.
                 picture.AllowOnly(["url", "detail"]);
-                return new ImagePart(pictures.Take(picture["url"].Required()));
+                return pictures.Take(picture["url"].Required());
             case "image_dicom":
                 part.AllowOnly(["type", "image_dicom"]);
                 RequestField file = part["image_dicom"].Required();
                 file.AllowOnly(["url", "frame", "window"]);
-                return new ImagePart(pictures.Take(file["url"].Required(), file["frame"].IntegerOr(1, 1, int.MaxValue), Window(file["window"])));
+                return pictures.Take(file["url"].Required(), file["frame"].IntegerOr(1, 1, int.MaxValue), Window(file["window"]));
             default:
                 throw part["type"].Wrong("text, image_url or image_dicom");
         }

@@ -19,6 +19,9 @@ internal sealed class RequestException : Exception
     /// <summary>Seconds after which trying again makes sense.</summary>
     public int? RetryAfter { get; }
 
+    /// <summary>What the log says beside it, and the client is not told; null for nothing.</summary>
+    public string? Detail { get; init; }
+
     public static RequestException Invalid(string message, string? param = null, string? code = null) =>
         new(StatusCodes.Status400BadRequest, "invalid_request_error", message, param, code);
 

@@ -13,7 +13,7 @@ internal sealed class TokenizeApi(ServedModel served)
         RequestField body = RequestField.Body(document.RootElement);
         body.AllowOnly(["model", "prompt", "messages", "add_special_tokens", "add_generation_prompt"]);
         served.RequireModel(body["model"].TextOrNull());
-        int[] ids = (await served.EncodeAsync(Encoder(body), context.RequestAborted).ConfigureAwait(false)).Ids;
+        int[] ids = (await served.EncodeAsync(await EncoderAsync(body, context.RequestAborted).ConfigureAwait(false), context.RequestAborted).ConfigureAwait(false)).Ids;
         await Reply.WriteAsync(context, new Tokenized(ids.Length, served.MaxLength, ids), WireJson.Default.Tokenized).ConfigureAwait(false);
     }
 
@@ -28,12 +28,12 @@ internal sealed class TokenizeApi(ServedModel served)
         await Reply.WriteAsync(context, new Detokenized(tokenizer.Decode(ids, skipSpecialTokens: false)), WireJson.Default.Detokenized).ConfigureAwait(false);
     }
 
-    private Func<PromptEncoder, Prompt> Encoder(RequestField body)
+    private async Task<Func<PromptEncoder, Prompt>> EncoderAsync(RequestField body, CancellationToken client)
     {
         if (!body["messages"].IsNull)
         {
-            IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served.Options);
             bool opens = body["add_generation_prompt"].FlagOr(true);
+            IReadOnlyList<ChatMessage> messages = await served.Images.FetchAsync(MessageReader.Read(body["messages"], served), client).ConfigureAwait(false);
             return prompts => prompts.Encode(messages, opens);
         }
 
