@@ -9,6 +9,8 @@ namespace GemmaCore.Inputs;
 /// </summary>
 internal sealed class TiffPicture
 {
+    private const int MostSamples = 8;
+
     private readonly Tiff _tiff;
     private readonly string _name;
     private readonly int _width, _height, _bits;
@@ -24,6 +26,8 @@ internal sealed class TiffPicture
         _bits = Field(TiffTag.BITSPERSAMPLE, 1);
         _format = (SampleFormat)Field(TiffTag.SAMPLEFORMAT, (int)SampleFormat.UINT);
         if (_width <= 0 || _height <= 0) throw Damaged("it has no pixels");
+        // The library makes room for all samples of a tile or strip, and a page may claim thousands a pixel.
+        if (_bits is < 1 or > 64 || Field(TiffTag.SAMPLESPERPIXEL, 1) is < 1 or > MostSamples) throw Damaged($"it claims {Field(TiffTag.SAMPLESPERPIXEL, 1)} samples of {_bits} bits for a pixel");
         IsDeep = Field(TiffTag.SAMPLESPERPIXEL, 1) == 1 && _bits > 8 && Photometric is BitMiracle.LibTiff.Classic.Photometric.MINISBLACK or BitMiracle.LibTiff.Classic.Photometric.MINISWHITE;
     }
 
