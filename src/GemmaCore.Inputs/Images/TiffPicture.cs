@@ -39,6 +39,9 @@ internal sealed class TiffPicture
     public static bool IsOne(ReadOnlySpan<byte> file) =>
         file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8));
 
+    /// <summary>Whether a file is TIFF with places of 64 bits, which is another format.</summary>
+    public static bool IsBig(ReadOnlySpan<byte> file) => file.Length >= 8 && (file[..4].SequenceEqual("II+\0"u8) || file[..4].SequenceEqual("MM\0+"u8));
+
     /// <summary>Width and height of a page.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
     public static (int Width, int Height) ReadSize(ReadOnlyMemory<byte> file, string name, int page) =>

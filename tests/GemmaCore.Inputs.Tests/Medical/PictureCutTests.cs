@@ -40,6 +40,12 @@ public sealed class PictureCutTests
     }
 
     [Theory]
+    [InlineData("II+\0\b\0\0\0")]
+    [InlineData("MM\0+\0\b\0\0")]
+    public void A_BigTIFF_file_is_named_as_that(string begin) => Assert.Contains(
+        "BigTIFF is not read here", Assert.Throws<InputException>(() => PictureCut.Of(new TileCut()).Parts(ImageSource.FromBytes(System.Text.Encoding.Latin1.GetBytes(begin + new string('\0', 99))))).Message, StringComparison.Ordinal);
+
+    [Theory]
     [InlineData(-1, 0, 5, 5)]
     [InlineData(0, 66, 5, 5)]
     [InlineData(96, 0, 5, 5)]
