@@ -66,8 +66,8 @@ internal sealed class DataSource
     /// <summary>The rows of a YAML file as references to score against.</summary>
     public IReadOnlyList<Reference> References(IReadOnlyList<string> splits, RowReport report) =>
     [
-        // Whatever a model is taught to write, boxes are scored in pixels.
-        .. new DataSource(_place, _dataset! with { BoxFormat = "as_is" }, SkipsBadRows).Rows(splits, [], PromptSet.Question, report).Select(row => new Reference(
+        // Whatever a model is taught to write, boxes are scored in pixels; and however pictures are cut, only tiles that are rows change what there is to answer.
+        .. new DataSource(_place, _dataset! with { BoxFormat = "as_is", Crops = [], Tiles = _dataset.TileRows ? _dataset.Tiles : new Dictionary<string, string>() }, SkipsBadRows).Rows(splits, [], PromptSet.Question, report).Select(row => new Reference(
             new EvaluationRow(
                 row.Uid, row.Row, FlareSplits.Published(row.Uid.Split(':')[0]), row.Dataset, row.Modality,
                 row.Task ?? throw new EvaluationException($"{row.Row}: the row has no task; expected one of {TaskTypes.Names} (type csv: dataset.task or a column of tasks)"),

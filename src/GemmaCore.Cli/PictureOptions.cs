@@ -21,7 +21,7 @@ internal sealed class PictureOptions(bool single)
 
     private readonly Option<int> _slices = new("--slices") { Description = "most slices of a volume, evenly spread", DefaultValueFactory = _ => VolumePrompt.UsualSlices };
 
-    private readonly Option<string?> _instruction = new("--instruction") { Description = "text before the slices of a volume" };
+    private readonly Option<string?> _instruction = new("--instruction") { Description = "text before the slices of a volume, tiles or crops" };
 
     public void AddTo(Command command)
     {
@@ -45,12 +45,15 @@ internal sealed class PictureOptions(bool single)
     }
 
     /// <summary>The volumes that were asked for: an instruction, then slices with their numbers.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="hasParts">Whether pictures are cut, which an instruction may stand before as well.</param>
     /// <exception cref="UsageException">Flags that do not go together.</exception>
-    public IEnumerable<ContentPart> Volumes(ParseResult parsed)
+    public IEnumerable<ContentPart> Volumes(ParseResult parsed, bool hasParts)
     {
         string[] volumes = parsed.GetValue(_volume) ?? [];
         if (parsed.GetValue(_slices) < 1) throw new UsageException("--slices: expected 1 or more");
-        if (volumes.Length == 0 && (parsed.GetValue(_instruction) is not null || parsed.GetResult(_slices) is { Implicit: false })) throw new UsageException("--slices and --instruction go with --volume");
+        if (volumes.Length == 0 && ((parsed.GetValue(_instruction) is not null && !hasParts) || parsed.GetResult(_slices) is { Implicit: false }))
+            throw new UsageException("--slices and --instruction go with --volume, and --instruction with --tiles and --crops");
         IEnumerable<ContentPart> parts = volumes.SelectMany(volume => VolumePrompt.Parts(volume, null, parsed.GetValue(_slices)));
         return parsed.GetValue(_instruction) is { } instruction ? parts.Prepend(new TextPart(instruction)) : parts;
     }

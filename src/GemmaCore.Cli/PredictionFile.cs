@@ -80,7 +80,8 @@ internal sealed class PredictionFile
             (item["uid"], item["prediction"], item["task_type"]) = (row.Uid, answer.Text, row.Task is { } task ? Evaluation.TaskTypes.Name(task) : "other");
             item["case_id"] = row.Uid.Split(':') is { Length: >= 6 } parts ? parts[3] : "";
         }
-        else
+        if (_lines && row.Tile is { } tile) item["tile"] = new JsonArray(tile.Left, tile.Top, tile.Width, tile.Height);
+        if (!_lines)
         {
             foreach ((string name, string json) in row.Fields)
                 if (name is not ("Answer" or "scores")) item[name] = JsonNode.Parse(json);

@@ -35,11 +35,15 @@ public sealed record ImageSource(string? Path, ReadOnlyMemory<byte>? Bytes)
     /// <summary>Which slice of the volume at <see cref="Path"/>, from 1; 0 where the file is a picture.</summary>
     public int Slice { get; init; }
 
+    /// <summary>The part of the picture that is meant; null for all of it.</summary>
+    public PictureRegion? Region { get; init; }
+
     /// <summary>How grey values of more than 8 bits become bytes; null for what the picture's kind asks for.</summary>
     public GreyWindow? Window { get; init; }
 
-    /// <summary>What tells this picture from others of the same file: empty unless a frame, a slice or a window was chosen.</summary>
-    public string Choice => (Frame == 1 ? "" : FormattableString.Invariant($" frame {Frame}")) + (Slice == 0 ? "" : FormattableString.Invariant($" slice {Slice}")) + (Window is null ? "" : $" window {Window.Name}");
+    /// <summary>What tells this picture from others of the same file: empty unless a frame, a slice, a window or a part was chosen.</summary>
+    public string Choice => (Frame == 1 ? "" : FormattableString.Invariant($" frame {Frame}")) + (Slice == 0 ? "" : FormattableString.Invariant($" slice {Slice}")) + (Window is null ? "" : $" window {Window.Name}")
+        + (Region is { } part ? FormattableString.Invariant($" part {part.Left},{part.Top},{part.Width},{part.Height}") : "");
 
     /// <summary>A picture in a file, read on use.</summary>
     public static ImageSource FromFile(string path) => new(path, null);

@@ -45,6 +45,8 @@ public sealed record PromptEncoder
     /// <summary>How grey values of more than 8 bits become bytes where a picture does not say itself; null for what its kind asks for.</summary>
     public GreyWindow? Window { get; init; }
 
+    private LastPicture LastPicture { get; init; } = new();
+
     // By source, once prepared; null to prepare every time.
     private ConcurrentDictionary<ImageSource, PreparedImage>? Remembered { get; init; }
 
@@ -191,9 +193,10 @@ public sealed record PromptEncoder
 
     private PreparedImage Prepare(ImageSource source, Dictionary<string, Volume> volumes)
     {
+        if (source.Region is { } region) return new PreparedImage([_preprocessor!.Process(LastPicture.Open(source, ApplyOrientation, MaxImagePixels, Window).Read(region))]);
         RgbImage image = source.Slice > 0 ? Slice(source, volumes) : ImageDecoder.Decode(source, ApplyOrientation, MaxImagePixels, Window);
         List<ImagePixels> pixels = [_preprocessor!.Process(image)];
-        foreach (PanAndScan.Box crop in PanAndScan?.Crops(image.Width, image.Height) ?? [])
+        foreach (PictureRegion crop in PanAndScan?.Crops(image.Width, image.Height) ?? [])
             pixels.Add(_preprocessor.Process(image.Crop(crop.Left, crop.Top, crop.Width, crop.Height)));
         return new PreparedImage(pixels);
     }

@@ -20,6 +20,7 @@ internal static class OpenAiRoutes
         AdaptersApi adapters = new(served, new ApiKeyGuard(served.Options.ApiKeys, served.Options.AdminKeys));
         ModelsApi models = new(served);
         TokenizeApi tokens = new(served);
+        PreviewApi previews = new(served);
         routes.MapPost("/v1/chat/completions", gate.Around(chat.HandleAsync));
         routes.MapPost("/v1/completions", gate.Around(completions.HandleAsync));
         routes.MapPost("/v1/classify", gate.Around(classes.HandleAsync));
@@ -34,6 +35,7 @@ internal static class OpenAiRoutes
         routes.MapGet("/v1/models/{**id}", gate.Around(models.GetAsync));
         routes.MapPost("/tokenize", gate.Around(tokens.TokenizeAsync));
         routes.MapPost("/detokenize", gate.Around(tokens.DetokenizeAsync));
+        routes.MapPost("/preview", gate.Around(previews.ShowAsync));
         routes.MapGet("/health/live", gate.Around(context => Reply.WriteAsync(context, new Health("ok"), WireJson.Default.Health), isOpen: true));
         routes.MapGet("/health/ready", gate.Around(context => ReadyAsync(context, served)));
         routes.MapGet("/metrics", gate.Around(metrics.WriteAsync));

@@ -170,7 +170,7 @@ public sealed class ServedModel : IDisposable
     internal LoraAdapter? AdapterOrNull(string name) => _adapters.Pin(name);
 
     /// <summary>Encodes on the caller's thread, few at a time: pictures take memory while they are decoded.</summary>
-    internal async Task<Prompt> EncodeAsync(Func<PromptEncoder, Prompt> encode, CancellationToken cancellation)
+    internal async Task<T> EncodeAsync<T>(Func<PromptEncoder, T> encode, CancellationToken cancellation)
     {
         await _encoding.WaitAsync(cancellation).ConfigureAwait(false);
         try

@@ -57,6 +57,73 @@ public sealed class MedicalImageTests : IDisposable
     }
 
     [Fact]
+    public void A_slide_is_shown_tile_by_tile_and_any_picture_in_crops()
+    {
+        string slide = _folder.File("slide.tif");
+        File.WriteAllBytes(slide, Slides.Tiff(64, BitMiracle.LibTiff.Classic.Compression.JPEG, Slides.Picture(200, 200, new PictureRegion(0, 0, 100, 200))));
+        int tokens = Answer("--image", slide)["usage"]!["image_tokens"]!.GetValue<int>();
+        int Pictures(params string[] arguments) => Answer(["--image", slide, .. arguments])["usage"]!["image_tokens"]!.GetValue<int>() / tokens;
+        Assert.Equal(8, Pictures("--tiles", "--tile-size", "50"));
+        Assert.Equal(16, Pictures("--tiles", "--tile-size", "50", "--tissue", "none", "--instruction", "These are tiles of a slide."));
+        Assert.Equal(3, Pictures("--tiles", "--tile-size", "50", "--tile-stride", "25", "--most-tiles", "3", "--tile-seed", "7"));
+        Assert.Equal(5, Pictures("--crops", "2"));
+        Assert.NotEqual(Answer("--image", slide)["logprobs"]!.ToJsonString(), Answer("--image", slide, "--tiles", "--tile-size", "100")["logprobs"]!.ToJsonString());
+
+        string[] generate = ["generate", "demo", "--prompt", Question, "--image", slide];
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--tiles", "--tissue", "none", "--tile-size", "4", "--most-tiles", "2000"]), 2, "2000 pictures of", "lower --most-tiles");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--tiles", "--tile-size", "0"]), 2, "--tile-size: expected a whole number from 1");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--tiles", "--tissue", "otsu"]), 2, "--tissue: tissue rule 'otsu'", "hsv");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--tiles", "--crops", "2"]), 2, "leave one out");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--crops", "1"]), 2, "--crops: ", "scales from 2 to 8");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--most-tiles", "5"]), 2, "--most-tiles goes with --tiles");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--tiles", "--raw"]), 2, "--raw");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--tiles"), 2, "--image");
+    }
+
+    [Fact]
+    public void Tiles_of_a_slide_are_rows_of_their_own_with_their_place_in_the_output()
+    {
+        string folder = _folder.File("data/validation-public/Pathology/made");
+        Directory.CreateDirectory(folder);
+        File.WriteAllBytes(Path.Combine(folder, "slide.png"), Slides.Png(Slides.Picture(64, 40, new PictureRegion(0, 0, 64, 20))));
+        File.WriteAllText(Path.Combine(folder, "made_questions_val.json"), """[{"TaskType": "classification", "Modality": "Pathology", "ImageName": "slide.png", "Question": "Which? A: none, B: some", "Answer": "A"}]""");
+        string rows = _folder.File("rows.json"), lines = _folder.File("lines.jsonl"), one = _folder.File("one.json");
+        string[] predict = ["predict", "demo", "--data", _folder.File("data"), "--prompts", "question", "--max-tokens", "2"];
+
+        GemmacoreProcess.Run([.. predict, "--tile-rows", "--tile-size", "20", "--out", rows]).Expect(0);
+        JsonArray answers = JsonNode.Parse(File.ReadAllText(rows))!.AsArray();
+        Assert.Equal(["[0,0,20,20]", "[20,0,20,20]", "[40,0,20,20]", "[44,0,20,20]"], answers.Select(answer => answer!["Tile"]!.ToJsonString()));
+        Assert.All(answers, answer => Assert.NotEmpty(answer!["Answer"]!.ToString()));
+
+        GemmacoreProcess.Run([.. predict, "--tile-rows", "--tile-size", "20", "--out", lines, "--label-scores"]).Expect(0);
+        JsonNode[] predictions = [.. File.ReadAllLines(lines).Select(line => JsonNode.Parse(line)!)];
+        Assert.Equal(answers.Select(answer => answer!["Tile"]!.ToJsonString()), predictions.Select(prediction => prediction["tile"]!.ToJsonString()));
+        Assert.Equal(4, predictions.Select(prediction => prediction["uid"]!.ToString()).Distinct().Count());
+        Assert.EndsWith(":tile:44:0", predictions[3]["uid"]!.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, predictions[0]["scores"]!.AsObject().Count);
+        string before = File.ReadAllText(lines);
+        GemmacoreProcess.Run([.. predict, "--tile-rows", "--tile-size", "20", "--out", lines, "--label-scores"]).Expect(0);
+        Assert.Equal(before, File.ReadAllText(lines));
+
+        GemmacoreProcess.Run([.. predict, "--tiles", "--tile-size", "20", "--out", one]).Expect(0);
+        Assert.Null(Assert.Single(JsonNode.Parse(File.ReadAllText(one))!.AsArray())!["Tile"]);
+
+        // A configuration says the same, for train as well.
+        string configuration = _folder.File("run.yaml"), configured = _folder.File("configured.jsonl");
+        File.WriteAllText(configuration, $"""
+            model_name_or_path: demo
+            output_dir: {_folder.File("run")}
+            max_steps: 1
+            dataset: {"{"} type: flare, path: {_folder.File("data")}, split: validation-public, prompts: question, tiles: {"{"} size: 20 {"}"}, tile_rows: true {"}"}
+            """);
+        GemmacoreProcess.Run("predict", "demo", "--data", configuration, "--split", "validation-public", "--max-tokens", "2", "--label-scores", "--out", configured).Expect(0);
+        Assert.Equal(before, File.ReadAllText(configured));
+        AssertOneLine(GemmacoreProcess.Run("predict", "demo", "--data", configuration, "--split", "validation-public", "--crops", "2", "--out", one), 1, "cut already");
+        GemmacoreProcess.Run("train", configuration, "eval_strategy=no").Expect(0);
+        AssertOneLine(GemmacoreProcess.Run([.. predict, "--tiles", "--tissue", "hsv/1", "--out", one]), 1, "no tile holds tissue", "slide.png");
+    }
+
+    [Fact]
     public void A_row_of_a_data_set_may_be_a_dicom_file()
     {
         string folder = _folder.File("data/validation-public/CT/made");

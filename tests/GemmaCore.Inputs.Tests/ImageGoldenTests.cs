@@ -68,7 +68,7 @@ public sealed class ImageGoldenTests
         foreach (JsonElement row in golden.RootElement.EnumerateArray())
         {
             int width = row.GetProperty("width").GetInt32(), height = row.GetProperty("height").GetInt32();
-            IReadOnlyList<PanAndScan.Box> crops = new PanAndScan().Crops(width, height);
+            IReadOnlyList<PictureRegion> crops = new PanAndScan().Crops(width, height);
 
             // The golden sizes were taken by handing a rows-columns-channels array to the slicing for channels-rows-columns: its crop
             // rows [top, top + height) cut the columns, its crop columns cut the three channels, and the rows stay whole. What they say of

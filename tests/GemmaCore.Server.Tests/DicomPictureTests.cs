@@ -2,7 +2,6 @@ using System.Net;
 using System.Text.Json;
 using GemmaCore.Inputs;
 using GemmaCore.Testing.Medical;
-using SkiaSharp;
 
 namespace GemmaCore.Server.Tests;
 
@@ -47,6 +46,58 @@ public sealed class DicomPictureTests(SharedServer shared) : IClassFixture<Share
         await AssertRefused(Body("image_dicom", Scan[..^100], ""), "should have 4096 bytes");
     }
 
+    [Fact]
+    public async Task A_tiff_file_is_a_picture_page_by_page()
+    {
+        RgbImage first = Slides.Picture(40, 32, new PictureRegion(0, 0, 20, 20)), second = Slides.Picture(40, 32);
+        byte[] tiff = Slides.Tiff(16, BitMiracle.LibTiff.Classic.Compression.LZW, first, second);
+        double[] answers =
+        [
+            await Logprob(Body("image_url", Png(first), "", "image/png")), await Logprob(Body("image_url", tiff, "", "image/tiff")),
+            await Logprob(Body("image_url", Png(second), "", "image/png")), await Logprob(Body("image_dicom", tiff, ""","frame":2""", "image/tiff")),
+        ];
+        Assert.Equal((answers[0], answers[2]), (answers[1], answers[3]));
+        Assert.NotEqual(answers[0], answers[2]);
+        await AssertRefused(Body("image_url", tiff[..^60], "", "image/tiff"), "the TIFF file is damaged or cut off");
+        await AssertRefused(Body("image_dicom", tiff, ""","frame":3""", "image/tiff"), "no page 3");
+    }
+
+    [Theory]
+    [InlineData("application/dicom", "", 1, null)]
+    [InlineData("image/dicom", ""","frame":2,"window":"lung" """, 2, "lung")]
+    public async Task A_preview_is_what_the_model_is_shown_and_nothing_else_of_the_file(string type, string more, int frame, string? window)
+    {
+        using HttpResponseMessage response = await Preview(Server, type, Scan, more);
+        byte[] png = await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((HttpStatusCode.OK, "image/png"), (response.StatusCode, response.Content.Headers.ContentType!.MediaType));
+        Assert.True(response.Headers.CacheControl!.NoStore);
+        ImageSource source = ImageSource.FromBytes(Scan) with { Frame = frame, Window = window is null ? null : GreyWindow.Parse(window) };
+        Assert.Equal(ImageDecoder.Decode(source).Pixels, ImageDecoder.Decode(ImageSource.FromBytes(png)).Pixels);
+        Assert.DoesNotContain("INVENTED", response + System.Text.Encoding.Latin1.GetString(png), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_preview_has_the_limits_and_the_keys_of_every_route()
+    {
+        await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ApiKeys = ["secret"], MaxImagePixels = 1000 });
+        using (HttpResponseMessage refused = await Preview(server, "application/dicom", Scan, "")) Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+        server.Client.DefaultRequestHeaders.Authorization = new("Bearer", "secret");
+        foreach ((byte[] file, string more, string says) in new[]
+            { (Scan, "", "too large"), (Scan[..300], "", "damaged or cut off"), (Scan, ""","series":1""", "series"), ([1, 2, 3], "", "expected PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM") })
+        {
+            using HttpResponseMessage response = await Preview(server, "application/dicom", file, more);
+            string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+            Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+            Assert.Contains(says, text, StringComparison.Ordinal);
+            Assert.DoesNotContain("INVENTED", text, StringComparison.Ordinal);
+        }
+    }
+
+    private static Task<HttpResponseMessage> Preview(RunningServer server, string type, byte[] file, string more) => server.Client.PostAsync(
+        new Uri("/preview", UriKind.Relative),
+        new StringContent($$"""{"url":"data:{{type}};base64,{{Convert.ToBase64String(file)}}"{{more}}}""", System.Text.Encoding.UTF8, "application/json"),
+        TestContext.Current.CancellationToken);
+
     private async Task AssertRefused(string body, string says)
     {
         (HttpStatusCode status, JsonElement reply) = await Server.PostAsync("/v1/classify", body);
@@ -63,14 +114,7 @@ public sealed class DicomPictureTests(SharedServer shared) : IClassFixture<Share
         return reply.GetProperty("data")[0].GetProperty("labels")[0].GetProperty("logprob").GetDouble();
     }
 
-    private static byte[] Png(RgbImage image)
-    {
-        using var bitmap = new SKBitmap(image.Width, image.Height);
-        for (int i = 0; i < image.Width * image.Height; i++)
-            bitmap.SetPixel(i % image.Width, i / image.Width, new SKColor(image.Pixels[3 * i], image.Pixels[3 * i + 1], image.Pixels[3 * i + 2]));
-        using SKData data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-        return data.ToArray();
-    }
+    private static byte[] Png(RgbImage image) => Slides.Png(image);
 
     private static string Body(string part, byte[] file, string more, string type = "application/dicom") =>
         $$$"""

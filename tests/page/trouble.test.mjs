@@ -94,7 +94,7 @@ test('Pictures are taken by drop and by paste, and anything else is named', asyn
   await page.getByRole('button', { name: 'Remove dropped.jpg' }).click();
   assert.deepEqual(await page.locator('#pictures img').evaluateAll(all => all.map(image => image.alt)), ['pasteped.jpg']);
   await page.locator('#file').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
-  assert.equal(await notice(page), 'notes.txt is not a PNG, JPEG, WebP, BMP or GIF picture');
+  assert.equal(await notice(page), 'notes.txt is not a PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM picture');
   await page.locator('#file').setInputFiles({ name: 'broken.png', mimeType: 'image/png', buffer: Buffer.from('x') });
   await page.getByText('broken.png cannot be read as a picture').waitFor();
   assert.deepEqual(await close(), []);

@@ -15,7 +15,8 @@ internal static class FuzzTable
         ("answers, by the rules of `eval`", AnswerFuzz.Run),
         ("DICOM files", DicomFuzz.Run),
         ("NIfTI volumes", NiftiFuzz.Run),
-        ("TIFF and 16-bit PNG files", DeepPictureFuzz.Run),
+        ("TIFF files, whole and in parts", DeepPictureFuzz.Tiff),
+        ("PNG files of 16 bits", DeepPictureFuzz.Png),
     ];
 
     public static int Print(long inputs, int seed)

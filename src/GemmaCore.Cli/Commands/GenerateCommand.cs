@@ -24,12 +24,14 @@ internal static class GenerateCommand
         var prompt = new Option<string>("--prompt") { Description = "the question", Required = true };
         var images = new Option<string[]>("--image") { Description = "picture shown before the question, DICOM included; may be repeated" };
         var view = new PictureOptions(single: true);
+        var cuts = new CutOptions(single: true);
         var raw = new Option<bool>("--raw") { Description = "use the prompt as it is, without the chat template" };
         var json = new Option<bool>("--json") { Description = "print one JSON document" };
         model.AddTo(command);
         command.Add(prompt);
         command.Add(images);
         view.AddTo(command);
+        cuts.AddTo(command);
         command.Add(raw);
         sampling.AddTo(command);
         constraint.AddTo(command);
@@ -38,10 +40,18 @@ internal static class GenerateCommand
         {
             long start = Stopwatch.GetTimestamp();
             GreyWindow? window = view.Window(parsed);
-            ContentPart[] volumes = [.. view.Volumes(parsed)];
-            if (volumes.Length > 0 && parsed.GetValue(raw)) throw new UsageException("--volume goes with the chat template, not with --raw");
+            PictureCut? cut = cuts.Read(parsed);
+            if (cut is not null && parsed.GetValue(images) is not { Length: > 0 }) throw new UsageException("--tiles and --crops cut pictures; give one with --image");
+            ContentPart[] volumes = [.. view.Volumes(parsed, cut is not null)];
+            if ((volumes.Length > 0 || cut is not null) && parsed.GetValue(raw)) throw new UsageException("--volume, --tiles and --crops go with the chat template, not with --raw");
+            IReadOnlyList<ImageSource> sources = view.Sources(parsed, parsed.GetValue(images) ?? []);
+            ContentPart[] pictures = [.. volumes, .. sources.SelectMany(source => cut?.Parts(source, window) ?? [new ImagePart(source)])];
             using GemmaModel loaded = model.Load(parsed);
-            Prompt encoded = Encode(loaded.Prompts with { Window = window }, parsed.GetValue(prompt)!, volumes, view.Sources(parsed, parsed.GetValue(images) ?? []), parsed.GetValue(raw));
+            CutOptions.RequireRoom(loaded, pictures);
+            PromptEncoder prompts = loaded.Prompts with { Window = window };
+            Prompt encoded = parsed.GetValue(raw)
+                ? prompts.EncodeText(parsed.GetValue(prompt)!, sources)
+                : prompts.Encode([new ChatMessage(ChatRole.User, [.. pictures, new TextPart(parsed.GetValue(prompt)!)])], addGenerationPrompt: true);
             SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling()) with { Constraint = constraint.Read(parsed, loaded.Constraints) };
             double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             bool asJson = parsed.GetValue(json);
@@ -50,13 +60,6 @@ internal static class GenerateCommand
             return 0;
         });
         return command;
-    }
-
-    private static Prompt Encode(PromptEncoder prompts, string text, ContentPart[] volumes, IReadOnlyList<ImageSource> sources, bool raw)
-    {
-        if (raw) return prompts.EncodeText(text, sources);
-        List<ContentPart> parts = [.. volumes, .. sources.Select(source => new ImagePart(source)), new TextPart(text)];
-        return prompts.Encode([new ChatMessage(ChatRole.User, parts)], addGenerationPrompt: true);
     }
 
     private static void Stream(GeneratedToken token, bool asJson)

@@ -31,11 +31,13 @@ internal static class PredictCommand
         var scores = new Option<bool>("--label-scores") { Description = "also write how likely each option or label is: ln p as \"scores\"" };
         var labels = new Option<string[]>("--label") { Description = "label to score where a question lists no options; may be repeated" };
         var view = new PictureOptions(single: false);
+        var cuts = new CutOptions(single: false);
         var badRow = new Option<string?>("--on-bad-row") { Description = "stop or skip; what the YAML file says, else stop, where not given" };
         badRow.AcceptOnlyFromAmong("stop", "skip");
         model.AddTo(command);
         foreach (Option option in (Option[])[data, settings, output, split, datasets, prompts, batch, maxTokens, scores, labels, badRow]) command.Add(option);
         view.AddTo(command);
+        cuts.AddTo(command);
         command.SetAction(parsed =>
         {
             string source = ModelLocation.ResolveData(parsed.GetValue(data)!);
@@ -43,11 +45,13 @@ internal static class PredictCommand
             var report = new RowReport(parsed.GetValue(badRow) is { } wish ? wish == "skip" : place.SkipsBadRows);
             string[] splits = parsed.GetValue(split) is { } one ? [one] : DataSource.IsConfiguration(source) ? [] : ["validation-public"];
             IReadOnlyList<TrainingExample> rows = place.Rows(splits, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!), report);
+            if (cuts.Read(parsed) is { } cut) rows = CutPictures.Of(rows, cut, cuts.AsRows(parsed), report);
             string file = parsed.GetValue(output)!;
             LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;
             if (questions is null && parsed.GetValue(labels) is { Length: > 0 }) throw new UsageException("--label goes with --label-scores");
             GreyWindow? window = view.Window(parsed) ?? place.ImageWindow;
             using GemmaModel loaded = model.Load(parsed);
+            foreach (TrainingExample row in rows) CutOptions.RequireRoom(loaded, row.Prompt.SelectMany(message => message.Content));
             bool whole = new DatasetAnswers(loaded, loaded.Prompts with { Window = window }, parsed.GetValue(batch), parsed.GetValue(maxTokens), questions, report).Fill(file, rows);
             Console.WriteLine(file);
             return whole ? 0 : 1;

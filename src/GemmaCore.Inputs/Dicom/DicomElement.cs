@@ -11,7 +11,7 @@ namespace GemmaCore.Inputs.Dicom;
 /// <param name="IsOpen">True when its length is undefined in the file.</param>
 internal readonly record struct DicomElement(uint Tag, ushort Vr, int Begin, int Start, int Length, int End, bool IsImplicit, bool IsOpen)
 {
-    public const ushort Sequence = ('S' << 8) | 'Q', Unknown = ('U' << 8) | 'N', Name = ('P' << 8) | 'N', Uid = ('U' << 8) | 'I';
+    public const ushort Sequence = ('S' << 8) | 'Q', Unknown = ('U' << 8) | 'N', Name = ('P' << 8) | 'N', Uid = ('U' << 8) | 'I', SignedShort = ('S' << 8) | 'S', UnsignedShort = ('U' << 8) | 'S';
 
     /// <summary>Representations whose length takes four bytes behind two reserved ones (PS3.5, table 7.1-1).</summary>
     private static readonly string[] Long = ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"];

@@ -62,7 +62,8 @@ internal sealed class DicomFrames
         Require(frame);
         WindowRange? window = Attributes.Window(frame - 1);
         (double Slope, double Intercept)? rescale = Attributes.Rescale(frame - 1, needsBoth: Modality == "CT");
-        bool isDeep = Image.BitsAllocated > 8;
+        Func<LookUpTable>? table = WindowTable(frame - 1, rescale);
+        bool isDeep = Image.BitsAllocated > 8, asks = window is not null || table is not null;
         return new GreyPicture
         {
             Name = File.Name,
@@ -70,13 +71,14 @@ internal sealed class DicomFrames
             Height = Image.Rows,
             Values = [.. _pixels.Stored(frame - 1).Select(Meaning(rescale))],
             OwnWindow = window,
+            OwnTable = table,
             DefaultWindow = Modality switch
             {
                 "CT" when isDeep || rescale is not null => GreyWindow.Ct,
                 "MR" => GreyWindow.Full,
-                "CR" or "DX" or "RG" when window is not null => GreyWindow.OfFile,
+                "CR" or "DX" or "RG" when asks => GreyWindow.OfFile,
                 _ when !isDeep && !Image.IsSigned => GreyWindow.Unchanged,
-                _ => window is null ? GreyWindow.Full : GreyWindow.OfFile,
+                _ => asks ? GreyWindow.OfFile : GreyWindow.Full,
             },
             IsInverted = Image.Photometric == Photometric.Monochrome1,
         };
@@ -106,6 +108,18 @@ internal sealed class DicomFrames
     private void Require(int frame)
     {
         if (frame < 1 || frame > Image.Frames) throw new InputException($"{File.Name}: there is no frame {frame}; the file has {Image.Frames}, counted from 1");
+    }
+
+    // Read where it is used, so that a damaged one does not stand in the way of another window. Its numbers are what the modality's table or slope makes of the stored ones.
+    private Func<LookUpTable>? WindowTable(int frame, (double Slope, double Intercept)? rescale)
+    {
+        if (Attributes.WindowTable(frame) is not { } item) return null;
+        return () =>
+        {
+            int smallest = Image.IsSigned ? -1 << (Image.BitsStored - 1) : 0, largest = smallest + (1 << Image.BitsStored) - 1;
+            Func<int, double> meaning = Meaning(rescale);
+            return LookUpTable.Read(File, item, DicomTag.TableDescriptor, DicomTag.Table, isSigned: Math.Min(meaning(smallest), meaning(largest)) < 0);
+        };
     }
 
     // MR values mean something beside each other only, and stay as they are; Hounsfield units are whole numbers.

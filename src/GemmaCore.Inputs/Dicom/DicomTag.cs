@@ -39,6 +39,7 @@ internal static class DicomTag
     public const uint ModalityTables = 0x0028_3000;
     public const uint TableDescriptor = 0x0028_3002;
     public const uint Table = 0x0028_3006;
+    public const uint WindowTables = 0x0028_3010;
     public const uint FrameWindows = 0x0028_9132;
     public const uint FrameRescales = 0x0028_9145;
     public const uint SharedGroups = 0x5200_9229;

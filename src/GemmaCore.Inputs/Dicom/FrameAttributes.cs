@@ -20,6 +20,11 @@ internal sealed class FrameAttributes(DicomFile file)
             : throw DicomImage.Wrong(file, "its window is narrower than 1");
     }
 
+    /// <summary>The item that holds a frame's first table from values to grey (VOI LUT sequence); null for none.</summary>
+    /// <param name="frame">From 0.</param>
+    /// <exception cref="InputException">The sequence is damaged.</exception>
+    public DicomDataset? WindowTable(int frame) => Place(frame, DicomTag.FrameWindows, DicomTag.WindowTables)?.Items(DicomTag.WindowTables).FirstOrDefault();
+
     /// <summary>Slope and intercept that make stored numbers mean something; null for none.</summary>
     /// <param name="frame">From 0.</param>
     /// <param name="needsBoth">One without the other is an error, as in Google's code for CT; elsewhere it counts as none.</param>

@@ -1,3 +1,5 @@
+using GemmaCore.Inputs.Dicom;
+
 namespace GemmaCore.Inputs;
 
 /// <summary>A grey picture with more than 8 bits, or one whose values mean something, before it is decided which become black and white.</summary>
@@ -16,6 +18,9 @@ internal sealed record GreyPicture
     /// <summary>The window that the file asks for; null for none.</summary>
     public WindowRange? OwnWindow { get; init; }
 
+    /// <summary>Reads the table from values to grey that the file asks for; null for none.</summary>
+    public Func<LookUpTable>? OwnTable { get; init; }
+
     /// <summary>What is done where no window is asked for.</summary>
     public required GreyWindow DefaultWindow { get; init; }
 
@@ -26,7 +31,7 @@ internal sealed record GreyPicture
     public bool IsInverted { get; init; }
 
     /// <summary>The picture through a window.</summary>
-    /// <exception cref="InputException">The file has no window of its own, and that one was asked for.</exception>
+    /// <exception cref="InputException">The file has no window or table of its own, or a damaged one, and that one was asked for.</exception>
     public RgbImage Show(GreyWindow? window)
     {
         window ??= DefaultWindow;
@@ -50,10 +55,11 @@ internal sealed record GreyPicture
     private Func<double, byte>[] Curves(GreyWindow window)
     {
         if (window == GreyWindow.Unchanged) return [value => (byte)Math.Clamp(value, 0, 255)];
-        if (window == GreyWindow.OfFile)
+        if (window == GreyWindow.OfFile && OwnWindow is { } own) return [own.Curve()];
+        if (window == GreyWindow.OfFile || window == GreyWindow.Table)
         {
-            if (OwnWindow is { } own) return [own.Curve()];
-            throw new InputException($"{Name}: has no window of its own; use 'full', a window of the list, or CENTRE/WIDTH");
+            if (OwnTable is { } table) return [table().Grey];
+            throw new InputException($"{Name}: has no {(window == GreyWindow.Table ? "table of grey values (VOI LUT)" : "window")} of its own; use 'full', a window of the list, or CENTRE/WIDTH");
         }
 
         if (window != GreyWindow.Full) return [.. window.Channels.Select(range => range.Curve())];

@@ -20,8 +20,11 @@ public sealed record GreyWindow
     /// <summary>From the smallest to the largest value; of a series or a volume, over all of it.</summary>
     public static GreyWindow Full { get; } = new("full");
 
-    /// <summary>The window that the file itself asks for.</summary>
+    /// <summary>The window that the file itself asks for; where it has none, the table (VOI LUT).</summary>
     public static GreyWindow OfFile { get; } = new("file");
+
+    /// <summary>The table of grey values (VOI LUT) of a DICOM file, also where it has a window.</summary>
+    public static GreyWindow Table { get; } = new("lut");
 
     /// <summary>Values of 8 bits as they are.</summary>
     internal static GreyWindow Unchanged { get; } = new("unchanged");
@@ -29,7 +32,7 @@ public sealed record GreyWindow
     // Usual settings of reading rooms (radiopaedia.org, "Windowing (CT)").
     private static readonly GreyWindow[] Named =
     [
-        Ct, CtServing, Full, OfFile,
+        Ct, CtServing, Full, OfFile, Table,
         new("lung", new WindowRange(-600, 1500)), new("mediastinum", new WindowRange(50, 350)), new("abdomen", new WindowRange(50, 400)), new("liver", new WindowRange(30, 150)),
         new("bone", new WindowRange(400, 1800)), new("brain", new WindowRange(40, 80)), new("subdural", new WindowRange(75, 215)),
     ];

@@ -26,6 +26,7 @@ public static class ImageDecoder
     public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels, GreyWindow? window = null)
     {
         string name = source.Path ?? "image";
+        if (source.Region is { } region) return LargePicture.Open(source, applyOrientation, maxPixels, window).Read(region);
         window = source.Window ?? window;
         if (source.Slice > 0) return Volume.Open(name, maxPixels).Show(source.Slice, window);
         ReadOnlyMemory<byte> file = FileOf(source);
@@ -82,7 +83,7 @@ public static class ImageDecoder
         return applyOrientation ? Orient(image, codec.EncodedOrigin) : image;
     }
 
-    private static ReadOnlyMemory<byte> FileOf(ImageSource source) => source.Bytes is { } bytes
+    internal static ReadOnlyMemory<byte> FileOf(ImageSource source) => source.Bytes is { } bytes
         ? bytes
         : JsonInput.ReadFile(source.Path ?? throw new InputException("an image has neither a path nor bytes"));
 
@@ -93,6 +94,7 @@ public static class ImageDecoder
         codec?.Dispose();
         if (NiftiHeader.IsOne(data.Span) || name.EndsWith(".nii.gz", StringComparison.OrdinalIgnoreCase))
             throw new InputException($"{name}: a NIfTI volume is not one picture; show its slices with --volume (in rows: a part of type volume)");
+        if (TiffPicture.IsBig(data.Span)) throw new InputException($"{name}: BigTIFF is not read here; save it as TIFF below 4 GB, e.g. vips tiffsave IN OUT.tif --tile --compression jpeg");
         throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM picture ({data.Size} bytes)");
     }
 

@@ -8,11 +8,8 @@ namespace GemmaCore.Inputs;
 /// <param name="MinRatio">No crops below this ratio of the longer to the shorter side.</param>
 public sealed record PanAndScan(int MinCropSize = 256, int MaxCrops = 4, double MinRatio = 1.2)
 {
-    /// <summary>A crop's place in the picture, in pixels.</summary>
-    public readonly record struct Box(int Left, int Top, int Width, int Height);
-
     /// <summary>The crops of a picture of this size, from left to right or from top to bottom; none when it is not long enough.</summary>
-    public IReadOnlyList<Box> Crops(int width, int height)
+    public IReadOnlyList<PictureRegion> Crops(int width, int height)
     {
         bool wide = width >= height;
         int along = wide ? width : height, across = wide ? height : width;
@@ -21,11 +18,11 @@ public sealed record PanAndScan(int MinCropSize = 256, int MaxCrops = 4, double 
         count = Math.Min(MaxCrops, Math.Max(2, Math.Min(along / MinCropSize, count)));
         int step = (along + count - 1) / count;
         if (Math.Min(step, across) < MinCropSize) return [];
-        List<Box> crops = [];
+        List<PictureRegion> crops = [];
         for (int start = 0; start < along; start += step)
         {
             int length = Math.Min(step, along - start);
-            crops.Add(wide ? new Box(start, 0, length, across) : new Box(0, start, across, length));
+            crops.Add(wide ? new PictureRegion(start, 0, length, across) : new PictureRegion(0, start, across, length));
         }
         return crops;
     }

@@ -9,14 +9,16 @@ namespace GemmaCore.Inputs;
 /// </summary>
 internal sealed class TiffPicture
 {
+    private const int MostSamples = 8;
+
     private readonly Tiff _tiff;
     private readonly string _name;
     private readonly int _width, _height, _bits;
     private readonly SampleFormat _format;
 
-    static TiffPicture() => Tiff.SetErrorHandler(new Silence());
+    static TiffPicture() => Tiff.SetErrorHandler(new TiffComplaints());
 
-    private TiffPicture(Tiff tiff, string name, long maxPixels)
+    private TiffPicture(Tiff tiff, string name)
     {
         (_tiff, _name) = (tiff, name);
         _width = Field(TiffTag.IMAGEWIDTH, 0);
@@ -24,10 +26,8 @@ internal sealed class TiffPicture
         _bits = Field(TiffTag.BITSPERSAMPLE, 1);
         _format = (SampleFormat)Field(TiffTag.SAMPLEFORMAT, (int)SampleFormat.UINT);
         if (_width <= 0 || _height <= 0) throw Damaged("it has no pixels");
-        if ((long)_width * _height > Math.Min(maxPixels, Array.MaxLength / 8)) throw new InputException($"{name}: {_width} x {_height} pixels are more than the {maxPixels} allowed; scale the picture down first");
-        long piece = tiff.IsTiled() ? (long)Field(TiffTag.TILEWIDTH, 0) * Field(TiffTag.TILELENGTH, 0) : 0;
-        // Tiles are unpacked whole, whatever the size of the picture.
-        if (piece < 0 || piece > Math.Max(maxPixels, 1 << 20)) throw Damaged("its tiles are larger than any picture");
+        // The library makes room for all samples of a tile or strip, and a page may claim thousands a pixel.
+        if (_bits is < 1 or > 64 || Field(TiffTag.SAMPLESPERPIXEL, 1) is < 1 or > MostSamples) throw Damaged($"it claims {Field(TiffTag.SAMPLESPERPIXEL, 1)} samples of {_bits} bits for a pixel");
         IsDeep = Field(TiffTag.SAMPLESPERPIXEL, 1) == 1 && _bits > 8 && Photometric is BitMiracle.LibTiff.Classic.Photometric.MINISBLACK or BitMiracle.LibTiff.Classic.Photometric.MINISWHITE;
     }
 
@@ -39,10 +39,13 @@ internal sealed class TiffPicture
     public static bool IsOne(ReadOnlySpan<byte> file) =>
         file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8));
 
+    /// <summary>Whether a file is TIFF with places of 64 bits, which is another format.</summary>
+    public static bool IsBig(ReadOnlySpan<byte> file) => file.Length >= 8 && (file[..4].SequenceEqual("II+\0"u8) || file[..4].SequenceEqual("MM\0+"u8));
+
     /// <summary>Width and height of a page.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
     public static (int Width, int Height) ReadSize(ReadOnlyMemory<byte> file, string name, int page) =>
-        With(file, name, page, long.MaxValue, picture => (picture._width, picture._height));
+        With(file, name, page, picture => (picture._width, picture._height));
 
     /// <summary>A page as a picture.</summary>
     /// <param name="file">The whole file.</param>
@@ -51,19 +54,30 @@ internal sealed class TiffPicture
     /// <param name="maxPixels">Refuse larger pictures before they are unpacked.</param>
     /// <param name="window">For grey of more than 8 bits; null for the upper 8 of 16.</param>
     /// <exception cref="InputException">It is not there, too large, damaged, or needs a window.</exception>
-    public static RgbImage Show(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, maxPixels, picture =>
+    public static RgbImage Show(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, picture =>
     {
+        picture.Require(maxPixels);
         if (picture.IsDeep) return picture.Deep(window);
         return window is null ? picture.Colours() : throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
     });
 
-    private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, Func<TiffPicture, T> use)
+    /// <summary>Width and height of a page of which parts can be unpacked: coloured or of 8 bits, the first row on top, in pieces that are not too large; null for another.</summary>
+    /// <exception cref="InputException">It is not there, or damaged.</exception>
+    public static (int Width, int Height)? SizeInPieces(ReadOnlyMemory<byte> file, string name, int page, long maxPixels) => With(file, name, page, picture =>
+        !picture.IsDeep && picture.Field(TiffTag.ORIENTATION, 1) == 1 && TiffPieces.Of(picture._tiff, picture._width, picture._height, maxPixels) is not null ? (picture._width, picture._height) : ((int, int)?)null);
+
+    /// <summary>A part of such a page.</summary>
+    /// <exception cref="InputException">It is damaged.</exception>
+    public static RgbImage ShowRegion(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, PictureRegion region) => With(file, name, page, picture =>
+        TiffComplaints.Heed(() => TiffPieces.Of(picture._tiff, picture._width, picture._height, maxPixels)?.Read(region)) ?? throw picture.Damaged("its pixels are damaged, cut off, or of a kind that is not read here"));
+
+    private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, Func<TiffPicture, T> use)
     {
         using var stream = new MemoryStream(MemoryMarshal.TryGetArray(file, out ArraySegment<byte> segment) ? segment.Array! : file.ToArray(), segment.Offset, file.Length, writable: false);
         if (!TiffDirectories.AreSound(file.Span)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
         try
         {
-            return Use(stream, name, page, maxPixels, use);
+            return Use(stream, name, page, use);
         }
         catch (Exception error) when (error is IndexOutOfRangeException or ArgumentException or NullReferenceException or InvalidCastException or ArithmeticException or FormatException
             or IOException or OutOfMemoryException)
@@ -73,12 +87,20 @@ internal sealed class TiffPicture
         }
     }
 
-    private static T Use<T>(MemoryStream stream, string name, int page, long maxPixels, Func<TiffPicture, T> use)
+    private static T Use<T>(MemoryStream stream, string name, int page, Func<TiffPicture, T> use)
     {
         using Tiff? tiff = Tiff.ClientOpen(name, "rm", stream, new TiffStream());
         if (tiff is null || page < 1 || (page > 1 && !tiff.SetDirectory((short)Math.Min(page - 1, short.MaxValue))))
             throw new InputException(tiff is null ? $"{name}: the TIFF file is damaged: its first page cannot be found" : $"{name}: there is no page {page}; pages of TIFF files count from 1");
-        return use(new TiffPicture(tiff, name, maxPixels));
+        return use(new TiffPicture(tiff, name));
+    }
+
+    private void Require(long maxPixels)
+    {
+        if ((long)_width * _height > Math.Min(maxPixels, Array.MaxLength / 8)) throw new InputException($"{_name}: {_width} x {_height} pixels are more than the {maxPixels} allowed; scale the picture down first");
+        long piece = _tiff.IsTiled() ? (long)Field(TiffTag.TILEWIDTH, 0) * Field(TiffTag.TILELENGTH, 0) : 0;
+        // Tiles are unpacked whole, whatever the size of the picture.
+        if (piece < 0 || piece > Math.Max(maxPixels, 1 << 20)) throw Damaged("its tiles are larger than any picture");
     }
 
     private RgbImage Deep(GreyWindow? window)
@@ -151,24 +173,4 @@ internal sealed class TiffPicture
     private int Field(TiffTag tag, int fallback) => _tiff.GetFieldDefaulted(tag) is [var value, ..] ? value.ToInt() : fallback;
 
     private InputException Damaged(string what) => new($"{_name}: the TIFF file is damaged: {what}");
-
-    /// <summary>LibTiff writes to stderr what it does not like; the exception says it once.</summary>
-    private sealed class Silence : TiffErrorHandler
-    {
-        public override void ErrorHandler(Tiff tif, string method, string format, params object[] args)
-        {
-        }
-
-        public override void ErrorHandlerExt(Tiff tif, object clientData, string method, string format, params object[] args)
-        {
-        }
-
-        public override void WarningHandler(Tiff tif, string method, string format, params object[] args)
-        {
-        }
-
-        public override void WarningHandlerExt(Tiff tif, object clientData, string method, string format, params object[] args)
-        {
-        }
-    }
 }

@@ -52,7 +52,7 @@ internal static class MessageReader
         return string.Join('\n', content.Items(MostParts).Select(part => part["type"].Required().Text() == "text" ? part["text"].Required().Text() : throw part["type"].Wrong("text")));
     }
 
-    private static GreyWindow? Window(RequestField field)
+    internal static GreyWindow? Window(RequestField field)
     {
         try
         {

@@ -14,7 +14,7 @@ internal sealed class PictureLimits(ServerOptions options, ImageHosts hosts)
     // What all pictures of a request may have, in the largest single one's.
     private const int PicturesWorth = 4;
 
-    private static readonly string[] Types = ["png", "jpeg", "jpg", "webp", "bmp", "gif"];
+    private static readonly string[] Types = ["png", "jpeg", "jpg", "webp", "bmp", "gif", "tiff", "dicom"];
 
     private const string Scheme = "data:", Image = "image/", Dicom = "application/dicom";
 
@@ -42,7 +42,6 @@ internal sealed class PictureLimits(ServerOptions options, ImageHosts hosts)
     {
         try
         {
-            if (ImageDecoder.IsTiff(source)) throw new InputException("TIFF is not taken"); // a library that was not written for strangers' files
             (int width, int height) = ImageDecoder.ReadSize(source);
             long pixels = (long)width * height;
             _pixels += pixels;
@@ -59,8 +58,8 @@ internal sealed class PictureLimits(ServerOptions options, ImageHosts hosts)
         }
         catch (InputException error)
         {
-            // What is wrong with a DICOM file its sender can mend, and the complaint holds nothing of the patient.
-            string reason = ImageDecoder.IsDicom(source) ? error.Message : "expected PNG, JPEG, WebP, BMP, GIF or DICOM";
+            // What is wrong with a DICOM or TIFF file its sender can mend, and the complaint holds nothing of the patient.
+            string reason = ImageDecoder.IsDicom(source) || ImageDecoder.IsTiff(source) ? error.Message : "expected PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM";
             throw RequestException.Invalid($"The image cannot be read; {reason}", url.Path, "invalid_image");
         }
     }

@@ -58,9 +58,9 @@ async function add(files) {
   complain(null);
   for (const file of files) {
     try {
-      waiting.push(await read(file));
+      waiting.push(await read(file, key.value.trim()));
     } catch (error) {
-      complain(error.message);
+      refuse(error);
     }
   }
   showWaiting(at('pictures'), waiting, index => {

@@ -1,23 +1,42 @@
 // Pictures that wait to be sent: from the file button, dropped, or pasted.
 import { make } from './boxes.js';
+import { preview } from './server.js';
 
 const types = ['image/png', 'image/jpeg', 'image/webp', 'image/bmp', 'image/gif'];
 
 // A picture as the page needs it: to show (url), to send (data), and its size, for boxes.
-export async function read(file) {
-  if (!types.includes(file.type)) throw new Error(`${file.name || 'That'} is not a PNG, JPEG, WebP, BMP or GIF picture`);
-  const url = URL.createObjectURL(file);
+// What browsers cannot show goes to the server twice: for a picture to look at, and, whole, with the question.
+export async function read(file, key) {
+  const type = medicalType(new Uint8Array(await file.slice(0, 132).arrayBuffer()), file.name ?? '');
+  if (type) {
+    const data = await dataUrl(new Blob([file], { type }));
+    return { ...await show(await preview(data, key), file.name), data };
+  }
+  if (!types.includes(file.type)) throw new Error(`${file.name || 'That'} is not a PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM picture`);
+  const { image, ...shown } = await show(file, file.name);
+  // Cameras lay pictures on their side and say so in the file. A browser turns them up; the model would see, and measure, the side.
+  const sent = isTurned(new Uint8Array(await file.slice(0, 1 << 16).arrayBuffer())) ? await upright(image) : file;
+  return { ...shown, data: await dataUrl(sent) };
+}
+
+// The media type of a DICOM or TIFF file by its first bytes, or by its name where old devices write DICOM without a preamble; null for anything else.
+export function medicalType(bytes, name) {
+  const text = (from, to) => String.fromCharCode(...bytes.slice(from, to));
+  if (text(128, 132) === 'DICM' || /\.(dcm|dicom)$/i.test(name)) return 'application/dicom';
+  return ['II*\0', 'MM\0*'].includes(text(0, 4)) ? 'image/tiff' : null;
+}
+
+async function show(blob, name) {
+  const url = URL.createObjectURL(blob);
   const image = new Image();
   image.src = url;
   try {
     await image.decode();
   } catch {
     URL.revokeObjectURL(url);
-    throw new Error(`${file.name} cannot be read as a picture`);
+    throw new Error(`${name} cannot be read as a picture`);
   }
-  // Cameras lay pictures on their side and say so in the file. A browser turns them up; the model would see, and measure, the side.
-  const sent = isTurned(new Uint8Array(await file.slice(0, 1 << 16).arrayBuffer())) ? await upright(image) : file;
-  return { url, data: await dataUrl(sent), name: file.name || 'Picture', width: image.naturalWidth, height: image.naturalHeight };
+  return { image, url, name: name || 'Picture', width: image.naturalWidth, height: image.naturalHeight };
 }
 
 // Whether a JPEG's EXIF data has an orientation (tag 0x0112) other than 1, in either order of bytes.

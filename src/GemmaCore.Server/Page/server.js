@@ -20,6 +20,13 @@ export async function listModels(key) {
   return (await response.json()).data;
 }
 
+// A picture that browsers cannot show, as the model is shown it.
+export async function preview(url, key) {
+  const response = await fetch('preview', { method: 'POST', headers: { ...headers(key), 'Content-Type': 'application/json' }, body: JSON.stringify({ url }) });
+  if (!response.ok) throw await complaint(response);
+  return await response.blob();
+}
+
 // Events of a streamed answer: { text }, { reason }, { tokens }.
 export async function* ask(body, key, signal) {
   const response = await fetch('v1/chat/completions', {

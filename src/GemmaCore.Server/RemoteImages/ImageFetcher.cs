@@ -111,7 +111,7 @@ internal sealed class ImageFetcher : IDisposable
         HttpContentHeaders headers = response.Content.Headers;
         if (headers.ContentEncoding.Count > 0) throw Failed(remote, "the host compressed it, unasked", null);
         if (!PictureLimits.IsKnown(headers.ContentType?.MediaType)) throw RequestException.Invalid(
-            "What the image URL leads to is not sent as an image; expected the content type image/png, jpeg, webp, bmp or gif, or application/dicom", remote.Field.Path, "invalid_image_type");
+            "What the image URL leads to is not sent as an image; expected the content type image/png, jpeg, webp, bmp, gif or tiff, or application/dicom", remote.Field.Path, "invalid_image_type");
         if (headers.ContentLength > most) throw TooLarge(remote, most);
         using Stream body = await response.Content.ReadAsStreamAsync(time).ConfigureAwait(false);
         return await ReadAsync(body, remote, most, time).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using GemmaCore.Inputs;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Training.Configuration;
@@ -53,6 +54,9 @@ internal static class DatasetBlock
             Prompts = Prompts(block, type),
             PromptOverrides = block.Block("prompt_overrides"),
             MaxImagesPerSample = block.Int("max_images_per_sample", 0, 0, int.MaxValue),
+            Tiles = block.Block("tiles"),
+            TileRows = block.Flag("tile_rows", false),
+            Crops = block.Texts("crops", []),
             MaxSamples = block.Int("max_samples", 0, 0, int.MaxValue),
             BoxFormat = block.Choice("box_format", "as_is", "box_2d"),
             Questions = block.Block("questions"),
@@ -67,6 +71,7 @@ internal static class DatasetBlock
             Task = block.Text("task", ""),
         };
         RefuseOthersKeys(block, dataset, defaults);
+        CheckCut(block, dataset);
         if (dataset.Sections.FirstOrDefault(name => name is not ("findings" or "impression")) is { } section) throw block.Wrong("sections", section, "findings, impression or a list of both");
         return dataset;
     }
@@ -75,6 +80,22 @@ internal static class DatasetBlock
     private static string Prompts(ConfigurationValues block, string type) => Tables.Contains(type)
         ? block.Choice("prompts", "question", "flare26", "flare25")
         : block.Choice("prompts", "flare26", "flare25", "question");
+
+    private static void CheckCut(ConfigurationValues block, DatasetConfiguration dataset)
+    {
+        if (dataset.Tiles.Keys.FirstOrDefault(key => !TileCut.Keys.Contains(key)) is { } unknown)
+            throw new ConfigurationException($"{block.Prefix}tiles.{unknown} is not a known key; did you mean {block.Prefix}tiles.{Spelling.Nearest(unknown, TileCut.Keys)}?");
+        if (dataset.Tiles.Count > 0 && dataset.Crops.Count > 0) throw new ConfigurationException($"{block.Prefix}crops: tiles and crops are two ways to cut a picture; leave one out");
+        if (dataset.TileRows && dataset.Tiles.Count == 0) throw new ConfigurationException($"{block.Prefix}tile_rows: goes with {block.Prefix}tiles, e.g. tiles: {{ size: {TileCut.UsualSize} }}");
+        try
+        {
+            _ = dataset.Cut;
+        }
+        catch (InputException error)
+        {
+            throw new ConfigurationException($"{block.Prefix}{(dataset.Tiles.Count > 0 ? "tiles" : "crops")}: {error.Message}");
+        }
+    }
 
     // A configuration as resolved holds every key: one that says nothing is no mistake.
     private static void RefuseOthersKeys(ConfigurationValues block, DatasetConfiguration dataset, DatasetConfiguration defaults)

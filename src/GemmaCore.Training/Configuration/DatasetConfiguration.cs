@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using GemmaCore.Inputs;
+
 namespace GemmaCore.Training.Configuration;
 
 /// <summary>The data set of a run.</summary>
@@ -29,6 +32,20 @@ public sealed record DatasetConfiguration
 
     /// <summary>FLARE and tables: most pictures of a row to use, the first ones; 0 for all.</summary>
     public int MaxImagesPerSample { get; init; }
+
+    /// <summary>How pictures are cut into tiles: the keys of <see cref="TileCut"/>, each with its value; empty to leave them whole.</summary>
+    public IReadOnlyDictionary<string, string> Tiles { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Every tile is a row of its own, with its row's answer.</summary>
+    public bool TileRows { get; init; }
+
+    /// <summary>Scales at which crops follow the whole picture; empty for none.</summary>
+    public IReadOnlyList<string> Crops { get; init; } = [];
+
+    /// <summary>How pictures are cut, from <see cref="Tiles"/> or <see cref="Crops"/>; null for not at all.</summary>
+    /// <exception cref="InputException">A value makes no sense.</exception>
+    [JsonIgnore]
+    public PictureCut? Cut => Tiles.Count > 0 ? PictureCut.Of(TileCut.Parse(Tiles)) : Crops.Count > 0 ? PictureCut.OfScales(Crops) : null;
 
     /// <summary>Most rows to train on; 0 for all.</summary>
     public int MaxSamples { get; init; }

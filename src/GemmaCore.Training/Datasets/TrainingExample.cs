@@ -29,6 +29,9 @@ public sealed record TrainingExample(string Dataset, string Row, IReadOnlyList<C
     /// <summary>Labels of which a multi-label answer names those that apply; empty where the format does not list them.</summary>
     public IReadOnlyList<string> Labels { get; init; } = [];
 
+    /// <summary>The part of the picture that the row asks about, where every tile is a row; null for the whole picture.</summary>
+    public PictureRegion? Tile { get; init; }
+
     /// <summary>The row as it stood in a FLARE file, for writing predictions back; empty for other formats.</summary>
     public IReadOnlyDictionary<string, string> Fields { get; init; } = new Dictionary<string, string>();
 }

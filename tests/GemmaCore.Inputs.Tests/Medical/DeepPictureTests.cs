@@ -61,7 +61,21 @@ public sealed class DeepPictureTests
     }
 
     [Fact]
-    public void Damaged_files_raise_nothing_but_input_errors() => Assert.InRange(DeepPictureFuzz.Run(20_000, seed: 2026).Accepted, 1_000, 19_000);
+    public void A_tiff_file_that_claims_thousands_of_samples_is_refused_before_room_is_made_for_them()
+    {
+        byte[] file = DeepPictures.Tiff(4, 4, 16, 1, new byte[32]);
+        const int samples = 10 + 6 * 12; // the seventh entry of the first directory
+        Assert.Equal(277, BitConverter.ToInt16(file, samples));
+        BitConverter.TryWriteBytes(file.AsSpan(samples + 8), (short)9000);
+        Assert.Contains("claims 9000 samples of 16 bits", Assert.Throws<InputException>(() => ImageDecoder.Decode(ImageSource.FromBytes(file))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Damaged_files_raise_nothing_but_input_errors()
+    {
+        Assert.InRange(DeepPictureFuzz.Tiff(20_000, seed: 2026).Accepted, 1_000, 19_000);
+        Assert.InRange(DeepPictureFuzz.Png(10_000, seed: 2026).Accepted, 500, 9_500);
+    }
 
     private static RgbImage Decode(byte[] file, string? window, int page = 1) =>
         ImageDecoder.Decode(ImageSource.FromBytes(file) with { Frame = page, Window = window is null ? null : GreyWindow.Parse(window) });

@@ -1,30 +1,52 @@
+using BitMiracle.LibTiff.Classic;
 using GemmaCore.Inputs;
 using GemmaCore.Testing.Medical;
 
 namespace GemmaCore.Testing.Fuzz;
 
-/// <summary>Damages TIFF files and 16-bit PNG files; only <see cref="InputException"/> may come out, or a picture.</summary>
+/// <summary>Damages TIFF files and 16-bit PNG files; only <see cref="InputException"/> may come out, or a picture or part of the size that was asked for.</summary>
 public static class DeepPictureFuzz
 {
-    private static readonly byte[][] Seeds =
+    private const long MostPixels = 4096;
+
+    private static readonly RgbImage Slide = Slides.Picture(36, 21, new PictureRegion(0, 0, 20, 21));
+
+    // Every way of packing that the library unpacks, on pixels that are packed so and on such that are not.
+    private static readonly Compression[] Written = [Compression.NONE, Compression.LZW, Compression.PACKBITS, Compression.ADOBE_DEFLATE, Compression.JPEG];
+    private static readonly Compression[] Claimed =
+        [Compression.CCITTRLE, Compression.CCITTRLEW, Compression.CCITTFAX3, Compression.CCITTFAX4, Compression.LZW, Compression.OJPEG, Compression.JPEG, Compression.PACKBITS, Compression.DEFLATE];
+
+    private static readonly byte[][] TiffSeeds =
     [
         DeepPictures.Tiff(5, 5, 16, 1, new byte[50], new byte[50]), DeepPictures.Tiff(5, 5, 8, 1, new byte[25]), DeepPictures.Tiff(4, 3, 32, 3, new byte[48]),
-        DeepPictures.Png(9, 9, new ushort[81]), DeepPictures.Png(9, 9, new ushort[81], interlaced: true),
+        .. Written.SelectMany(packing => (byte[][])[Slides.Tiff(16, packing, Slide), Slides.Tiff(0, packing, Slide, Slides.Picture(8, 8))]),
+        .. Claimed.SelectMany(packing =>
+            (byte[][])[Claiming(packing, Slides.Tiff(16, Compression.NONE, Slide)), Claiming(packing, DeepPictures.Tiff(8, 8, 1, 1, [.. Enumerable.Range(1, 8).Select(row => (byte)(37 * row))]))]),
     ];
 
-    /// <summary>Tries <paramref name="iterations"/> damaged files, always the same ones for one <paramref name="seed"/>.</summary>
-    public static FuzzCount Run(long iterations, int seed)
+    private static readonly byte[][] PngSeeds = [DeepPictures.Png(9, 9, new ushort[81]), DeepPictures.Png(9, 9, new ushort[81], interlaced: true), DeepPictures.Png(1, 1, [77]), DeepPictures.Png(64, 2, new ushort[128])];
+
+    /// <summary>Tries <paramref name="iterations"/> damaged TIFF files, whole and in parts, always the same ones for one <paramref name="seed"/>.</summary>
+    public static FuzzCount Tiff(long iterations, int seed) => Run(iterations, seed, TiffSeeds, pages: 2);
+
+    /// <summary>The same for PNG files of 16 bits.</summary>
+    public static FuzzCount Png(long iterations, int seed) => Run(iterations, seed, PngSeeds, pages: 1);
+
+    private static FuzzCount Run(long iterations, int seed, byte[][] seeds, int pages)
     {
         var damage = new ByteDamage(seed);
         long accepted = 0;
         for (long i = 0; i < iterations; i++)
         {
-            byte[] file = damage.Damage(Seeds[damage.Random.Next(Seeds.Length)]);
-            var source = ImageSource.FromBytes(file) with { Frame = damage.Random.Next(8) == 0 ? 2 : 1, Window = damage.Random.Next(2) == 0 ? GreyWindow.Full : null };
+            byte[] file = damage.Damage(seeds[damage.Random.Next(seeds.Length)], staysInPlace: damage.Random.Next(2) == 0); // directories are found by their place
+            if (pages == 1 && damage.Random.Next(4) > 0) file = DeepPictures.Summed(file);
+            var source = ImageSource.FromBytes(file) with { Frame = damage.Random.Next(8) == 0 ? pages : 1, Window = damage.Random.Next(4) == 0 ? GreyWindow.Full : null };
+            if (damage.Random.Next(2) == 0) source = source with { Region = new PictureRegion(damage.Random.Next(6), damage.Random.Next(4), damage.Random.Next(1, 20), damage.Random.Next(1, 12)) };
             try
             {
-                RgbImage image = ImageDecoder.Decode(source, maxPixels: 4096);
+                RgbImage image = ImageDecoder.Decode(source, maxPixels: MostPixels);
                 if (image.Pixels.Length != 3 * image.Width * image.Height) throw new InvalidOperationException("the picture is not of its size");
+                if (source.Region is { } part && (image.Width, image.Height) != (part.Width, part.Height)) throw new InvalidOperationException("the part is not of the size that was asked for");
                 accepted++;
             }
             catch (InputException refusal)
@@ -34,5 +56,13 @@ public static class DeepPictureFuzz
         }
 
         return new FuzzCount(iterations, accepted);
+    }
+
+    // The entry of tag 259: one number of 16 bits.
+    private static byte[] Claiming(Compression packing, byte[] file)
+    {
+        int at = file.AsSpan().IndexOf((ReadOnlySpan<byte>)[3, 1, 3, 0, 1, 0, 0, 0]);
+        BitConverter.TryWriteBytes(file.AsSpan(at + 8), (ushort)packing);
+        return file;
     }
 }

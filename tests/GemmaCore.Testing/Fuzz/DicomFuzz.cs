@@ -8,7 +8,7 @@ public static class DicomFuzz
 {
     private const long MostPixels = 4096;
 
-    private static readonly GreyWindow?[] Windows = [null, null, GreyWindow.Full, GreyWindow.Parse("lung"), GreyWindow.OfFile];
+    private static readonly GreyWindow?[] Windows = [null, null, GreyWindow.Full, GreyWindow.Parse("lung"), GreyWindow.OfFile, GreyWindow.Table];
 
     private static readonly byte[][] Seeds =
     [
@@ -17,7 +17,7 @@ public static class DicomFuzz
         Grouped(SequenceLengths.Given, false), Grouped(SequenceLengths.Undefined, false), Grouped(SequenceLengths.Undefined, true),
         new DicomWriter().Shape(4, 2, 3, "YBR_FULL_422", 8).Pixels(new byte[16]).File(),
         new DicomWriter().Shape(2, 2, 3, "RGB", 8).Short(0x0028_0006, 1).Pixels(new byte[12]).File(),
-        Palette().File(),
+        Palette().File(), Tables(false), Tables(true),
         new DicomWriter { TransferSyntax = "1.2.840.10008.1.2.5" }.Shape(4, 1, 1, "MONOCHROME1", 8).Text(0x0028_0008, "IS", "2").Fragments([0, 74], Runs(), Runs()).File(),
         Bare(),
     ];
@@ -55,6 +55,9 @@ public static class DicomFuzz
             .Sequence(0x0028_3000, Item().Short(0x0028_3002, 2, 0, 16).Short(0x0028_3006, 5, 9))
             .Sequence(0x5200_9230, window, window).Pixels(new byte[16], "OW").File();
     }
+
+    private static byte[] Tables(bool isImplicit) => DicomWriter.Grey(2, 2, [-1, 0, 1, 2], "DX", isSigned: true, isImplicit: isImplicit)
+        .Sequence(0x0028_3010, new DicomWriter(isImplicit).Element(0x0028_3002, "SS", [3, 0, 0xFF, 0xFF, 8, 0]).Element(0x0028_3006, "OW", [10, 20, 30, 0])).File();
 
     private static DicomWriter Palette()
     {

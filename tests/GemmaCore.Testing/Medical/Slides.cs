@@ -1,0 +1,93 @@
+using BitMiracle.LibTiff.Classic;
+using GemmaCore.Inputs;
+using SkiaSharp;
+
+namespace GemmaCore.Testing.Medical;
+
+/// <summary>Makes slides for tests: glass with noise, and rectangles of stained tissue on it.</summary>
+public static class Slides
+{
+    /// <summary>Glass of a grey level or two, tissue of pinks, no two neighbouring pixels alike.</summary>
+    public static RgbImage Picture(int width, int height, params PictureRegion[] tissue)
+    {
+        var pixels = new byte[3 * width * height];
+        for (int i = 0; i < width * height; i++)
+        {
+            (int x, int y) = (i % width, i / width);
+            bool stained = Array.Exists(tissue, region => x >= region.Left && y >= region.Top && x < region.Left + region.Width && y < region.Top + region.Height);
+            int grain = (x * 31 + y * 17 + x * y % 7) % 9;
+            (pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]) = stained ? ((byte)(200 + grain), (byte)(120 + 2 * grain), (byte)(180 - grain)) : ((byte)(240 + grain), (byte)(241 + grain), (byte)(242 + grain % 5));
+        }
+
+        return new RgbImage(width, height, pixels);
+    }
+
+    /// <summary>As PNG.</summary>
+    public static byte[] Png(RgbImage image)
+    {
+        using var bitmap = new SKBitmap(new SKImageInfo(image.Width, image.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        for (int i = 0; i < image.Width * image.Height; i++)
+            bitmap.SetPixel(i % image.Width, i / image.Width, new SKColor(image.Pixels[3 * i], image.Pixels[3 * i + 1], image.Pixels[3 * i + 2]));
+        using SKData data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        return data.ToArray();
+    }
+
+    /// <summary>As TIFF, one page for each picture.</summary>
+    /// <param name="tile">Side of a tile, a multiple of 16; 0 for strips of 7 rows.</param>
+    /// <param name="compression">How pieces are packed.</param>
+    /// <param name="pages">The pictures.</param>
+    public static byte[] Tiff(int tile, Compression compression, params RgbImage[] pages)
+    {
+        using var stream = new MemoryStream();
+        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", "w", stream, new TiffStream()))
+        {
+            foreach (RgbImage page in pages)
+            {
+                Describe(tiff, page, tile, compression);
+                int across = tile > 0 ? tile : page.Width, down = tile > 0 ? tile : 7, piece = 0;
+                for (int top = 0; top < page.Height; top += down)
+                {
+                    for (int left = 0; left < page.Width; left += across, piece++)
+                    {
+                        byte[] bytes = Piece(page, left, top, across, tile > 0 ? down : Math.Min(down, page.Height - top));
+                        _ = tile > 0 ? tiff.WriteEncodedTile(piece, bytes, bytes.Length) : tiff.WriteEncodedStrip(piece, bytes, bytes.Length);
+                    }
+                }
+
+                tiff.WriteDirectory();
+            }
+
+            tiff.Flush();
+            return stream.ToArray();
+        }
+    }
+
+    private static void Describe(Tiff tiff, RgbImage page, int tile, Compression compression)
+    {
+        tiff.SetField(TiffTag.IMAGEWIDTH, page.Width);
+        tiff.SetField(TiffTag.IMAGELENGTH, page.Height);
+        tiff.SetField(TiffTag.BITSPERSAMPLE, 8);
+        tiff.SetField(TiffTag.SAMPLESPERPIXEL, 3);
+        tiff.SetField(TiffTag.PLANARCONFIG, PlanarConfig.CONTIG);
+        tiff.SetField(TiffTag.COMPRESSION, compression);
+        tiff.SetField(TiffTag.PHOTOMETRIC, Photometric.RGB);
+        if (tile > 0)
+        {
+            tiff.SetField(TiffTag.TILEWIDTH, tile);
+            tiff.SetField(TiffTag.TILELENGTH, tile);
+        }
+        else
+        {
+            tiff.SetField(TiffTag.ROWSPERSTRIP, 7);
+        }
+    }
+
+    // Tiles at the right and at the bottom reach beyond the picture.
+    private static byte[] Piece(RgbImage page, int left, int top, int across, int down)
+    {
+        var bytes = new byte[3 * across * down];
+        int width = Math.Min(across, page.Width - left);
+        for (int row = 0; row < Math.Min(down, page.Height - top); row++) page.Pixels.AsSpan(3 * ((top + row) * page.Width + left), 3 * width).CopyTo(bytes.AsSpan(3 * row * across));
+        return bytes;
+    }
+}
