@@ -12,7 +12,7 @@ namespace GemmaCore.Bench;
 
 /// <summary>
 /// A whole model with random weights: prefill of 512 tokens, decode at depth 512, LoRA steps (r 16 on the seven linears, AdamW) at 128 and 512 tokens, on a
-/// card also 2048. --tiny has 24, 2 and 16 tokens. A name may end in a weight format: medgemma-4b:nf4.
+/// card also 2048, unless --no-training is given. --tiny has 24, 2 and 16 tokens. A name may end in a weight format: medgemma-4b:nf4.
 /// </summary>
 public static class ModelBench
 {
@@ -20,7 +20,7 @@ public static class ModelBench
 
     private static readonly string[] TextLinears = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-    public static void Run(string name, Stopclock clock)
+    public static void Run(string name, Stopclock clock, bool training)
     {
         string presetName = name.Split(':')[0];
         WeightFormat format = name.EndsWith(":nf4", StringComparison.Ordinal) ? WeightFormat.Nf4
@@ -32,6 +32,7 @@ public static class ModelBench
         using LanguageModel model = ModelFolder.Load(folder, clock.Device, format);
         clock.Report.ModelHeading($"{presetName}, {(format == WeightFormat.AsStored ? "bf16" : format.ToString().ToLowerInvariant())} weights");
         Inference(model, clock);
+        if (!training) return;
         foreach (int length in clock.Choose([128, 512], [128, 512, 2048], [16])) TrainStep(model, length, clock);
     }
 

@@ -5,7 +5,7 @@ using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 // bench serve [MODEL] [NAME=N...]: the server over HTTP, see ServeBench.
-// bench [threads=N] [--device cpu|cuda[:N]] [--tiny] [--json] [name...]: times the named operations and models, or all operations.
+// bench [threads=N] [--device cpu|cuda[:N]] [--tiny] [--json] [--no-training] [name...]: times the named operations and models, or all operations.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 if (args is ["serve", ..]) return await ServeBench.RunAsync(args[1..]);
 var all = new Dictionary<string, Action<Stopclock>>
@@ -39,12 +39,13 @@ var all = new Dictionary<string, Action<Stopclock>>
 string[] models = ["tiny", "mini", "gemma-3-270m", "gemma-3-1b", "medgemma-4b"];
 int threads = 0;
 string place = "cpu";
-bool tiny = false, json = false;
+bool tiny = false, json = false, training = true;
 var wanted = new List<string>();
 for (int i = 0; i < args.Length; i++)
 {
     if (args[i] == "--tiny") tiny = true;
     else if (args[i] == "--json") json = true;
+    else if (args[i] == "--no-training") training = false;
     else if (args[i] == "--device" && i + 1 < args.Length) place = args[++i];
     else if (args[i].StartsWith("threads=", StringComparison.Ordinal) && int.TryParse(args[i][8..], out int count)) threads = count;
     else wanted.Add(args[i]);
@@ -72,7 +73,7 @@ try
     report.Start();
     foreach ((string name, Action<Stopclock> run) in all)
         if (wanted.Count == 0 || wanted.Contains(name)) Run(name, () => run(new Stopclock(device, peaks, tiny, report)));
-    foreach (string model in wanted.Where(name => models.Contains(Preset(name)))) Run(model, () => ModelBench.Run(model, new Stopclock(device, peaks, tiny, report)));
+    foreach (string model in wanted.Where(name => models.Contains(Preset(name)))) Run(model, () => ModelBench.Run(model, new Stopclock(device, peaks, tiny, report), training));
 }
 catch (CudaException problem)
 {

@@ -10,7 +10,8 @@ internal static class QuantizedProduct
 {
     // Decoding and prefill of the 1b and 4b shapes.
     private static readonly (int Rows, int Outputs, int Inputs)[] Cases =
-        [(1, 6912, 1152), (1, 1152, 6912), (1, 10240, 2560), (1, 2560, 10240), (4, 6912, 1152), (8, 6912, 1152), (128, 6912, 1152), (512, 6912, 1152)];
+        [(1, 6912, 1152), (1, 1152, 6912), (1, 10240, 2560), (1, 2560, 10240), (2, 6912, 1152), (4, 6912, 1152), (8, 6912, 1152),
+         (8, 2560, 10240), (128, 6912, 1152), (512, 6912, 1152)];
 
     private static readonly (int Rows, int Outputs, int Inputs)[] CardCases =
         [(16, 256, 256), (1, 10240, 2560), (1, 2560, 10240), (8, 10240, 2560), (512, 10240, 2560), (2048, 10240, 2560)];

@@ -19,6 +19,11 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private const int SlabElements = 1 << 24;
 
+    // Elements that are widened at a time: their arrays are small enough for the collector's nursery. Whole matrices of f32 were garbage faster than it was taken away.
+    private const int WidenedElements = 1 << 14;
+
+    private byte[] _codes = [];
+
     /// <summary>The matrix <paramref name="path"/><c>.weight</c>.</summary>
     /// <param name="path">Module path.</param>
     /// <param name="shape">[out, in].</param>
@@ -87,16 +92,16 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     private Nf4Matrix QuantizeNf4(TensorView stored, bool nested)
     {
         if (device.IsRehearsal) return RoomForNf4(stored.Shape, nested);
-        float[] values = stored.ToFloats();
-        int blocks = (int)Nf4.BlockCount(values.Length);
-        byte[] codes = new byte[(values.Length + 1) / 2], absmaxCodes = new byte[blocks];
+        int elements = checked((int)stored.Shape.ElementCount), blocks = (int)Nf4.BlockCount(elements), bytes = (elements + 1) / 2;
+        TensorView flat = stored.Reshape(new Shape(elements));
+        byte[] codes = Codes(bytes), absmaxCodes = new byte[blocks];
         float[] absmax = new float[blocks], scales = new float[(blocks + Nf4.NestedBlockSize - 1) / Nf4.NestedBlockSize];
-        InParts(blocks, (first, count) =>
+        InParts(blocks, WidenedElements / Nf4.BlockSize, (first, count) =>
         {
-            int begin = first * Nf4.BlockSize, length = Math.Min(values.Length, (first + count) * Nf4.BlockSize) - begin;
-            Nf4.Quantize(values.AsSpan(begin, length), codes.AsSpan(begin / 2, (length + 1) / 2), absmax.AsSpan(first, count));
+            int begin = first * Nf4.BlockSize, length = Math.Min(elements - begin, count * Nf4.BlockSize);
+            Nf4.Quantize(flat.Slice(begin, length).ToFloats(), codes.AsSpan(begin / 2, (length + 1) / 2), absmax.AsSpan(first, count));
         });
-        TensorView packed = Own(codes, new Shape(codes.Length), DType.U8);
+        TensorView packed = Own(codes.AsSpan(0, bytes), new Shape(bytes), DType.U8);
         if (!nested) return new Nf4Matrix(stored.Shape, packed, new Nf4Absmax(Own(absmax)));
         float offset = Nf4.QuantizeAbsmax(absmax, absmaxCodes, scales);
         return new Nf4Matrix(
@@ -130,26 +135,26 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
         for (int slab = 0; slab < rows; slab += step)
         {
             int first = slab, slabRows = Math.Min(step, rows - slab);
-            float[] values = stored.Slice(first, slabRows).ToFloats();
-            var target = new sbyte[values.Length];
-            InParts(slabRows, (row, count) => quantize(values.AsSpan(row * columns, count * columns), target.AsSpan(row * columns, count * columns), first + row));
-            device.CopyFromHost(MemoryMarshal.AsBytes<sbyte>(target), codes.Slice(first, slabRows));
+            byte[] target = Codes(slabRows * columns);
+            InParts(slabRows, Math.Max(1, WidenedElements / Math.Max(1, columns)), (row, count) => quantize(
+                stored.Slice(first + row, count).ToFloats(), MemoryMarshal.Cast<byte, sbyte>(target.AsSpan(row * columns, count * columns)), first + row));
+            device.CopyFromHost(target.AsSpan(0, slabRows * columns), codes.Slice(first, slabRows));
         }
     }
 
     /// <summary>Rounds the rows of a matrix from <paramref name="row"/> on.</summary>
     private delegate void QuantizeRows(ReadOnlySpan<float> values, Span<sbyte> codes, int row);
 
-    // Rounding a large model takes minutes on one core. Parts are whole blocks or rows, so they do not touch each other's.
-    private static void InParts(int count, Action<int, int> work)
+    // Host memory for the codes of one matrix after the other.
+    private byte[] Codes(int count)
     {
-        int parts = Math.Min(count, 4 * Environment.ProcessorCount);
-        Parallel.For(0, parts, part =>
-        {
-            int first = (int)((long)count * part / parts), end = (int)((long)count * (part + 1) / parts);
-            work(first, end - first);
-        });
+        if (_codes.Length < count) _codes = new byte[count];
+        return _codes;
     }
+
+    // On all processors, some whole blocks or rows at a time, so that parts do not touch each other's bytes.
+    private static void InParts(int count, int step, Action<int, int> work) =>
+        Parallel.For(0, (count + step - 1) / step, part => work(part * step, Math.Min(step, count - part * step)));
 
     private TensorView Part(string name, string suffix, DType type, long count)
     {

@@ -1,5 +1,7 @@
 using GemmaCore.Inputs;
+using GemmaCore.Models;
 using GemmaCore.Models.Lora;
+using GemmaCore.Tensors;
 using GemmaCore.Testing;
 
 namespace GemmaCore.Generation.Tests;
@@ -11,12 +13,13 @@ public sealed class BatchSchedulerTests
     private const string Retina = "validation-public/Retinography/phantom_retina/imagesVal/phantom_retina_0000.jpg";
 
     [Theory]
-    [InlineData("cpu", 20)]
-    [InlineData("gtx1650/random", 3)]
-    [InlineData("h200/adversarial", 3)]
-    public void An_answer_is_the_same_alone_and_in_any_batch_bit_for_bit(string device, int maxTokens)
+    [InlineData("cpu", WeightFormat.AsStored, 20)]
+    [InlineData("cpu", WeightFormat.Nf4, 12)]
+    [InlineData("gtx1650/random", WeightFormat.AsStored, 3)]
+    [InlineData("h200/adversarial", WeightFormat.AsStored, 3)]
+    public void An_answer_is_the_same_alone_and_in_any_batch_bit_for_bit(string device, WeightFormat format, int maxTokens)
     {
-        using GemmaModel model = device == "cpu" ? GemmaModel.Load(Goldens.DemoPath("model"), 2) : GemmaModel.Load(Goldens.DemoPath("model"), TestDevices.OpenCard(device));
+        using GemmaModel model = GemmaModel.Load(Goldens.DemoPath("model"), device == "cpu" ? new CpuDevice(2) : TestDevices.OpenCard(device), format);
         using LoraAdapter all = LoraAdapter.LoadChoice(Goldens.Path("adapters/all_linear_r8"), model.Model), few = LoraAdapter.LoadChoice(Goldens.Path("adapters/qv_list_r4"), model.Model);
         List<GenerationRequest> requests = Requests(model, all, few, device == "cpu" ? 600 : 40, maxTokens);
         string[] alone = [.. requests.Select(request => Run(model, [request], joinEvery: 0)[0])];

@@ -10,7 +10,7 @@ public sealed class MatmulNf4Tests
     // a card to split the depth among fewer warps.
     public static IEnumerable<(string, int, int, int, bool)> Shapes =>
         from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs, bool Nested)>(
-            [(1, 1, 1, false), (1, 3, 64, true), (1, 300, 256, true), (1, 17, 320, false), (1, 5, 27, true), (3, 17, 72, true), (8, 9, 131, false), (8, 40, 704, true), (3, 2600, 128, false),
+            [(1, 1, 1, false), (1, 3, 64, true), (1, 300, 256, true), (1, 17, 320, false), (1, 5, 27, true), (3, 17, 72, true), (8, 9, 131, false), (8, 40, 704, true), (3, 2600, 128, false), (7, 13, 320, true),
              (9, 33, 64, true), (20, 70, 144, true), (13, 300, 67, false), (70, 520, 64, true)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs, row.Case.Nested);
 
@@ -47,6 +47,38 @@ public sealed class MatmulNf4Tests
 
         // dX = dY·W: the product with the transposed matrix.
         QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
+    }
+
+    // Whole vectors of codes, a last half one, nothing but a half one, rows that share blocks; columns of y that are no multiple of a tile; more than a part.
+    public static TheoryData<int, int, bool> FewRowShapes =>
+        [.. from size in ((int Outputs, int Inputs)[])[(33, 640), (4, 704), (9, 64), (7, 72), (700, 1152)] from nested in (bool[])[false, true] select (size.Outputs, size.Inputs, nested)];
+
+    // What serving rests on: an answer does not change with what else is answered at the time, nor with the number of threads.
+    [Theory]
+    [MemberData(nameof(FewRowShapes))]
+    public void A_row_is_the_same_bit_for_bit_whatever_stands_beside_it_on_any_number_of_threads(int outputs, int inputs, bool nested)
+    {
+        using OpFixture one = new(1), three = new(3);
+        var sample = new Sample(5);
+        float[] values = sample.Floats(8 * inputs), offsets = sample.Floats(outputs);
+        float[][] Rows(OpFixture fixture, params int[] counts)
+        {
+            using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 10);
+            TensorView x = fixture.Of(new Shape(8, inputs), values), bias = fixture.Of(new Shape(outputs), offsets), y = fixture.Empty(new Shape(8, outputs));
+            var results = new List<float[]>();
+            foreach (int count in counts)
+                for (int first = 0; first < 8; first += count)
+                {
+                    int rows = Math.Min(count, 8 - first);
+                    MatmulNf4.Forward(x.Slice(first, rows), nested ? quantised.Nf4Nested : quantised.Nf4, bias, y.Slice(first, rows), null);
+                    if (first + rows == 8) results.Add(y.ToFloats());
+                }
+
+            return [.. results];
+        }
+
+        float[] alone = Rows(one, 1)[0];
+        Assert.All(Rows(three, 1, 2, 3, 4, 5, 6, 7, 8), together => Assert.Equal(alone, together));
     }
 
     public static TheoryData<string> Cards => [.. TestDevices.Cards(2)];

@@ -6,10 +6,9 @@ public static unsafe partial class MatmulNf4
 {
     internal static void ForwardCpu(CpuDevice cpu, TensorView x, Nf4Matrix w, TensorView bias, TensorView y)
     {
-        var rows = new Nf4Rows(w);
         float* b = bias.IsEmpty ? null : bias.Floats;
-        if (Nf4Dots.Suits(x.Shape.Rows, w.Shape[1])) Nf4Dots.Run(cpu.Workers, rows, x.Floats, b, y.Floats, w.Shape[0]);
-        else Gemm.NT(cpu.Workers, x.Floats, rows, y.Floats, x.Shape.Rows, w.Shape[0], b);
+        if (Nf4Dots.Suits(x.Shape.Rows, w.Shape[1])) Nf4Dots.Run(cpu.Workers, w, x.Floats, x.Shape.Rows, b, y.Floats);
+        else Gemm.NT(cpu.Workers, x.Floats, new Nf4Rows(w), y.Floats, x.Shape.Rows, w.Shape[0], b);
     }
 
     internal static void BackwardCpu(CpuDevice cpu, TensorView dY, Nf4Matrix w, TensorView dX, bool accumulate) =>

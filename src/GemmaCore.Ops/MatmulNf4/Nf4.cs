@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Numerics;
 
 namespace GemmaCore.Ops;
 
@@ -43,20 +44,16 @@ public static class Nf4
     /// <param name="absmax">Receives the magnitude of every block.</param>
     public static void Quantize(ReadOnlySpan<float> values, Span<byte> codes, Span<float> absmax)
     {
-        codes.Clear();
-        if (values.Length % 2 == 1) codes[^1] = Zero; // the half that no element uses
+        Span<int> found = stackalloc int[BlockSize];
         for (int first = 0; first < values.Length; first += BlockSize)
         {
             ReadOnlySpan<float> block = values.Slice(first, Math.Min(BlockSize, values.Length - first));
-            float largest = 0;
-            foreach (float value in block) largest = Math.Max(largest, Math.Abs(value));
+            float largest = Largest(block);
             absmax[first / BlockSize] = largest;
-            float reciprocal = 1 / largest;
-            for (int i = 0; i < block.Length; i++)
-            {
-                int code = largest == 0 ? Zero : CodeOf(block[i] * reciprocal, Thresholds), at = first + i;
-                codes[at / 2] |= (byte)(at % 2 == 0 ? code << 4 : code);
-            }
+            if (largest == 0) found.Fill(Zero);
+            else CodesOf(block, 1 / largest, found);
+            if (block.Length % 2 == 1) found[block.Length] = Zero; // the half that no element uses
+            for (int i = 0; i < block.Length; i += 2) codes[(first + i) / 2] = (byte)(found[i] << 4 | found[i + 1]);
         }
     }
 
@@ -92,6 +89,33 @@ public static class Nf4
             float reciprocal = 1 / largest;
             for (int i = 0; i < block.Length; i++) codes[first + i] = largest == 0 ? (byte)0 : (byte)CodeOf((block[i] - mean) * reciprocal, NestedThresholds);
         }
+    }
+
+    private static float Largest(ReadOnlySpan<float> block)
+    {
+        Vector<float> lanes = Vector<float>.Zero;
+        int i = 0;
+        for (; i <= block.Length - Vector<float>.Count; i += Vector<float>.Count) lanes = Vector.Max(lanes, Vector.Abs(new Vector<float>(block[i..])));
+        float largest = 0;
+        for (int lane = 0; lane < Vector<float>.Count; lane++) largest = Math.Max(largest, lanes[lane]);
+        for (; i < block.Length; i++) largest = Math.Max(largest, Math.Abs(block[i]));
+        return largest;
+    }
+
+    // As CodeOf, of many at once: the lanes of every comparison that holds are minus one, and fifteen of them take less time than four guesses of a branch.
+    private static void CodesOf(ReadOnlySpan<float> block, float reciprocal, Span<int> codes)
+    {
+        ImmutableArray<float> thresholds = Thresholds;
+        int i = 0;
+        for (; i <= block.Length - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            Vector<float> value = new Vector<float>(block[i..]) * reciprocal;
+            Vector<int> code = Vector<int>.Zero;
+            foreach (float threshold in thresholds) code -= Vector.GreaterThan(value, new Vector<float>(threshold));
+            code.CopyTo(codes[i..]);
+        }
+
+        for (; i < block.Length; i++) codes[i] = CodeOf(block[i] * reciprocal, thresholds);
     }
 
     // How many thresholds lie below the value.

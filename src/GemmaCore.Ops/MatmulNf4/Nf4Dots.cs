@@ -1,91 +1,144 @@
 using System.Buffers;
-using System.Runtime.Intrinsics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Ops;
 
 /// <summary>
-/// y = w·x (+ b) for one row of x, as in decoding: codes are looked up in registers and multiplied where they are, block by block; the magnitude multiplies
-/// the block's sum. A byte holds two neighbours, and their lookups give the even and the odd elements of a run: x is arranged like that beforehand.
+/// y = x·wᵀ (+ b) for up to eight rows of x, as in decoding: codes are looked up in registers and multiplied where they are; a block's magnitude multiplies the
+/// block's sum. A vector of codes holds eight in every lane: shifted by 4·s, they are what one lookup takes, if x lies in that order, to which it is brought once.
+/// A sum is one chain over the blocks, whatever the tile: a row of y is the same, bit for bit, whatever rows of x stand beside it.
 /// </summary>
 internal static unsafe class Nf4Dots
 {
+    public const int BytesPerBlock = Nf4.BlockSize / 2;
+
+    // Codes in a 32-bit lane.
+    private const int CodesPerLane = 8;
+
+    // Some 5 µs of one core's share of memory bandwidth.
     private const int BytesPerPart = 64 << 10;
 
-    /// <summary>True for one row and whole blocks a row, where the processor has the vectors.</summary>
-    public static bool Suits(int rows, int columns) => rows == 1 && columns % Nf4.BlockSize == 0 && Avx2.IsSupported && Fma.IsSupported;
+    // What one core must have under way to read at the speed of memory, with room; two rows as streams of half a kilobyte are hard for the processor to foresee.
+    private const int BytesAhead = 8 << 10;
 
-    public static void Run(WorkerPool workers, Nf4Rows rows, float* x, float* bias, float* y, int outputs)
+    /// <summary>True for a few rows and whole blocks a row, where the processor has the vectors.</summary>
+    public static bool Suits(int rows, int columns) => RowDots.Suits(rows) && columns > 0 && columns % Nf4.BlockSize == 0 && Avx2.IsSupported && Fma.IsSupported;
+
+    public static void Run(WorkerPool workers, Nf4Matrix w, float* x, int rows, float* bias, float* y)
     {
-        int lanes = Avx512F.IsSupported ? Vector512<float>.Count : Vector256<float>.Count;
-        float[] rented = ArrayPool<float>.Shared.Rent(rows.Columns);
+        if (w.Absmax.IsNested) Run(workers, w, new NestedMagnitudes(w.Absmax), x, rows, bias, y);
+        else Run(workers, w, new PlainMagnitudes(w.Absmax), x, rows, bias, y);
+    }
+
+    /// <summary>A cache line that will be read; may lie anywhere.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Fetch(byte* line)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(line);
+    }
+
+    private static void Run<TMagnitudes>(WorkerPool workers, Nf4Matrix w, TMagnitudes magnitudes, float* x, int rows, float* bias, float* y)
+        where TMagnitudes : struct, INf4Magnitudes
+    {
+        if (Avx512F.IsSupported) Run<Nf4Tile512, TMagnitudes>(workers, w, magnitudes, x, rows, bias, y);
+        else Run<Nf4Tile256, TMagnitudes>(workers, w, magnitudes, x, rows, bias, y);
+    }
+
+    private static void Run<TTile, TMagnitudes>(WorkerPool workers, Nf4Matrix w, TMagnitudes magnitudes, float* x, int rows, float* bias, float* y)
+        where TTile : struct, INf4Tile where TMagnitudes : struct, INf4Magnitudes
+    {
+        int columns = w.Shape[1], outputs = w.Shape[0], run = TTile.Lanes * CodesPerLane;
+        int stride = (columns + run - 1) / run * run, pair = columns; // bytes of two rows of codes
+        float[] rented = ArrayPool<float>.Shared.Rent(rows * stride);
         fixed (float* arranged = rented)
         {
-            Arrange(x, rows.Columns, lanes, arranged);
-            int step = Math.Clamp(BytesPerPart / (rows.Columns / 2), 4, 1 << 12);
-            var work = new Work { Rows = rows, X = arranged, Bias = bias, Y = y, Outputs = outputs, Step = step };
-            workers.Run(ref work, (outputs + step - 1) / step);
+            var order = new Order<TTile> { X = x, Columns = columns, Stride = stride, Arranged = arranged };
+            workers.Run(ref order, rows);
+            var work = new Work<TTile, TMagnitudes>
+            {
+                Product = new Nf4Product<TMagnitudes>
+                {
+                    Codes = (byte*)w.Codes.Pointer, Magnitudes = magnitudes, Blocks = columns / Nf4.BlockSize, Ahead = (BytesAhead + pair - 1) / pair * pair,
+                    X = arranged, Stride = stride, Y = y, Outputs = outputs, Bias = bias,
+                },
+                Rows = rows,
+                Step = Math.Clamp(BytesPerPart / (columns / 2) / 2 * 2, 4, 1 << 12),
+            };
+            workers.Run(ref work, (outputs + work.Step - 1) / work.Step);
         }
 
         ArrayPool<float>.Shared.Return(rented);
     }
 
-    // Of every 2·lanes elements first the even ones, then the odd ones.
-    private static void Arrange(float* x, int columns, int lanes, float* arranged)
+    // Of every run of 8·lanes elements first those that are the lowest four bits of a lane, then the next; the second of a byte's two elements is in its lower
+    // half. A last short run is filled with zeros.
+    private struct Order<TTile> : IWork where TTile : struct, INf4Tile
     {
-        for (int run = 0; run < columns; run += 2 * lanes)
-            for (int i = 0; i < lanes; i++) (arranged[run + i], arranged[run + lanes + i]) = (x[run + 2 * i], x[run + 2 * i + 1]);
-    }
-
-    private struct Work : IWork
-    {
-        public Nf4Rows Rows;
-        public float* X, Bias, Y;
-        public int Outputs, Step;
+        public float* X, Arranged;
+        public int Columns, Stride;
 
         public readonly void Execute(int index)
         {
-            int end = Math.Min(Outputs, (index + 1) * Step);
-            for (int n = index * Step; n < end; n++) Y[n] = (Avx512F.IsSupported ? Dot512(n) : Dot256(n)) + (Bias == null ? 0 : Bias[n]);
-        }
-
-        private readonly float Dot512(int n)
-        {
-            byte* codes = Rows.CodesOf(n);
-            long block = (long)n * (Rows.Columns / Nf4.BlockSize);
-            Vector512<float> total = Vector512<float>.Zero;
-            for (float* x = X, end = X + Rows.Columns; x < end; x += Nf4.BlockSize, codes += Nf4.BlockSize / 2, block++)
+            float* source = X + (long)index * Columns, target = Arranged + (long)index * Stride;
+            for (int first = 0; first < Columns; first += CodesPerLane * TTile.Lanes)
             {
-                Vector512<int> first = Avx512F.ConvertToVector512Int32(Vector128.Load(codes)), second = Avx512F.ConvertToVector512Int32(Vector128.Load(codes + 16));
-                Vector512<float> a = Nf4Lookup.Of(first >>> 4) * Vector512.Load(x), b = Nf4Lookup.Of(second >>> 4) * Vector512.Load(x + 32);
-                a = Vector512.FusedMultiplyAdd(Nf4Lookup.Of(first), Vector512.Load(x + 16), a);
-                b = Vector512.FusedMultiplyAdd(Nf4Lookup.Of(second), Vector512.Load(x + 48), b);
-                total = Vector512.FusedMultiplyAdd(a + b, Vector512.Create(Rows.AbsmaxOf(block)), total);
+                int lanes = Math.Min(TTile.Lanes, (Columns - first) / CodesPerLane);
+                for (int shift = 0; shift < CodesPerLane; shift++, target += TTile.Lanes)
+                    for (int lane = 0; lane < TTile.Lanes; lane++) target[lane] = lane < lanes ? source[first + CodesPerLane * lane + (shift ^ 1)] : 0;
             }
-
-            return Vector512.Sum(total);
-        }
-
-        private readonly float Dot256(int n)
-        {
-            byte* codes = Rows.CodesOf(n);
-            long block = (long)n * (Rows.Columns / Nf4.BlockSize);
-            Vector256<float> total = Vector256<float>.Zero;
-            for (float* x = X, end = X + Rows.Columns; x < end; x += Nf4.BlockSize, block++)
-            {
-                Vector256<float> a = Vector256<float>.Zero, b = a;
-                for (int run = 0; run < Nf4.BlockSize; run += 16, codes += 8)
-                {
-                    Vector256<int> pairs = Avx2.ConvertToVector256Int32(codes);
-                    a = Fma.MultiplyAdd(Nf4Lookup.Of(pairs >>> 4), Vector256.Load(x + run), a);
-                    b = Fma.MultiplyAdd(Nf4Lookup.Of(pairs), Vector256.Load(x + run + 8), b);
-                }
-
-                total = Fma.MultiplyAdd(a + b, Vector256.Create(Rows.AbsmaxOf(block)), total);
-            }
-
-            return Vector256.Sum(total);
         }
     }
+
+    private struct Work<TTile, TMagnitudes> : IWork where TTile : struct, INf4Tile where TMagnitudes : struct, INf4Magnitudes
+    {
+        public Nf4Product<TMagnitudes> Product;
+        public int Rows, Step;
+
+        public readonly void Execute(int index)
+        {
+            int end = Math.Min(Product.Outputs, (index + 1) * Step);
+            // Of the last row alone the same is computed twice.
+            for (int n = index * Step; n < end; n += 2)
+                for (int m = 0; m < Rows;) m += TTile.Multiply(Product, m, Rows - m, n, Math.Min(n + 1, end - 1));
+        }
+    }
+}
+
+/// <summary>The inner kernel of <see cref="Nf4Dots"/> for one vector width.</summary>
+internal interface INf4Tile
+{
+    /// <summary>Floats in one vector.</summary>
+    static abstract int Lanes { get; }
+
+    /// <summary>
+    /// Computes two columns of y, which may be the same, in some of its rows from <paramref name="m"/> on. Every element is, over the vectors of codes,
+    /// Σ magnitude · (Σ over shifts of value · x), both sums one chain of fused multiply-adds, then the sum of the lanes and the bias.
+    /// </summary>
+    /// <returns>Rows computed, from 1 to <paramref name="rows"/>.</returns>
+    static abstract int Multiply<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int rows, int n, int next) where TMagnitudes : struct, INf4Magnitudes;
+}
+
+/// <summary>Operands of a product with few rows.</summary>
+internal unsafe struct Nf4Product<TMagnitudes> where TMagnitudes : struct, INf4Magnitudes
+{
+    /// <summary>[Outputs, Blocks] of 32 bytes.</summary>
+    public byte* Codes;
+
+    public TMagnitudes Magnitudes;
+
+    /// <summary>Arranged rows, <see cref="Stride"/> floats apart.</summary>
+    public float* X;
+
+    /// <summary>[T, Outputs].</summary>
+    public float* Y;
+
+    /// <summary>[Outputs], or null.</summary>
+    public float* Bias;
+
+    /// <summary>Blocks of a row, floats between rows of x, columns of y, bytes between the codes in use and those to fetch: whole pairs of rows.</summary>
+    public int Blocks, Stride, Outputs, Ahead;
+
+    public readonly void Put(int m, int n, float sum) => Y[(long)m * Outputs + n] = Bias == null ? sum : sum + Bias[n];
 }

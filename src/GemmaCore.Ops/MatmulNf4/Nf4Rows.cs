@@ -27,12 +27,8 @@ internal readonly unsafe struct Nf4Rows : IWeightRows
 
     public int Columns { get; }
 
-    /// <summary>First byte of a row's codes; rows of an even number of elements only.</summary>
-    public byte* CodesOf(int row) => _codes + (long)row * Columns / 2;
-
-    /// <summary>Magnitude of a block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public float AbsmaxOf(long block) => _absmax != null
+    private float AbsmaxOf(long block) => _absmax != null
         ? Unsafe.ReadUnaligned<float>(_absmax + block)
         : Unsafe.ReadUnaligned<float>(_table + _nestedCodes[block]) * Unsafe.ReadUnaligned<float>(_scales + block / Nf4.NestedBlockSize) + _offset;
 
@@ -72,26 +68,32 @@ internal readonly unsafe struct Nf4Rows : IWeightRows
         Vector128<byte> indices = ((pairs >>> 4) | ((pairs & Vector128.Create((ushort)15)) << 8)).AsByte();
         if (Avx512F.IsSupported)
         {
-            (Nf4Lookup.Of(Avx512F.ConvertToVector512Int32(indices)) * absmax).Store(target);
+            (Nf4Lookup.Of(Nf4Lookup.Table512, Avx512F.ConvertToVector512Int32(indices)) * absmax).Store(target);
             return;
         }
 
-        (Nf4Lookup.Of(Avx2.ConvertToVector256Int32(indices)) * absmax).Store(target);
-        (Nf4Lookup.Of(Avx2.ConvertToVector256Int32(Sse2.ShiftRightLogical128BitLane(indices, 8))) * absmax).Store(target + 8);
+        (Nf4Lookup.Of(Nf4Lookup.Low, Nf4Lookup.High, Avx2.ConvertToVector256Int32(indices)) * absmax).Store(target);
+        (Nf4Lookup.Of(Nf4Lookup.Low, Nf4Lookup.High, Avx2.ConvertToVector256Int32(Sse2.ShiftRightLogical128BitLane(indices, 8))) * absmax).Store(target + 8);
     }
 }
 
 /// <summary>The values of NF4 codes in vectors; only the lowest four bits of an index count.</summary>
 internal static class Nf4Lookup
 {
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Of(Vector512<int> codes) => Avx512F.PermuteVar16x32(Vector512.Create(Nf4.Values.AsSpan()), codes);
+    /// <summary>What <see cref="Of(Vector512{float}, Vector512{int})"/> looks up in; loops keep it in a register.</summary>
+    public static Vector512<float> Table512 => Vector512.Create(Nf4.Values.AsSpan());
+
+    /// <summary>The values of the lower eight codes.</summary>
+    public static Vector256<float> Low => Vector256.Create(Nf4.Values.AsSpan());
+
+    /// <summary>The values of the upper eight codes.</summary>
+    public static Vector256<float> High => Vector256.Create(Nf4.Values.AsSpan()[8..]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Of(Vector256<int> codes)
-    {
-        ReadOnlySpan<float> values = Nf4.Values.AsSpan();
-        Vector256<float> lower = Avx2.PermuteVar8x32(Vector256.Create(values), codes), upper = Avx2.PermuteVar8x32(Vector256.Create(values[8..]), codes);
-        return Avx.BlendVariable(lower, upper, (codes << 28).AsSingle()); // the fourth bit chooses
-    }
+    public static Vector512<float> Of(Vector512<float> table, Vector512<int> codes) => Avx512F.PermuteVar16x32(table, codes);
+
+    // The fourth bit chooses.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Of(Vector256<float> low, Vector256<float> high, Vector256<int> codes) =>
+        Avx.BlendVariable(Avx2.PermuteVar8x32(low, codes), Avx2.PermuteVar8x32(high, codes), (codes << 28).AsSingle());
 }
