@@ -127,9 +127,9 @@ internal sealed class PictureHost : IAsyncDisposable
         {
             while (true) answering.Add(AnswerAsync(await _listener.AcceptTcpClientAsync(_end.Token), answer));
         }
-        catch (OperationCanceledException)
+        catch (Exception error) when (error is OperationCanceledException || (error is SocketException or ObjectDisposedException && _end.IsCancellationRequested))
         {
-            await Task.WhenAll(answering);
+            await Task.WhenAll(answering); // the listener is closed in the same moment, and either may be seen first
         }
     }
 
