@@ -6,7 +6,10 @@ namespace GemmaCore.Proof;
 /// <summary>What became of the requests, and what the server's log says of its own failures.</summary>
 internal sealed class LoadCounts : ILoggerProvider, ILogger
 {
-    public long Right, Left, Refused, StillSound, Busy;
+    public long Left, Refused, StillSound, Busy;
+
+    /// <summary>Answered as alone, by kind.</summary>
+    public ConcurrentDictionary<string, long> Right { get; } = new(StringComparer.Ordinal);
 
     public ConcurrentBag<string> Wrong { get; } = [];
 
@@ -15,7 +18,8 @@ internal sealed class LoadCounts : ILoggerProvider, ILogger
     public void Print()
     {
         Console.WriteLine("| requests | |\n|---|---:|");
-        Console.WriteLine($"| answered as alone | {Right} |\n| answered otherwise | {Wrong.Count} |\n| clients that left | {Left} |\n| damaged, refused with 4xx | {Refused} |");
+        foreach ((string kind, long count) in Right.OrderByDescending(counted => counted.Value)) Console.WriteLine($"| {kind}: as alone | {count} |");
+        Console.WriteLine($"| answered otherwise | {Wrong.Count} |\n| clients that left | {Left} |\n| damaged, refused with 4xx | {Refused} |");
         Console.WriteLine($"| damaged, but still a request | {StillSound} |\n| refused with 429 | {Busy} |\n| unhandled errors | {Unhandled.Count} |");
         foreach (string problem in Wrong.Take(3).Concat(Unhandled.Take(3))) Console.WriteLine($"\n{problem}");
     }
