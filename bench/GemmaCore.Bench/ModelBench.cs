@@ -12,7 +12,8 @@ namespace GemmaCore.Bench;
 
 /// <summary>
 /// A whole model with random weights: prefill of 512 tokens, decode at depth 512, LoRA steps (r 16 on the seven linears, AdamW) at 128 and 512 tokens, on a
-/// card also 2048, unless --no-training is given. --tiny has 24, 2 and 16 tokens. A name may end in a weight format: medgemma-4b:nf4.
+/// card also 2048, unless --no-training is given. --tiny has 24, 2 and 16 tokens. A name may end in a weight format, then in head8 for embeddings and head in
+/// int8: medgemma-4b:nf4:head8.
 /// </summary>
 public static class ModelBench
 {
@@ -22,15 +23,16 @@ public static class ModelBench
 
     public static void Run(string name, Stopclock clock, bool training)
     {
-        string presetName = name.Split(':')[0];
-        WeightFormat format = name.EndsWith(":nf4", StringComparison.Ordinal) ? WeightFormat.Nf4
-            : name.EndsWith(":int8", StringComparison.Ordinal) ? WeightFormat.Int8 : WeightFormat.AsStored;
+        string[] parts = name.Split(':');
+        string presetName = parts[0];
+        WeightFormat format = parts.Contains("nf4") ? WeightFormat.Nf4 : parts.Contains("int8") ? WeightFormat.Int8 : WeightFormat.AsStored;
+        WeightFormat tables = parts.Contains("head8") ? WeightFormat.Int8 : WeightFormat.AsStored;
         // In memory where the system has such a folder: 8.6 GB of a 4B model are then written and read in seconds.
         string root = clock.Device is CudaDevice && !clock.Tiny && HasRoom("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
         string folder = Path.Combine(root, "gemmacore-bench-" + presetName);
         if (!File.Exists(Path.Combine(folder, "config.json"))) RandomCheckpoint.Write(ModelPreset.Find(presetName)!, folder, 1, DType.BF16);
-        using LanguageModel model = ModelFolder.Load(folder, clock.Device, format);
-        clock.Report.ModelHeading($"{presetName}, {(format == WeightFormat.AsStored ? "bf16" : format.ToString().ToLowerInvariant())} weights");
+        using LanguageModel model = ModelFolder.Load(folder, clock.Device, format, tables);
+        clock.Report.ModelHeading($"{presetName}, {(format == WeightFormat.AsStored ? "bf16" : format.ToString().ToLowerInvariant())} weights{(tables == WeightFormat.Int8 ? ", head in int8" : "")}");
         Inference(model, clock);
         if (!training) return;
         foreach (int length in clock.Choose([128, 512], [128, 512, 2048], [16])) TrainStep(model, length, clock);

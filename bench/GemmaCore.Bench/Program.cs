@@ -84,7 +84,7 @@ catch (CudaException problem)
 return failures == 0 ? 0 : 1;
 
 // A model's name may end in a weight format.
-static string Preset(string name) => name.EndsWith(":nf4", StringComparison.Ordinal) || name.EndsWith(":int8", StringComparison.Ordinal) ? name[..name.IndexOf(':')] : name;
+static string Preset(string name) => name.Split(':') is [var preset, .. var formats] && formats.All(format => format is "nf4" or "int8" or "head8") ? preset : name;
 
 // One operation that fails must not cost the figures of the others, on a machine that is lent for minutes.
 void Run(string name, Action run)
