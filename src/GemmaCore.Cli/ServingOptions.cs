@@ -77,7 +77,7 @@ internal sealed class ServingOptions
         }
         catch (ArgumentOutOfRangeException error)
         {
-            throw new UsageException(error.Message);
+            throw new UsageException(error.Message.Replace($" (Parameter '{error.ParamName}')", "", StringComparison.Ordinal)); // a property's name, which nobody has typed
         }
     }
 

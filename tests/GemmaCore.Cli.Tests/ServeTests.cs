@@ -20,6 +20,7 @@ public sealed class ServeTests
         Finished finished = GemmacoreProcess.Run(["serve", "demo", .. options.Split(' ')]).Expect(2);
         Assert.Contains(complaint, finished.Error, StringComparison.Ordinal);
         Assert.Single(finished.Error.Split('\n'));
+        Assert.DoesNotContain("(Parameter", finished.Error, StringComparison.Ordinal);
     }
 
     [Fact]

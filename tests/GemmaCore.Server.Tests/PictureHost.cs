@@ -88,8 +88,8 @@ internal sealed class PictureHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _end.CancelAsync();
-        _listener.Dispose();
         await _accepting;
+        _listener.Dispose(); // not before: a call to accept would fail in another way
         _end.Dispose();
         _certificate.Dispose();
         _root.Dispose();
@@ -127,9 +127,9 @@ internal sealed class PictureHost : IAsyncDisposable
         {
             while (true) answering.Add(AnswerAsync(await _listener.AcceptTcpClientAsync(_end.Token), answer));
         }
-        catch (Exception error) when (error is OperationCanceledException || (error is SocketException or ObjectDisposedException && _end.IsCancellationRequested))
+        catch (OperationCanceledException)
         {
-            await Task.WhenAll(answering); // the listener is closed in the same moment, and either may be seen first
+            await Task.WhenAll(answering);
         }
     }
 

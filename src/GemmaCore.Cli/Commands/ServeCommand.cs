@@ -13,12 +13,11 @@ internal static class ServeCommand
     public static Command Create()
     {
         var command = new Command("serve", """
-            Serve a model and its adapters over OpenAI's API. Chat and text completions, streamed, with images as data URLs, or by https addresses of allowed hosts;
-            label scores; embeddings; a page to try it at /.
+            Serve a model and its adapters over OpenAI's API. Chat and text completions, streamed, with images as data URLs, or by https addresses of hosts allowed
+            by --allow-image-host; label scores; embeddings; a page to try it at /.
 
             Examples:
               gemmacore serve demo --port 0
-              gemmacore serve demo --port 0 --allow-image-host images.example.org
               gemmacore serve demo --port 0 --adapter cells=demo-out --api-key change-me --max-tokens 200
             """);
         var model = new ModelOptions();
