@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { answered, ask, launch, open, ready, sizes } from './browser.mjs';
+import { radiograph, tiff } from './medical.mjs';
 import { picture, serve } from './server.mjs';
 
 const folder = process.argv[2] ?? 'shots';
@@ -42,6 +43,12 @@ for (const size of Object.keys(sizes)) {
     await answered(page, 2);
     await page.waitForTimeout(200);
     await shot(page, '7-conversation');
+    await page.locator('#file').setInputFiles([
+      { name: 'chest.dcm', mimeType: 'application/dicom', buffer: Buffer.from(radiograph()) }, { name: 'slide.tif', mimeType: 'image/tiff', buffer: Buffer.from(tiff()) },
+    ]);
+    await page.waitForFunction(() => document.querySelectorAll('#pictures img').length === 2);
+    await page.waitForTimeout(300);
+    await shot(page, '9-medical');
     await close();
     const other = await open(browser, locked.url, { size, scheme });
     await other.page.waitForFunction(() => !document.getElementById('notice').hidden);
