@@ -57,11 +57,11 @@ public sealed class DownloadTests : IDisposable
     [Fact]
     public void A_killed_download_leaves_nothing_under_its_name_and_the_next_one_goes_on()
     {
-        using var gate = new ManualResetEventSlim();
+        var gate = new TaskCompletionSource();
         byte[] shard = Model[DamagedModel.FirstShard];
         // The first half comes, then silence: the process is killed in the middle of a file.
         _hub.Intercept = call => IsShard(call) && call.Start is null
-            ? new HubReply(200, shard[..(shard.Length / 2)]) { Declared = shard.Length, HoldOpen = gate.WaitHandle }
+            ? new HubReply(200, shard[..(shard.Length / 2)]) { Declared = shard.Length, SilentAfter = gate.Task }
             : null;
         using (GemmacoreProcess process = Start([], "download", LoopbackHub.Repository))
         {
@@ -70,7 +70,7 @@ public sealed class DownloadTests : IDisposable
             Assert.True(process.Kill());
         }
 
-        gate.Set();
+        gate.SetResult();
         Assert.False(File.Exists(Path.Combine(Snapshot, DamagedModel.FirstShard)));
         Assert.Contains("fetch it first: gemmacore download google/medgemma-4b-it", Run([], "info", LoopbackHub.Repository).Expect(2).Error, StringComparison.Ordinal);
         Run([], "download", LoopbackHub.Repository).Expect(0);

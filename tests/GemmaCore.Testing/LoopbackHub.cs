@@ -20,8 +20,11 @@ public sealed record HubReply(int Status, byte[] Body)
 
     public long? Declared { get; init; }
 
-    /// <summary>Set: nothing more comes, but the connection stays open until this is signalled.</summary>
-    public WaitHandle? HoldOpen { get; init; }
+    /// <summary>Set: nothing comes, not even a header, before this ends. A task, not a wait handle: a silent server must not take a thread from the client.</summary>
+    public Task SilentBefore { get; init; } = Task.CompletedTask;
+
+    /// <summary>Set: what was sent is all that comes, but the connection stays open until this ends.</summary>
+    public Task SilentAfter { get; init; } = Task.CompletedTask;
 
     public static HubReply Empty(int status, string headers = "") => new(status, []) { Headers = headers };
 }
@@ -94,11 +97,12 @@ public sealed class LoopbackHub : IDisposable
                 if (await ReadCallAsync(stream) is not { } call) return;
                 Calls.Enqueue(call);
                 HubReply reply = Intercept(call) ?? Answer(call);
+                await reply.SilentBefore;
                 string head = string.Create(CultureInfo.InvariantCulture,
                     $"HTTP/1.1 {reply.Status} Answer\r\nConnection: close\r\nContent-Length: {reply.Declared ?? reply.Body.Length}\r\n{reply.Headers}\r\n");
                 await stream.WriteAsync(Encoding.ASCII.GetBytes(head));
                 await stream.WriteAsync(reply.Body.AsMemory(0, reply.CutAfter ?? reply.Body.Length));
-                reply.HoldOpen?.WaitOne();
+                await reply.SilentAfter;
             }
         }
         catch (IOException)

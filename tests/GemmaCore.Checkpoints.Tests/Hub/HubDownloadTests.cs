@@ -133,17 +133,15 @@ public sealed class HubDownloadTests : IDisposable
     [Fact]
     public async Task Several_downloads_at_once_share_the_work()
     {
-        using var gate = new ManualResetEventSlim();
-        _hub.Hub.Intercept = call =>
-        {
-            if (call.Path.EndsWith(HubFixture.Weights, StringComparison.Ordinal)) gate.Wait(TestContext.Current.CancellationToken);
-            return null;
-        };
+        var gate = new TaskCompletionSource();
+        _hub.Hub.Intercept = call => call.Path.EndsWith(HubFixture.Weights, StringComparison.Ordinal)
+            ? new HubReply(200, _hub.Hub.Files[HubFixture.Weights]) { SilentBefore = gate.Task }
+            : null;
         int waiting = 0;
         Task<HubSnapshot>[] downloads = [.. Enumerable.Range(0, 3).Select(_ => _hub.DownloadAsync(progress: moment =>
         {
             // The two that do not hold the lock of the weights say so; only then may the weights come.
-            if (moment.File == HubFixture.Weights && moment.Note is not null && Interlocked.Increment(ref waiting) == 2) gate.Set();
+            if (moment.File == HubFixture.Weights && moment.Note is not null && Interlocked.Increment(ref waiting) == 2) gate.SetResult();
         }))];
         HubSnapshot[] snapshots = await Task.WhenAll(downloads);
         _hub.AssertComplete();

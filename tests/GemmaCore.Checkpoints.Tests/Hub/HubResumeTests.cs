@@ -103,19 +103,25 @@ public sealed class HubResumeTests : IDisposable
         Assert.False(File.Exists(Path.Combine(_hub.Snapshot, HubFixture.Weights)));
     }
 
-    [Fact]
-    public async Task Silence_counts_as_a_cut()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(100_000)]
+    public async Task Silence_counts_as_a_cut(int bytesBefore)
     {
-        using var end = new ManualResetEventSlim();
+        var end = new TaskCompletionSource();
         int count = 0;
-        _hub.Hub.Intercept = call =>
+        _hub.Hub.Intercept = call => !IsWeights(call) || Interlocked.Increment(ref count) > 1 ? null
+            : bytesBefore == 0 ? new HubReply(200, Bytes) { SilentBefore = end.Task }
+            : new HubReply(200, Bytes) { CutAfter = bytesBefore, SilentAfter = end.Task };
+        var notes = new List<string>();
+        await HubFixture.DownloadAsync(_hub.Settings(stallMs: 2000), progress: moment =>
         {
-            if (IsWeights(call) && Interlocked.Increment(ref count) == 1) end.Wait(TestContext.Current.CancellationToken);
-            return null;
-        };
-        await HubFixture.DownloadAsync(_hub.Settings(stallMs: 300));
-        end.Set();
+            if (moment.Note is { } note) notes.Add(note);
+        });
+        end.SetResult();
         _hub.AssertComplete();
+        Assert.Contains(notes, note => note.Contains("nothing came for 2 s", StringComparison.Ordinal));
+        Assert.Equal(bytesBefore == 0 ? null : bytesBefore, WeightCalls.ElementAt(1).Start);
     }
 
     [Fact]
