@@ -7,7 +7,7 @@ namespace GemmaCore.Cuda;
 /// One card: memory from its stream-ordered pool, one stream that all work goes through in order, kernels compiled on first use. Everything is
 /// asynchronous except <see cref="CopyToHost"/>; an error of an earlier launch therefore shows up at a later call. One user at a time, from any thread.
 /// </summary>
-public sealed unsafe class CudaDevice : Device
+public sealed unsafe partial class CudaDevice : Device
 {
     [ThreadStatic]
     private static nint t_context;
@@ -47,20 +47,6 @@ public sealed unsafe class CudaDevice : Device
         HasWarpgroups = CudaTarget.HasWarpgroups(CudaTarget.Compiled(card.Capability, architecture, architecture));
         _queue = new RehearsedQueue(card.MemoryBytes);
         Scratch = new Arena(this, 1 << 20);
-    }
-
-    /// <summary>A card that computes nothing (<see cref="Device.IsRehearsal"/>): its addresses lead nowhere, and no driver is asked.</summary>
-    /// <param name="card">What it is like; one of this machine or of <see cref="CudaCard.Known"/>.</param>
-    /// <param name="architecture">As for <see cref="Open"/>.</param>
-    /// <param name="precision">Arithmetic; null for what the architecture is best at.</param>
-    /// <exception cref="CudaException">The card cannot do what is asked.</exception>
-    public static CudaDevice Rehearsal(CudaCard card, int architecture = 0, CudaPrecision? precision = null)
-    {
-        ArgumentNullException.ThrowIfNull(card);
-        int target = CudaTarget.Architecture(card.Capability, architecture, card.Name);
-        CudaPrecision natural = CudaCard.PrecisionFor(target, TensorCores.ByName(card.Capability, card.Name) ?? true);
-        if (precision is { } asked && asked != CudaPrecision.Float32) Require(asked, natural, card.Name, target);
-        return new CudaDevice(card, target, precision ?? natural);
     }
 
     /// <summary>What the driver says of the card.</summary>
@@ -116,59 +102,6 @@ public sealed unsafe class CudaDevice : Device
         Scratch.Reserve(bytes);
         // What is given back in stream order is free when the stream has come there.
         if (bytes == 0) Synchronize();
-    }
-
-    /// <summary>What <c>--arch</c> may be.</summary>
-    public static IReadOnlyList<int> Architectures => CudaTarget.Architectures;
-
-    /// <summary>Why the first card cannot be used, in one line with the remedy (no driver, no GPU, nothing to compile with); null when it can.</summary>
-    public static string? WhyUnusable
-    {
-        get
-        {
-            if (CudaDriver.Instance.Reason is { } reason) return reason;
-            try
-            {
-                _ = TargetOf(CudaTarget.Card(CudaCard.All(), 0));
-                return null;
-            }
-            catch (CudaException error)
-            {
-                return error.Message;
-            }
-        }
-    }
-
-    /// <summary>What kernels are compiled for, in the compiler's words, e.g. <c>sm_86</c>, or <c>compute_75</c> for PTX that the driver translates.</summary>
-    /// <exception cref="CudaException">Nothing can be compiled here, and nothing was built for this card; says what to install.</exception>
-    public static string TargetOf(CudaCard card, int architecture = 0)
-    {
-        ArgumentNullException.ThrowIfNull(card);
-        int target = architecture == 0 ? card.Capability : architecture;
-        if (Nvrtc.Instance.Reason is not { } reason) return CudaTarget.Compiled(card.Capability, target, Nvrtc.Instance.NewestArchitecture, Nvrtc.Instance.KnowsWarpgroups);
-        int built = CudaTarget.Prebuilt(card.Capability, target, PrebuiltKernels.Architectures);
-        return built != 0 ? CudaTarget.MachineCode(built) : throw new CudaException(reason);
-    }
-
-    /// <summary>Opens a card.</summary>
-    /// <param name="ordinal">N of <c>cuda:N</c>.</param>
-    /// <param name="architecture">Compile for this compute capability × 10 (75, 80, 86, 89, 90) instead of the card's own; 0 for its own.</param>
-    /// <param name="precision">Arithmetic; null for what the architecture is best at.</param>
-    /// <param name="cache">Compiled kernels; null for the user's cache.</param>
-    /// <exception cref="CudaException">There is no driver, no such card, or the card cannot do what is asked; the message says what to do.</exception>
-    public static CudaDevice Open(int ordinal = 0, int architecture = 0, CudaPrecision? precision = null, KernelCache? cache = null)
-    {
-        CudaDriver driver = CudaDriver.Instance;
-        driver.Require();
-        CudaCard card = CudaTarget.Card(CudaCard.All(), ordinal);
-        string name = $"cuda:{ordinal} ({card.Name})";
-        int target = CudaTarget.Architecture(card.Capability, architecture, name);
-        _ = TargetOf(card, target);
-        cache ??= KernelCache.Default();
-        if (precision == CudaPrecision.Float32) return new CudaDevice(driver, card, target, CudaPrecision.Float32, cache);
-        CudaPrecision natural = CudaCard.PrecisionFor(target, card.HasTensorCores(cache) ?? MeasureTensorCores(driver, card, target, cache));
-        if (precision is { } asked) Require(asked, natural, name, target);
-        return new CudaDevice(driver, card, target, natural, cache);
     }
 
     /// <summary>Queues a kernel. Parameters follow in the kernel's order; a wrong number of them is not noticed here.</summary>
@@ -308,20 +241,6 @@ public sealed unsafe class CudaDevice : Device
     {
         MakeCurrent();
         return _queue.Time(kernel, grid, arguments);
-    }
-
-    private static bool MeasureTensorCores(CudaDriver driver, CudaCard card, int architecture, KernelCache cache)
-    {
-        using var device = new CudaDevice(driver, card, architecture, CudaPrecision.Float32, cache);
-        (float mma, float fma) = TensorCores.Measure(device);
-        bool verdict = TensorCores.FromTimes(mma, fma);
-        TensorCores.Remember(card, cache, verdict);
-        return verdict;
-    }
-
-    private static void Require(CudaPrecision asked, CudaPrecision natural, string card, int architecture)
-    {
-        if (asked != natural) throw new CudaException($"{card} computes in {natural} for sm_{architecture}, not in {asked}; use auto or fp32");
     }
 
     private void MakeCurrent()
