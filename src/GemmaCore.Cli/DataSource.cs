@@ -22,6 +22,9 @@ internal sealed class DataSource
     /// <summary>What a YAML file says as <c>image_window</c>; null for nothing.</summary>
     public GreyWindow? ImageWindow { get; private init; }
 
+    /// <summary>True where a YAML file says <c>resize_mode: pad</c>.</summary>
+    public bool PadsPictures => _dataset?.PadsPictures == true;
+
     /// <summary>True for the name of a YAML file.</summary>
     public static bool IsConfiguration(string place) => place.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) || place.EndsWith(".yml", StringComparison.OrdinalIgnoreCase);
 

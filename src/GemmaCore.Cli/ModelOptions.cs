@@ -3,6 +3,7 @@ using GemmaCore.Generation;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
+using GemmaCore.Training.Configuration;
 
 namespace GemmaCore.Cli;
 
@@ -19,6 +20,11 @@ internal sealed class ModelOptions
 
     public Option<string> KvType { get; } = new("--kv-cache-dtype") { Description = "f32 or bf16: how to keep keys and values; bf16 takes half the memory", DefaultValueFactory = _ => "f32" };
 
+    public Option<string?> ResizeMode { get; } = new("--resize-mode")
+    {
+        Description = "square or pad: squash pictures to a square, as transformers does, or put them into a black one, as Google's server does; square, or what a YAML file of data says, where not given",
+    };
+
     public Option<string[]> Adapter { get; } = new("--adapter") { Description = "PEFT adapter folder; may be repeated" };
 
     public void AddTo(Command command, bool model = true, bool adapter = true, bool quantize = true, bool cache = true)
@@ -29,7 +35,10 @@ internal sealed class ModelOptions
         if (!quantize) return;
         command.Add(Quantize);
         command.Add(QuantizeHead);
-        if (cache) command.Add(KvType);
+        if (!cache) return;
+        command.Add(KvType);
+        ResizeMode.AcceptOnlyFromAmong([.. DatasetConfiguration.ResizeModes]);
+        command.Add(ResizeMode);
     }
 
     /// <summary>Refuses what makes no sense.</summary>
@@ -71,8 +80,12 @@ internal sealed class ModelOptions
     {
         GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(name), Device.Open(parsed), FormatOf(parsed), HeadFormatOf(parsed.GetValue(QuantizeHead)!));
         if (parsed.GetValue(KvType) is { } kept) model.Model.KvType = KvTypeOf(kept);
+        if (Pads(parsed) is { } pads) model.Prompts = model.Prompts with { PadToSquare = pads };
         return model;
     }
+
+    /// <summary>Whether pictures are padded to a square; null where nobody says.</summary>
+    public bool? Pads(ParseResult parsed) => parsed.GetResult(ResizeMode) is null || parsed.GetValue(ResizeMode) is not { } mode ? null : mode == "pad";
 
     /// <summary>How linear layers are to be held.</summary>
     public WeightFormat FormatOf(ParseResult parsed) => FormatOf("--quantize", parsed.GetValue(Quantize)!, allowNone: true);

@@ -29,9 +29,11 @@ internal sealed class ReferenceAnswers
         TrainingExample[] rows = [.. references.SelectMany(source => source.Rows(splits, datasets, prompts, report))];
         GreyWindow?[] windows = [.. references.Select(source => source.ImageWindow).Distinct()];
         if (windows.Length > 1) throw new UsageException("--ref: files with different image_window cannot be answered together; evaluate them one by one");
+        bool?[] pads = [.. references.Select(source => options.Pads(parsed) ?? source.PadsPictures).Distinct()];
+        if (pads.Length > 1) throw new UsageException("--ref: files with different resize_mode cannot be answered together; evaluate them one by one, or say --resize-mode");
         using GemmaModel model = options.Load(parsed);
         string file = Path.Combine(folder, FileName);
-        bool whole = new DatasetAnswers(model, model.Prompts with { Window = windows.FirstOrDefault() }, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
+        bool whole = new DatasetAnswers(model, model.Prompts with { Window = windows.FirstOrDefault(), PadToSquare = pads.FirstOrDefault() == true }, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
         return whole ? file : throw new InvalidOperationException($"interrupted; {file} holds the answers so far, the same command goes on");
     }
 }

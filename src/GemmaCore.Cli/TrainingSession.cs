@@ -31,7 +31,11 @@ internal sealed class TrainingSession : IDisposable
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
         configuration = Here(folder, configuration);
         _report = new RowReport(configuration.SkipBadRows);
-        PromptEncoder prompts = PromptEncoder.Load(folder, configuration.MmTokensPerImage) with { Window = configuration.ImageWindow is { } window ? GreyWindow.Parse(window) : null };
+        PromptEncoder prompts = PromptEncoder.Load(folder, configuration.MmTokensPerImage) with
+        {
+            Window = configuration.ImageWindow is { } window ? GreyWindow.Parse(window) : null,
+            PadToSquare = configuration.Dataset.PadsPictures,
+        };
         var encoder = new ExampleEncoder(prompts, configuration.MaxLength, configuration.LossOn);
         (IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample> evaluationRows) = Dataset.Open(
             configuration with { Dataset = Located(configuration.Dataset), EvalDataset = configuration.EvalDataset is { } other ? Located(other) : null }, _report);

@@ -32,8 +32,8 @@ public sealed class GemmaModel : IDisposable
     /// <summary>The network.</summary>
     public LanguageModel Model { get; }
 
-    /// <summary>Tokenizer, template and picture preparation.</summary>
-    public PromptEncoder Prompts { get; }
+    /// <summary>Tokenizer, template and picture preparation; other settings of pictures by <c>model.Prompts = model.Prompts with { … }</c>.</summary>
+    public PromptEncoder Prompts { get; set; }
 
     /// <summary>Makes constraints for answers: regular expressions, choices, JSON schemas.</summary>
     public ConstraintCompiler Constraints { get; }

@@ -45,6 +45,12 @@ public sealed record PromptEncoder
     /// <summary>How grey values of more than 8 bits become bytes where a picture does not say itself; null for what its kind asks for.</summary>
     public GreyWindow? Window { get; init; }
 
+    /// <summary>
+    /// Put pictures into the middle of a black square before they are resized, as Google's MedGemma server does; off for parity with transformers, which squashes them. What
+    /// a model writes as <c>box_2d</c> is then in thousandths of that square.
+    /// </summary>
+    public bool PadToSquare { get; init; }
+
     private LastPicture LastPicture { get; init; } = new();
 
     // By source, once prepared; null to prepare every time.
@@ -193,12 +199,21 @@ public sealed record PromptEncoder
 
     private PreparedImage Prepare(ImageSource source, Dictionary<string, Volume> volumes)
     {
-        if (source.Region is { } region) return new PreparedImage([_preprocessor!.Process(LastPicture.Open(source, ApplyOrientation, MaxImagePixels, Window).Read(region))]);
+        if (source.Region is { } region) return new PreparedImage([Process(LastPicture.Open(source, ApplyOrientation, MaxImagePixels, Window).Read(region))]);
         RgbImage image = source.Slice > 0 ? Slice(source, volumes) : ImageDecoder.Decode(source, ApplyOrientation, MaxImagePixels, Window);
-        List<ImagePixels> pixels = [_preprocessor!.Process(image)];
+        List<ImagePixels> pixels = [Process(image)];
         foreach (PictureRegion crop in PanAndScan?.Crops(image.Width, image.Height) ?? [])
-            pixels.Add(_preprocessor.Process(image.Crop(crop.Left, crop.Top, crop.Width, crop.Height)));
+            pixels.Add(Process(image.Crop(crop.Left, crop.Top, crop.Width, crop.Height)));
         return new PreparedImage(pixels);
+    }
+
+    private ImagePixels Process(RgbImage image)
+    {
+        if (!PadToSquare) return _preprocessor!.Process(image);
+        long side = Math.Max(image.Width, image.Height);
+        return side * side <= MaxImagePixels
+            ? _preprocessor!.Process(image.PaddedToSquare())
+            : throw new InputException($"an image of {image.Width} x {image.Height} pixels has {side * side} pixels when it is padded to a square, more than the limit of {MaxImagePixels}; cut it, or leave it unpadded");
     }
 
     private RgbImage Slice(ImageSource source, Dictionary<string, Volume> volumes)

@@ -30,7 +30,7 @@ public sealed class GemmaServer : IAsyncDisposable
         _application = builder.Build();
         var gate = new RequestGate(served.Options, ServerLog.From(_application.Services), ownsListener: true);
         OpenAiRoutes.Map(_application, served, new ServingMetrics(served), gate);
-        if (served.Options.ServesPage) ChatPage.Map(_application, gate);
+        if (served.Options.ServesPage) ChatPage.Map(_application, gate, served.Prompts.PadToSquare);
         _application.MapFallback("{**path}", gate.Around(OpenAiRoutes.RefuseUnknown));
     }
 

@@ -153,6 +153,41 @@ public sealed class MedicalImageTests : IDisposable
     }
 
     [Fact]
+    public void Pictures_are_padded_where_a_flag_or_a_data_set_says_so()
+    {
+        string wide = Goldens.Path("images/photo_100x60.bmp"), square = _folder.File("square.dcm"), folder = _folder.File("data/validation-public/Endoscopy/made");
+        RgbImage padded = ImageDecoder.Decode(ImageSource.FromFile(wide)).PaddedToSquare();
+        File.WriteAllBytes(square, DicomWriter.Colour(padded.Width, padded.Height, padded.Pixels).File());
+        string Seen(params string[] arguments) => Answer(arguments)["logprobs"]!.ToJsonString();
+        Assert.Equal(Seen("--image", square), Seen("--image", wide, "--resize-mode", "pad"));
+        Assert.Equal(Seen("--image", wide), Seen("--image", wide, "--resize-mode", "square"));
+        Assert.NotEqual(Seen("--image", square), Seen("--image", wide));
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--image", wide, "--resize-mode", "fit"), 2, "'fit'", "'square'", "'pad'");
+
+        Directory.CreateDirectory(folder);
+        File.Copy(wide, Path.Combine(folder, "wide.bmp"));
+        File.WriteAllText(Path.Combine(folder, "made_questions_val.json"), """
+            [{"TaskType": "detection", "Modality": "Endoscopy", "ImageName": "wide.bmp", "Question": "Where?", "Answer": "[[10, 0, 60, 60]]"},
+             {"TaskType": "classification", "Modality": "Endoscopy", "ImageName": "wide.bmp", "Question": "Which? A: none, B: some", "Answer": "A"}]
+            """);
+        string configuration = _folder.File("pad.yaml"), output = _folder.File("scores.jsonl"), boxes = _folder.File("boxes.jsonl");
+        File.WriteAllText(configuration, $"{{ resize_mode: pad, dataset: {{ type: flare, path: {_folder.File("data")}, split: validation-public, prompts: question }} }}");
+        double Score(params string[] more)
+        {
+            File.Delete(output);
+            GemmacoreProcess.Run(["predict", "demo", "--data", configuration, "--split", "validation-public", "--max-tokens", "1", "--label-scores", "--out", output, .. more]).Expect(0);
+            return JsonNode.Parse(File.ReadAllLines(output)[1])!["scores"]!["A"]!.GetValue<double>();
+        }
+
+        Assert.Equal(Score("--resize-mode", "pad"), Score());
+        Assert.NotEqual(Score("--resize-mode", "square"), Score());
+
+        // Of the square of 100 x 100 pixels, the picture has rows 20 to 80.
+        GemmacoreProcess.Run("boxes", "convert", "--data", configuration, "--to", "box_2d", "--out", boxes).Expect(0);
+        Assert.Contains("[200, 100, 800, 600]", JsonNode.Parse(File.ReadAllLines(boxes)[0])!["prediction"]!.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Scrubbing_a_folder_leaves_no_patient_and_no_name_and_half_a_folder_is_none()
     {
         string study = _folder.File("study"), output = _folder.File("scrubbed");

@@ -3,8 +3,10 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using GemmaCore.Extensions.AI;
 using GemmaCore.Generation;
+using GemmaCore.Inputs;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
+using GemmaCore.Testing.Medical;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -66,6 +68,31 @@ public sealed class HostingTests
         using HttpResponseMessage elsewhere = await application.Client.GetAsync(new Uri("/v1/models", UriKind.Relative), Token);
         // What is not ours is not answered by us.
         Assert.Equal((HttpStatusCode.NotFound, 0L), (elsewhere.StatusCode, elsewhere.Content.Headers.ContentLength));
+    }
+
+    [Fact]
+    public async Task Pictures_are_padded_where_the_application_says_so_and_the_page_knows()
+    {
+        await using Application application = await Application.StartAsync(options => options.PadPictures = true, app =>
+        {
+            app.MapGemmaCoreOpenAI();
+            app.MapGemmaCorePage();
+        });
+        RgbImage wide = ImageDecoder.Decode(ImageSource.FromFile(Goldens.Path("images/photo_100x60.bmp"))), square = wide.PaddedToSquare();
+        async Task<string> Vector(RgbImage picture)
+        {
+            string url = $"data:application/dicom;base64,{Convert.ToBase64String(DicomWriter.Colour(picture.Width, picture.Height, picture.Pixels).File())}";
+            (HttpStatusCode status, JsonElement body) = await application.PostAsync(
+                "/v1/embeddings", $$$"""{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "{{{url}}}"}}]}]}""");
+            Assert.Equal(HttpStatusCode.OK, status);
+            return body.GetProperty("data")[0].GetProperty("embedding").GetRawText();
+        }
+
+        Assert.Equal(await Vector(square), await Vector(wide));
+        Assert.Contains("<html lang=\"en\" data-padded>", await application.Client.GetStringAsync(new Uri("/", UriKind.Relative), Token), StringComparison.Ordinal);
+
+        await using Application squashing = await Application.StartAsync(_ => { }, app => app.MapGemmaCorePage());
+        Assert.Contains("<html lang=\"en\">", await squashing.Client.GetStringAsync(new Uri("/", UriKind.Relative), Token), StringComparison.Ordinal);
     }
 
     [Fact]

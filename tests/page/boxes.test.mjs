@@ -17,6 +17,13 @@ test('box_2d is top, left, bottom, right in thousandths of the picture, with the
   assert.deepEqual(boxes.map(box => box.label), ['nodule', 'heart', '']);
 });
 
+test('Thousandths of a padded picture are of the square it stood in the middle of', () => {
+  assert.deepEqual(sides(findBoxes('{"box_2d": [250, 500, 750, 1000]}', 400, 200, true)), [[200, 0, 400, 200]]);
+  assert.deepEqual(sides(findBoxes('{"box_2d": [0, 500, 500, 1000]}', 101, 200, true)), [[51, 0, 101, 100]]);
+  assert.deepEqual(findBoxes('{"box_2d": [0, 0, 250, 1000]}', 400, 200, true), []);
+  assert.deepEqual(sides(findBoxes('[10, 20, 30, 40]', 400, 200, true)), [[10, 20, 30, 40]]);
+});
+
 test('A box is cut to the picture; one outside it or without an extent is none', () => {
   assert.deepEqual(sides(findBoxes('[-5, 100, 50, 900]', 112, 112)), [[0, 100, 50, 112]]);
   assert.deepEqual(findBoxes('[200, 200, 300, 300] [5, 5, 5, 9] [9, 9, 1, 1] {"box_2d": [5, 5, 5, 5]}', 112, 112), []);

@@ -38,7 +38,7 @@ internal static class BoxesCommand
         private readonly Option<string[]> _splits = new("--split") { Description = "split; may be repeated; all evaluated ones, or the YAML file's, where not given" };
         private readonly Option<string[]> _datasets = new("--dataset") { Description = "data set; may be repeated" };
         private readonly Option<string[]> _predictions = new("--pred") { Description = "predictions; the references' own boxes where not given" };
-        private readonly Option<bool> _padded = new("--padded") { Description = "the model saw pictures padded to a square: thousandths are of the square" };
+        private readonly Option<bool> _padded = new("--padded") { Description = "the model saw pictures padded to a square: thousandths are of the square; a YAML file with resize_mode: pad says so itself" };
 
         public void AddTo(Command command)
         {
@@ -51,7 +51,7 @@ internal static class BoxesCommand
             var report = new RowReport(source.SkipsBadRows);
             IReadOnlyList<TrainingExample> rows = source.Rows(parsed.GetValue(_splits) ?? [], parsed.GetValue(_datasets) ?? [], PromptSet.Question, report);
             foreach (string line in report.Lines) Console.Error.WriteLine($"left out: {line}");
-            return RegionRows.Read(rows, parsed.GetValue(_predictions) ?? [], parsed.GetValue(_padded));
+            return RegionRows.Read(rows, parsed.GetValue(_predictions) ?? [], parsed.GetValue(_padded) || source.PadsPictures);
         }
     }
 

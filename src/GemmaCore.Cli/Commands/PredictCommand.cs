@@ -52,7 +52,7 @@ internal static class PredictCommand
             GreyWindow? window = view.Window(parsed) ?? place.ImageWindow;
             using GemmaModel loaded = model.Load(parsed);
             foreach (TrainingExample row in rows) CutOptions.RequireRoom(loaded, row.Prompt.SelectMany(message => message.Content));
-            bool whole = new DatasetAnswers(loaded, loaded.Prompts with { Window = window }, parsed.GetValue(batch), parsed.GetValue(maxTokens), questions, report).Fill(file, rows);
+            bool whole = new DatasetAnswers(loaded, loaded.Prompts with { Window = window, PadToSquare = model.Pads(parsed) ?? place.PadsPictures }, parsed.GetValue(batch), parsed.GetValue(maxTokens), questions, report).Fill(file, rows);
             Console.WriteLine(file);
             return whole ? 0 : 1;
         });

@@ -22,6 +22,9 @@ public sealed class GemmaCoreOptions
     /// <summary>How to hold embeddings and output head: as stored, or int8.</summary>
     public WeightFormat Tables { get; set; } = WeightFormat.AsStored;
 
+    /// <summary>Put pictures into a black square before they are resized, instead of squashing them (<see cref="Inputs.PromptEncoder.PadToSquare"/>).</summary>
+    public bool PadPictures { get; set; }
+
     /// <summary>Opens the device, e.g. <c>() =&gt; CudaDevice.Open()</c>; the CPU if nobody says.</summary>
     public Func<Device> OpenDevice { get; set; } = () => new CpuDevice();
 

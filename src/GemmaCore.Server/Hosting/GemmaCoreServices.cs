@@ -62,14 +62,19 @@ public static class GemmaCoreServices
     {
         ArgumentNullException.ThrowIfNull(routes);
         RouteGroupBuilder group = routes.MapGroup(prefix);
-        ChatPage.Map(group, Gate(routes.ServiceProvider, routes.ServiceProvider.GetRequiredService<IOptions<GemmaCoreOptions>>().Value.Server));
+        GemmaCoreOptions options = routes.ServiceProvider.GetRequiredService<IOptions<GemmaCoreOptions>>().Value;
+        ChatPage.Map(group, Gate(routes.ServiceProvider, options.Server), options.PadPictures);
         return group;
     }
 
     private static RequestGate Gate(IServiceProvider services, ServerOptions options) => new(options, ServerLog.From(services), ownsListener: false);
 
-    private static ServedModel Load(GemmaCoreOptions options, ImageNetwork network) =>
-        new(options.Name, GemmaModel.Load(options.ModelPath, options.OpenDevice(), options.Weights, options.Tables), options.Adapters.AsReadOnly(), options.Server, network);
+    private static ServedModel Load(GemmaCoreOptions options, ImageNetwork network)
+    {
+        GemmaModel model = GemmaModel.Load(options.ModelPath, options.OpenDevice(), options.Weights, options.Tables);
+        model.Prompts = model.Prompts with { PadToSquare = options.PadPictures };
+        return new ServedModel(options.Name, model, options.Adapters.AsReadOnly(), options.Server, network);
+    }
 
     private static GemmaChatClient ClientOf(ServedModel served) => new(served.Name, served.Model, served.Loop, served.AdapterOrNull) { Prompts = served.Prompts };
 }

@@ -18,12 +18,16 @@ internal static partial class ChatPage
     // A name is used only behind the script that declares it.
     private static readonly string[] Scripts = ["boxes.js", "server.js", "pictures.js", "page.js"];
 
-    private static readonly Lazy<Document> Whole = new(Assemble);
+    private static readonly Lazy<Document> Whole = new(() => Assemble("")), Padded = new(() => Assemble(" data-padded"));
 
     /// <summary>Maps the page; it asks for no key, because a browser cannot send one, and says nothing.</summary>
-    public static void Map(IEndpointRouteBuilder routes, RequestGate gate) => routes.MapGet("/", gate.Around(WriteAsync, isOpen: true));
+    /// <param name="routes">Where.</param>
+    /// <param name="gate">Who gets in.</param>
+    /// <param name="padded">The model sees pictures padded to a square, which the page has to know to draw boxes.</param>
+    public static void Map(IEndpointRouteBuilder routes, RequestGate gate, bool padded) =>
+        routes.MapGet("/", gate.Around(context => WriteAsync(context, (padded ? Padded : Whole).Value), isOpen: true));
 
-    private static async Task WriteAsync(HttpContext context)
+    private static async Task WriteAsync(HttpContext context, Document page)
     {
         // The page's addresses are relative to a folder.
         if (context.Request.Path.Value is { } path && !path.EndsWith('/'))
@@ -32,7 +36,6 @@ internal static partial class ChatPage
             return;
         }
 
-        Document page = Whole.Value;
         IHeaderDictionary headers = context.Response.Headers;
         headers.ContentSecurityPolicy = page.Policy;
         headers.XContentTypeOptions = "nosniff";
@@ -51,12 +54,13 @@ internal static partial class ChatPage
         await context.Response.Body.WriteAsync(page.Bytes, context.RequestAborted).ConfigureAwait(false);
     }
 
-    private static Document Assemble()
+    private static Document Assemble(string attributes)
     {
         string style = Read("page.css");
         // Files to read and to test, one module to send.
         string script = Import().Replace(string.Concat(Scripts.Select(Read)), "").Replace("\nexport ", "\n", StringComparison.Ordinal);
-        string html = Read("page.html").Replace("{{style}}", style, StringComparison.Ordinal).Replace("{{script}}", script, StringComparison.Ordinal);
+        string html = Read("page.html").Replace("{{style}}", style, StringComparison.Ordinal).Replace("{{script}}", script, StringComparison.Ordinal)
+            .Replace("{{attributes}}", attributes, StringComparison.Ordinal);
         string policy = $"default-src 'none'; script-src {HashOf(script)}; style-src {HashOf(style)}; img-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         byte[] bytes = Encoding.UTF8.GetBytes(html);
         return new Document(bytes, policy, $"\"{Convert.ToHexStringLower(SHA256.HashData(bytes), 0, 8)}\"");

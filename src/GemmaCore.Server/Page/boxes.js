@@ -2,14 +2,16 @@
 const number = String.raw`\s*(-?\d+(?:\.\d+)?)\s*`;
 const four = String.raw`\[${number},${number},${number},${number}\]`;
 
-// Two spellings: [x1, y1, x2, y2] in the picture's own pixels, and Gemma's "box_2d": [y0, x0, y1, x1] in thousandths of its height and width.
-// Boxes without an extent, and those that lie outside the picture, are no boxes.
-export function findBoxes(text, width, height) {
+// Two spellings: [x1, y1, x2, y2] in the picture's own pixels, and Gemma's "box_2d": [y0, x0, y1, x1] in thousandths of its height and width, or of the
+// square that it was padded to. Boxes without an extent, and those that lie outside the picture, are no boxes.
+export function findBoxes(text, width, height, padded = false) {
+  const side = Math.max(width, height), [across, down] = padded ? [side, side] : [width, height];
+  const [x, y] = padded ? [Math.floor((side - width) / 2), Math.floor((side - height) / 2)] : [0, 0];
   const boxes = [];
   for (const found of text.matchAll(new RegExp(String.raw`(?:"?box_2d"?\s*:\s*)?${four}`, 'g'))) {
     const [a, b, c, d] = found.slice(1, 5).map(Number);
     const scaled = found[0][0] !== '[';
-    const [left, top, right, bottom] = scaled ? [b / 1000 * width, a / 1000 * height, d / 1000 * width, c / 1000 * height] : [a, b, c, d];
+    const [left, top, right, bottom] = scaled ? [b / 1000 * across - x, a / 1000 * down - y, d / 1000 * across - x, c / 1000 * down - y] : [a, b, c, d];
     const box = { left: Math.max(0, left), top: Math.max(0, top), right: Math.min(width, right), bottom: Math.min(height, bottom) };
     if (box.right > box.left && box.bottom > box.top) boxes.push({ ...box, label: scaled ? labelOf(text, found.index, found[0].length) : '' });
   }

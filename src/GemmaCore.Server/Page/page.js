@@ -161,7 +161,7 @@ async function stream(request, { turn, text }) {
   turn.classList.toggle('none', !said);
   if (!said) text.textContent = reason === 'stopped' ? 'Stopped before the first word.' : 'The answer is empty.';
   const picture = shown.at(-1);
-  const boxes = picture && said ? findBoxes(said, picture.width, picture.height) : [];
+  const boxes = picture && said ? findBoxes(said, picture.width, picture.height, 'padded' in document.documentElement.dataset) : [];
   if (boxes.length > 0) turn.appendChild(annotated(picture, boxes));
   showTiming(turn, { wait: first - start, decode: last - first, tokens, reason, said });
   if (error && said) turn.appendChild(make('p', 'failed', error.message)).setAttribute('role', 'alert');

@@ -66,7 +66,6 @@ internal static class ConfigurationKeys
         ["precision"] = ["auto", "fp32", "float32"],
         ["allow_cpu"] = ["true"],
         ["use_cpu"] = ["true"],
-        ["resize_mode"] = ["square"],
         ["plot_loss"] = ["true"],
         ["bias"] = ["none"],
         ["task_type"] = ["CAUSAL_LM"],

@@ -52,13 +52,15 @@ public sealed class ConfigurationReader
     {
         var defaults = new TrainingConfiguration();
         ConfigurationValues run = _run;
+        string resizeMode = run.Choice("resize_mode", [.. DatasetConfiguration.ResizeModes]);
+        DatasetConfiguration Read(ConfigurationValues block) => DatasetBlock.Read(block) with { PadsPictures = resizeMode == "pad" };
         double learningRate = run.Number("learning_rate", defaults.LearningRate, 0, 10);
         return new TrainingConfiguration
         {
             ModelNameOrPath = run.Text("model_name_or_path", ""),
             AdapterNameOrPath = run.Text("adapter_name_or_path", "") is { Length: > 0 } adapter ? adapter : null,
-            Dataset = DatasetBlock.Read(_dataset),
-            EvalDataset = _evalDataset.Contains("path") ? DatasetBlock.Read(_evalDataset) : null,
+            Dataset = Read(_dataset),
+            EvalDataset = _evalDataset.Contains("path") ? Read(_evalDataset) : null,
             ValSize = run.Steps("val_size", 0, 0),
             OutputDir = run.Text("output_dir", ""),
             LoadIn4Bit = run.Flag("load_in_4bit", false),
@@ -66,6 +68,7 @@ public sealed class ConfigurationReader
             Bnb4BitUseDoubleQuant = run.Flag("bnb_4bit_use_double_quant", true),
             MmTokensPerImage = run.Int("mm_tokens_per_image", 0, 0, 1 << 16),
             ImageWindow = ImageWindow(),
+            ResizeMode = resizeMode,
             Bf16 = run.Flag("bf16", false),
             Fp16 = run.Flag("fp16", false),
             QuantizeHead = run.Choice("quantize_head", "none", "int8"),

@@ -47,6 +47,14 @@ public sealed record DatasetConfiguration
     [JsonIgnore]
     public PictureCut? Cut => Tiles.Count > 0 ? PictureCut.Of(TileCut.Parse(Tiles)) : Crops.Count > 0 ? PictureCut.OfScales(Crops) : null;
 
+    /// <summary>What <c>resize_mode</c> may be.</summary>
+    [JsonIgnore]
+    public static IReadOnlyList<string> ResizeModes { get; } = ["square", "pad"];
+
+    /// <summary>True where the run pads pictures to a square (its <c>resize_mode</c>), so that thousandths of <c>box_2d</c> are of that square.</summary>
+    [JsonIgnore]
+    public bool PadsPictures { get; init; }
+
     /// <summary>Most rows to train on; 0 for all.</summary>
     public int MaxSamples { get; init; }
 

@@ -148,6 +148,9 @@ public sealed record TrainingConfiguration
     /// <summary>How grey values of more than 8 bits become bytes (<see cref="Inputs.GreyWindow"/>); null for what each picture's kind asks for.</summary>
     public string? ImageWindow { get; init; }
 
+    /// <summary><c>square</c>: pictures are squashed to a square, as transformers does it; <c>pad</c>: they stand in the middle of a black one, as on Google's server.</summary>
+    public string ResizeMode { get; init; } = "square";
+
     /// <summary>Asks for bf16 arithmetic. What a device computes in is its own (see <c>PrecisionPath</c>); where that is another, the run says so.</summary>
     public bool Bf16 { get; init; }
 

@@ -30,7 +30,7 @@ public static class Dataset
             _ => throw new DatasetException($"data set type '{configuration.Type}' is unknown; expected {string.Join(", ", Types.SkipLast(1))} or {Types[^1]}"),
         };
         if (configuration.MaxSamples > 0) rows = [.. rows.Take(configuration.MaxSamples)];
-        if (configuration.BoxFormat == "box_2d") rows = MedGemmaBoxes.Of(rows, report);
+        if (configuration.BoxFormat == "box_2d") rows = MedGemmaBoxes.Of(rows, configuration.PadsPictures, report);
         return configuration.Cut is { } cut ? CutPictures.Of(rows, cut, configuration.TileRows, report) : rows;
 
         // Tables can be long: reading ends with the last row that is wanted.

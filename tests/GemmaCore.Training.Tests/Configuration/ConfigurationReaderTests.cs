@@ -164,6 +164,7 @@ public class ConfigurationReaderTests
     [InlineData("memory: 4", "memory: expected an amount such as 4GB or 3.4GiB, got '4'")]
     [InlineData("{ bf16: true, fp16: true }", "fp16: bf16 is set as well; leave one of the two out")]
     [InlineData("quantize_head: nf4", "quantize_head: expected none or int8, got 'nf4'")]
+    [InlineData("resize_mode: stretch", "resize_mode: expected square or pad, got 'stretch'")]
     [InlineData("report_to: wandb", "report_to: expected tensorboard or none, got 'wandb'")]
     [InlineData("dataset: { type: parquet }", "dataset.type: expected flare, messages, sharegpt, mimic-cxr, chestxray14, chexpert or csv, got 'parquet'")]
     [InlineData("dataset: alpaca_en", "dataset: expected a block")]

@@ -3,6 +3,7 @@ using System.Text;
 using CsCheck;
 using GemmaCore.Evaluation;
 using GemmaCore.Inputs;
+using GemmaCore.Testing;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
 using GemmaCore.Training.Tests.Flare;
@@ -65,6 +66,16 @@ public sealed class CsvDatasetTests : IDisposable
     public void Json_in_a_question_is_no_blank() => Assert.Equal(
         "Answer {\"box_2d\": [0, 0, 1, 1]} for a.jpg",
         Rows.Open(Set("image\na.jpg\n", ", questions: { detection: 'Answer {\"box_2d\": [0, 0, 1, 1]} for {image}' }"), "")[0].Question());
+
+    [Fact]
+    public void Thousandths_are_of_the_square_where_the_run_pads_pictures()
+    {
+        string table = $"image,question,answer\n{Goldens.Path("images/photo_100x60.bmp")},Where?,\"[[10, 0, 60, 60]]\"\n";
+        DatasetConfiguration Read(string mode) => ConfigurationReader.Read($"resize_mode: {mode}\ndataset: {Set(table, ", task: detection, box_format: box_2d")}", []).Configuration.Dataset;
+        string Answer(string mode) => Dataset.Open(Read(mode), "", new RowReport(false))[0].Answer!;
+        Assert.Equal("[{\"box_2d\": [0, 100, 1000, 600]}]", Answer("square"));
+        Assert.Equal("[{\"box_2d\": [200, 100, 800, 600]}]", Answer("pad"));
+    }
 
     // The phantoms are 112 pixels wide and high.
     [Fact]
