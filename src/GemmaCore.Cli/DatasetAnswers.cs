@@ -64,7 +64,7 @@ internal sealed class DatasetAnswers(GemmaModel model, PromptEncoder encoder, in
         {
             if (results[i].FinishReason == FinishReason.Cancelled) continue;
             TrainingExample row = usable[i].Row;
-            answers[row.Row] = new PredictedAnswer(results[i].Text, questions is null ? null : questions.Read(row, [.. scores.Skip(scored).Take(asked[i].Length)]));
+            answers[row.Row] = new PredictedAnswer(results[i].Answer, questions is null ? null : questions.Read(row, [.. scores.Skip(scored).Take(asked[i].Length)]));
         }
     }
 }

@@ -87,7 +87,7 @@ internal sealed class ConversationReader
     {
         TextContent text => new TextPart(text.Text),
         DataContent data when data.HasTopLevelMediaType("image") || data.MediaType == "application/dicom" => new ImagePart(ImageSource.FromBytes(data.Data)),
-        UsageContent => null,
+        UsageContent or TextReasoningContent => null,
         DataContent data => throw new NotSupportedException($"A message holds data of the type {data.MediaType}; the model takes text and images"),
         UriContent uri => throw new NotSupportedException($"A message holds an address ({uri.MediaType}); nothing is fetched: pass the bytes as DataContent"),
         _ => throw Unknown(content),

@@ -92,8 +92,8 @@ public sealed class GemmaChatClient : IChatClient
     {
         using Answer answer = await BeginAsync(messages, options, streams: false, cancellationToken).ConfigureAwait(false);
         GenerationResult result = await answer.EndAsync(cancellationToken).ConfigureAwait(false);
-        (string text, IReadOnlyList<ToolCall> calls) = answer.Reader.Read(result.Text);
-        return new ChatResponse(new ChatMessage(ChatRole.Assistant, ContentsOf(text, calls)) { MessageId = answer.Id })
+        (string text, IReadOnlyList<ToolCall> calls) = answer.Reader.Read(result.Answer);
+        return new ChatResponse(new ChatMessage(ChatRole.Assistant, [.. answer.ContentsOf(result.Thought), .. ContentsOf(text, calls)]) { MessageId = answer.Id })
         {
             ResponseId = answer.Id,
             ModelId = answer.Model,
@@ -113,12 +113,17 @@ public sealed class GemmaChatClient : IChatClient
         await foreach (GeneratedToken token in answer.Pending.Tokens.ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
             // Text that is held back, because a stop string, a character or a call may end in it, comes with a later token.
-            if (answer.Reader.Push(token.Text) is { Length: > 0 } text) yield return answer.Update([new TextContent(text)], token);
+            (string thought, string said) = answer.Thoughts.Push(token.Text);
+            string text = answer.Reader.Push(said);
+            List<AIContent> contents = [.. answer.ContentsOf(thought), .. ContentsOf(text, [])];
+            if (contents.Count > 0) yield return answer.Update(contents, token);
         }
 
         GenerationResult result = await answer.EndAsync(cancellationToken).ConfigureAwait(false);
+        (string lastThought, string lastSaid) = answer.Thoughts.Finish();
+        string certain = answer.Reader.Push(lastSaid);
         (string rest, IReadOnlyList<ToolCall> calls) = answer.Reader.Finish();
-        ChatResponseUpdate last = answer.Update([.. ContentsOf(rest, calls), new UsageContent(UsageOf(result))], result);
+        ChatResponseUpdate last = answer.Update([.. answer.ContentsOf(lastThought), .. ContentsOf(certain + rest, calls), new UsageContent(UsageOf(result))], result);
         last.FinishReason = ReasonOf(result, calls);
         yield return last;
     }
@@ -157,7 +162,7 @@ public sealed class GemmaChatClient : IChatClient
         try
         {
             PendingAnswer pending = _named.Loop.Submit(new GenerationRequest(prompt, parameters) { Adapter = adapter }, leaving.Token);
-            return new Answer(id, name, pending, structured, telemetry, leaving);
+            return new Answer(id, name, pending, structured, telemetry, leaving, options?.Reasoning?.Output != ReasoningOutput.None);
         }
         catch (Exception error)
         {
@@ -190,12 +195,13 @@ public sealed class GemmaChatClient : IChatClient
         OutputTokenCount = result.Tokens.Count,
         TotalTokenCount = result.PromptTokenCount + result.Tokens.Count,
         CachedInputTokenCount = result.CachedTokenCount,
+        ReasoningTokenCount = result.ThoughtTokenCount,
         AdditionalCounts = result.ImageTokenCount > 0 ? new() { ["InputImageTokenCount"] = result.ImageTokenCount } : null,
     };
 
     /// <summary>An answer with a reader; without one it ends.</summary>
     private sealed class Answer(
-        string id, string model, PendingAnswer pending, StructuredOptions structured, AnswerTelemetry telemetry, CancellationTokenSource leaving) : IDisposable
+        string id, string model, PendingAnswer pending, StructuredOptions structured, AnswerTelemetry telemetry, CancellationTokenSource leaving, bool showsThoughts) : IDisposable
     {
         public string Id { get; } = id;
 
@@ -204,6 +210,10 @@ public sealed class GemmaChatClient : IChatClient
         public PendingAnswer Pending { get; } = pending;
 
         public ToolAnswerReader Reader { get; } = ReaderOf(structured);
+
+        public ThoughtReader Thoughts { get; } = new();
+
+        public IEnumerable<AIContent> ContentsOf(string thought) => showsThoughts && thought.Length > 0 ? [new TextReasoningContent(thought)] : [];
 
         public DateTimeOffset Created { get; } = DateTimeOffset.UtcNow;
 
@@ -227,7 +237,7 @@ public sealed class GemmaChatClient : IChatClient
 
         public void Dispose()
         {
-            telemetry.End([Pending], result => ReasonOf(result, ReaderOf(structured).Read(result.Text).Calls).Value);
+            telemetry.End([Pending], result => ReasonOf(result, ReaderOf(structured).Read(result.Answer).Calls).Value);
             telemetry.Dispose();
             leaving.Cancel();
             leaving.Dispose();

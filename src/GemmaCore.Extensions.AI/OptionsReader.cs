@@ -43,8 +43,8 @@ internal static class OptionsReader
         if (options.ConversationId is not null) throw Unsupported(nameof(options.ConversationId), "no conversation is kept: pass its messages");
         if (options.ContinuationToken is not null) throw Unsupported(nameof(options.ContinuationToken), "an answer is not kept: ask again");
         if (options.AllowBackgroundResponses is true) throw Unsupported(nameof(options.AllowBackgroundResponses), "an answer ends with its caller: wait for it");
-        if (options.Reasoning is { Effort: not (null or ReasoningEffort.None) } or { Output: not (null or ReasoningOutput.None) })
-            throw Unsupported(nameof(options.Reasoning), "the model does not reason apart from its answer");
+        if (options.Reasoning is { Effort: not (null or ReasoningEffort.None) }) throw Unsupported(nameof(options.Reasoning), "how much the model thinks is its own affair: leave Effort out");
+        if (options.Reasoning is { Output: ReasoningOutput.Summary }) throw Unsupported(nameof(options.Reasoning), "a thought is given whole or not at all: ask for Output Full or None");
         if (options.AdditionalProperties is { Count: > 0 } others)
             throw Unsupported($"{nameof(options.AdditionalProperties)}['{others.First().Key}']", $"more settings come as {nameof(SamplingParams)} from {nameof(options.RawRepresentationFactory)}");
     }

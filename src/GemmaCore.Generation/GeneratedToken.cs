@@ -42,6 +42,15 @@ public sealed record GenerationResult(
     double PrefillSeconds,
     double DecodeSeconds)
 {
+    /// <summary>The text without what the model thought before it.</summary>
+    public string Answer => ThoughtReader.Read(Text).Answer;
+
+    /// <summary>What the model thought before it answered (<see cref="ThoughtReader"/>); empty for nothing.</summary>
+    public string Thought => ThoughtReader.Read(Text).Thought;
+
+    /// <summary>Tokens of the thought, its marks included.</summary>
+    public int ThoughtTokenCount => ThoughtReader.CountTokens(Tokens);
+
     /// <summary>Tokens of the prompt whose keys and values were there from earlier prompts.</summary>
     public int CachedTokenCount { get; init; }
 

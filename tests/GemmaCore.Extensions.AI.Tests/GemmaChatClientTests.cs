@@ -1,5 +1,6 @@
 using System.Text.Json;
 using GemmaCore.Generation;
+using GemmaCore.Generation.Constraints;
 using Microsoft.Extensions.AI;
 using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
 using ChatRole = Microsoft.Extensions.AI.ChatRole;
@@ -204,5 +205,28 @@ public sealed class GemmaChatClientTests(LoadedClient loaded) : IClassFixture<Lo
     {
         for (int i = 0; i < 1000 && loop.Status.Running > 0; i++) await Task.Delay(10, Token);
         Assert.Equal((0, 0L), (loop.Status.Running, loop.Status.CacheBytes));
+    }
+
+    // The embedded model thinks nothing by itself.
+    [Fact]
+    public async Task What_the_model_thinks_is_reasoning_content_and_is_not_shown_to_it_again()
+    {
+        Constraint constraint = loaded.Client.GetService<GemmaModel>()!.Constraints.Regex("<unused94>thought\\nIs it round\\?<unused95>A cyst\\.");
+        var options = new ChatOptions { RawRepresentationFactory = _ => new SamplingParams { Temperature = 0, MaxTokens = 60, Constraint = constraint } };
+        ChatResponse response = await loaded.Client.GetResponseAsync("What is it?", options, Token);
+        Assert.Equal("Is it round?", Assert.Single(response.Messages[0].Contents.OfType<TextReasoningContent>()).Text);
+        Assert.Equal("A cyst.", response.Text);
+        Assert.InRange(response.Usage!.ReasoningTokenCount!.Value, 10, response.Usage.OutputTokenCount!.Value - 1);
+
+        ChatResponse streamed = await loaded.Client.GetStreamingResponseAsync("What is it?", options, Token).ToChatResponseAsync(Token);
+        Assert.Equal(("Is it round?", "A cyst."), (string.Concat(streamed.Messages[0].Contents.OfType<TextReasoningContent>().Select(content => content.Text)), streamed.Text));
+        Assert.Equal(response.Usage.ReasoningTokenCount, streamed.Usage!.ReasoningTokenCount);
+
+        options.Reasoning = new ReasoningOptions { Output = ReasoningOutput.None };
+        Assert.Empty((await loaded.Client.GetResponseAsync("What is it?", options, Token)).Messages[0].Contents.OfType<TextReasoningContent>());
+
+        ChatMessage[] said = [new(ChatRole.User, "What is it?"), new(ChatRole.Assistant, "A cyst."), new(ChatRole.User, "Sure?")], thought = [said[0], response.Messages[0], said[2]];
+        Assert.Equal(
+            (await loaded.Client.GetResponseAsync(said, LoadedClient.Greedy, Token)).Usage!.InputTokenCount, (await loaded.Client.GetResponseAsync(thought, LoadedClient.Greedy, Token)).Usage!.InputTokenCount);
     }
 }

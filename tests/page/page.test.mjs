@@ -87,6 +87,29 @@ test('Text arrives piece by piece, and the next question carries the conversatio
   assert.deepEqual(await close(), []);
 });
 
+test('What the model thinks is folded away above its answer and is not sent back', async () => {
+  const { page, close } = await open(browser, server.url);
+  await ready(page);
+  await greedy(page);
+  // A model of this size does not think by itself.
+  const regex = '<unused94>thought\\nIs it round\\? Yes\\.<unused95>A cyst\\.';
+  await page.route('**/v1/chat/completions', route => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), structured_outputs: { regex } }) }));
+  await ask(page, 'What is it?');
+  assert.equal(await answered(page), 'A cyst.');
+  const thought = page.locator('.thought');
+  assert.equal(await thought.locator('summary').textContent(), 'Thought');
+  assert.equal(await thought.locator('p').isVisible(), false);
+  await thought.locator('summary').focus();
+  await page.keyboard.press('Enter');
+  assert.deepEqual([await thought.locator('p').isVisible(), await thought.locator('p').textContent()], [true, 'Is it round? Yes.']);
+  await checkContrast(page);
+  const request = page.waitForRequest('**/v1/chat/completions');
+  await ask(page, 'Sure?');
+  assert.deepEqual((await request).postDataJSON().messages[1], { role: 'assistant', content: 'A cyst.' });
+  await answered(page, 2);
+  assert.deepEqual(await close(), []);
+});
+
 test('Stop and Escape end an answer on the server too', async () => {
   const { page, close } = await open(browser, server.url);
   await ready(page);

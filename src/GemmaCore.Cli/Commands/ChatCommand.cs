@@ -80,10 +80,11 @@ internal static class ChatCommand
     {
         var question = new ChatMessage(ChatRole.User, [.. pending, new TextPart(line)]);
         Prompt prompt = model.Prompts.Encode([.. messages, question], addGenerationPrompt: true);
-        GenerationResult result = model.Generate([(prompt, parameters)], (_, token) => Console.Write(token.Text), Edge.Interrupted)[0];
-        Console.WriteLine();
+        var printer = new AnswerPrinter();
+        GenerationResult result = model.Generate([(prompt, parameters)], (_, token) => printer.Print(token.Text), Edge.Interrupted)[0];
+        printer.End();
         messages.Add(question);
-        messages.Add(ChatMessage.FromText(ChatRole.Assistant, result.Text));
+        messages.Add(ChatMessage.FromText(ChatRole.Assistant, result.Answer));
         pending.Clear();
     }
 }

@@ -55,24 +55,28 @@ internal static class GenerateCommand
             SamplingParams parameters = sampling.Read(parsed, loaded.DefaultSampling()) with { Constraint = constraint.Read(parsed, loaded.Constraints) };
             double loadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             bool asJson = parsed.GetValue(json);
-            GenerationResult result = loaded.Generate([(encoded, parameters)], (_, token) => Stream(token, asJson), Edge.Interrupted)[0];
-            Console.WriteLine(asJson ? Document(result, loaded.Prompts.Tokenizer, loadSeconds).ToJsonString() : "");
+            var printer = new AnswerPrinter();
+            GenerationResult result = loaded.Generate([(encoded, parameters)], asJson ? null : (_, token) => printer.Print(token.Text), Edge.Interrupted)[0];
+            if (asJson) Console.WriteLine(Document(result, loaded.Prompts.Tokenizer, loadSeconds).ToJsonString());
+            else printer.End();
             return 0;
         });
         return command;
     }
 
-    private static void Stream(GeneratedToken token, bool asJson)
-    {
-        if (!asJson) Console.Write(token.Text);
-    }
-
     // A model's head may have more rows than its tokenizer has tokens.
     private static string Spell(Tokenizer tokenizer, int id) => id < tokenizer.VocabularySize ? tokenizer.TokenOf(id) : "";
 
-    private static JsonObject Document(GenerationResult result, Tokenizer tokenizer, double loadSeconds) => new()
+    private static JsonObject Document(GenerationResult result, Tokenizer tokenizer, double loadSeconds)
     {
-        ["text"] = result.Text,
+        JsonObject document = Answered(result, tokenizer, loadSeconds);
+        if (result.Thought is { Length: > 0 } thought) document.Insert(1, "reasoning", thought);
+        return document;
+    }
+
+    private static JsonObject Answered(GenerationResult result, Tokenizer tokenizer, double loadSeconds) => new()
+    {
+        ["text"] = result.Answer,
         ["tokens"] = new JsonArray([.. result.Tokens.Select(token => (JsonNode)token.Id)]),
         ["finish_reason"] = result.FinishReason switch { FinishReason.Stop => "stop", FinishReason.Length => "length", _ => "cancelled" },
         ["logprobs"] = new JsonArray([.. result.Tokens.Where(token => !float.IsNaN(token.Logprob)).Select(token => (JsonNode)new JsonObject

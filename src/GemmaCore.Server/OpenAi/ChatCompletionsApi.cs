@@ -4,7 +4,6 @@ using GemmaCore.Inputs;
 using GemmaCore.Models.Lora;
 using GemmaCore.Server.Guards;
 using GemmaCore.Server.Observability;
-using GemmaCore.Server.OpenAi.Tools;
 using Microsoft.AspNetCore.Http;
 
 namespace GemmaCore.Server.OpenAi;
@@ -37,44 +36,44 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
     {
         ChatChoice[] choices = [.. results.Select((result, choice) => Choice(head.Request, result, choice))];
         return Reply.WriteAsync(
-            context, new ChatCompletion(head.Id, "chat.completion", head.Created, head.Request.Model, choices, UsageOf(prompt, results.Sum(result => result.Tokens.Count), [.. results.Select(result => result.CachedTokenCount)])),
+            context, new ChatCompletion(head.Id, "chat.completion", head.Created, head.Request.Model, choices, UsageOf(prompt, results.Sum(result => result.Tokens.Count), [.. results.Select(result => result.CachedTokenCount)], results.Sum(result => result.ThoughtTokenCount))),
             WireJson.Default.ChatCompletion);
     }
 
-    private Task StreamAsync(HttpContext context, Head head, Prompt prompt, IReadOnlyList<PendingAnswer> answers) => AnswerDelivery.StreamAsync(
-        context, answers, WireJson.Default.ChatChunk,
-        Enumerable.Range(0, answers.Count).Select(choice => head.Chunk(new ChunkChoice(choice, new ChunkDelta("assistant", ""), null, null))),
-        Chunks(head, answers.Count),
-        head.Request.Sampling.IncludeUsage ? (tokens, cached) => head.Chunk(null) with { Usage = UsageOf(prompt, tokens, cached) } : null);
+    private Task StreamAsync(HttpContext context, Head head, Prompt prompt, IReadOnlyList<PendingAnswer> answers)
+    {
+        ChatAnswer[] read = [.. answers.Select(_ => new ChatAnswer(head.Request.Tools))];
+        return AnswerDelivery.StreamAsync(
+            context, answers, WireJson.Default.ChatChunk,
+            Enumerable.Range(0, answers.Count).Select(choice => head.Chunk(new ChunkChoice(choice, new ChunkDelta("assistant", ""), null, null))),
+            happened => Choices(head.Request, happened, read[happened.Choice]).Select(head.Chunk),
+            head.Request.Sampling.IncludeUsage ? (tokens, cached) => head.Chunk(null) with { Usage = UsageOf(prompt, tokens, cached, read.Sum(answer => answer.ThoughtTokens)) } : null);
+    }
 
     private ChatChoice Choice(ChatRequest request, GenerationResult result, int choice)
     {
-        (string? text, IReadOnlyList<ToolCallReport>? calls) = ToolAnswer.Read(result.Text, request.Tools);
+        (string? thought, string? text, IReadOnlyList<ToolCallReport>? calls) = ChatAnswer.Read(result, request.Tools);
         return new ChatChoice(
-            choice, new AssistantMessage("assistant", text, null, calls), Logprobs(request, result.Tokens), calls is null ? AnswerTelemetry.ReasonOf(result) : ToolCalls);
-    }
-
-    private Func<AnswerEvent, IEnumerable<ChatChunk>> Chunks(Head head, int count)
-    {
-        ToolAnswer[] answers = [.. Enumerable.Range(0, count).Select(_ => new ToolAnswer(head.Request.Tools))];
-        return happened => Choices(head.Request, happened, answers[happened.Choice]).Select(head.Chunk);
+            choice, new AssistantMessage("assistant", text, null, calls, thought), Logprobs(request, result.Tokens), calls is null ? AnswerTelemetry.ReasonOf(result) : ToolCalls);
     }
 
     // Nothing to send for a token whose text is held back, unless its log-probability is wanted.
-    private IEnumerable<ChunkChoice> Choices(ChatRequest request, AnswerEvent happened, ToolAnswer answer)
+    private IEnumerable<ChunkChoice> Choices(ChatRequest request, AnswerEvent happened, ChatAnswer answer)
     {
         if (happened.Result is not { } result)
         {
             ChatLogprobs? logprobs = Logprobs(request, [happened.Token]);
-            string text = answer.Push(happened.Token.Text);
-            return text.Length == 0 && logprobs is not { Content.Count: > 0 } ? [] : [new ChunkChoice(happened.Choice, new ChunkDelta(null, text), logprobs, null)];
+            (string thought, string text) = answer.Push(happened.Token.Text);
+            return thought.Length + text.Length == 0 && logprobs is not { Content.Count: > 0 } ? [] : [new ChunkChoice(happened.Choice, Delta(thought, text), logprobs, null)];
         }
 
-        (string rest, IReadOnlyList<ToolCallReport>? calls) = answer.Finish();
+        (string lastThought, string rest, IReadOnlyList<ToolCallReport>? calls) = answer.Finish();
         var end = new ChunkChoice(happened.Choice, new ChunkDelta(null, null), null, calls is null ? AnswerTelemetry.ReasonOf(result) : ToolCalls);
-        if (calls is not null) return [new ChunkChoice(happened.Choice, new ChunkDelta(null, null, ToolAnswer.Numbered(calls)), null, null), end];
-        return rest.Length > 0 ? [new ChunkChoice(happened.Choice, new ChunkDelta(null, rest), null, null), end] : [end];
+        if (calls is not null) return [new ChunkChoice(happened.Choice, new ChunkDelta(null, null, ChatAnswer.Numbered(calls)), null, null), end];
+        return lastThought.Length + rest.Length > 0 ? [new ChunkChoice(happened.Choice, Delta(lastThought, rest), null, null), end] : [end];
     }
+
+    private static ChunkDelta Delta(string thought, string text) => thought.Length == 0 ? new ChunkDelta(null, text) : new ChunkDelta(null, text.Length > 0 ? text : null, null, thought);
 
     private ChatLogprobs? Logprobs(ChatRequest request, IEnumerable<GeneratedToken> tokens) => !request.Logprobs
         ? null
@@ -83,9 +82,10 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
 
     // Of a cancelled answer there may be half a call.
     private static string ReasonOf(ChatRequest request, GenerationResult result) =>
-        result.FinishReason != FinishReason.Cancelled && request.Tools.Tools.Count > 0 && ToolAnswer.Read(result.Text, request.Tools).Calls is not null ? ToolCalls : AnswerTelemetry.ReasonOf(result);
+        result.FinishReason != FinishReason.Cancelled && request.Tools.Tools.Count > 0 && ChatAnswer.Read(result, request.Tools).Calls is not null ? ToolCalls : AnswerTelemetry.ReasonOf(result);
 
-    private static Usage UsageOf(Prompt prompt, int answered, int[] cached) => Usage.Of(prompt.Ids.Length, answered, cached, cached.Length);
+    private static Usage UsageOf(Prompt prompt, int answered, int[] cached, int thought) =>
+        Usage.Of(prompt.Ids.Length, answered, cached, cached.Length) with { CompletionTokensDetails = CompletionTokensDetails.Of(thought) };
 
     /// <summary>What all chunks of an answer share.</summary>
     private sealed record Head(string Id, long Created, ChatRequest Request)

@@ -23,7 +23,7 @@ internal static class MessageReader
 
     private static ChatMessage Message(RequestField message, PictureLimits pictures, ToolMessages tools)
     {
-        message.AllowOnly(["role", "content", "name", "refusal", "tool_calls", "tool_call_id"]);
+        message.AllowOnly(["role", "content", "name", "refusal", "tool_calls", "tool_call_id", "reasoning_content"]);
         string name = message["role"].Required().Text();
         ChatRole role = name switch
         {
@@ -34,6 +34,8 @@ internal static class MessageReader
             _ => throw message["role"].Wrong("system, developer, user, assistant or tool"),
         };
         if (name == "tool") return tools.Result(message, PlainText(message["content"].Required()));
+        // An earlier thought comes back with its answer, from clients that send what they got; the model is shown what was said.
+        if (!message["reasoning_content"].IsNull && role != ChatRole.Assistant) throw message["reasoning_content"].Wrong("a message of role assistant");
         if (!message["tool_call_id"].IsNull) throw message["tool_call_id"].Wrong("a message of role tool");
         if (message["tool_calls"] is { IsNull: false } calls)
             return role == ChatRole.Assistant ? tools.Calls(message["content"].IsNull ? null : PlainText(message["content"]), calls) : throw calls.Wrong("a message of role assistant");

@@ -9,7 +9,8 @@ internal sealed record ErrorDetail(
     string Message, string Type, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Param,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Code);
 
-internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails PromptTokensDetails)
+internal sealed record Usage(
+    int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails PromptTokensDetails, CompletionTokensDetails? CompletionTokensDetails = null)
 {
     /// <param name="asked">Tokens of all prompts.</param>
     /// <param name="answered">Tokens of all answers.</param>
@@ -21,6 +22,12 @@ internal sealed record Usage(int PromptTokens, int CompletionTokens, int TotalTo
 
 internal sealed record PromptTokensDetails(int CachedTokens);
 
+internal sealed record CompletionTokensDetails(int ReasoningTokens)
+{
+    /// <summary>Null where nothing was thought.</summary>
+    public static CompletionTokensDetails? Of(int reasoningTokens) => reasoningTokens > 0 ? new CompletionTokensDetails(reasoningTokens) : null;
+}
+
 internal sealed record ChatCompletion(string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage Usage);
 
 internal sealed record ChatChoice(
@@ -28,7 +35,7 @@ internal sealed record ChatChoice(
 
 internal sealed record AssistantMessage(
     string Role, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Content, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Refusal,
-    IReadOnlyList<ToolCallReport>? ToolCalls);
+    IReadOnlyList<ToolCallReport>? ToolCalls, string? ReasoningContent = null);
 
 internal sealed record ToolCallReport(int? Index, string Id, string Type, FunctionReport Function);
 
@@ -40,7 +47,7 @@ internal sealed record ChunkChoice(
     int Index, ChunkDelta Delta, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] ChatLogprobs? Logprobs,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
 
-internal sealed record ChunkDelta(string? Role, string? Content, IReadOnlyList<ToolCallReport>? ToolCalls = null);
+internal sealed record ChunkDelta(string? Role, string? Content, IReadOnlyList<ToolCallReport>? ToolCalls = null, string? ReasoningContent = null);
 
 internal sealed record ChatLogprobs(IReadOnlyList<TokenReport> Content);
 

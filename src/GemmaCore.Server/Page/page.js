@@ -136,17 +136,19 @@ function showAnswer(seesPicture) {
 
 async function stream(request, { turn, text }) {
   const start = performance.now();
-  let [said, reason, error, first, last, tokens] = ['', '', null, 0, 0, 0];
+  let [said, thought, reason, error, first, last, tokens] = ['', null, '', null, 0, 0, 0];
   try {
     for await (const event of ask(request, key.value.trim(), running.signal)) {
-      if (event.text) {
+      if (event.thought || event.text) {
         last = performance.now();
         if (!first) {
           first = last;
           turn.classList.remove('waiting');
+          text.textContent = '';
         }
-        said += event.text;
-        text.textContent = said;
+        if (event.thought) thought = think(thought, event.thought, text);
+        else text.textContent = said += event.text;
+        if (thought && said) thought.firstChild.textContent = 'Thought';
         follow(false);
       }
       reason ||= event.reason ?? '';
@@ -159,7 +161,8 @@ async function stream(request, { turn, text }) {
   turn.classList.remove('busy', 'waiting');
   turn.setAttribute('aria-busy', 'false');
   turn.classList.toggle('none', !said);
-  if (!said) text.textContent = reason === 'stopped' ? 'Stopped before the first word.' : 'The answer is empty.';
+  if (thought) thought.firstChild.textContent = 'Thought';
+  if (!said) text.textContent = reason === 'stopped' ? 'Stopped before the first word.' : thought ? 'The answer ended in its thought.' : 'The answer is empty.';
   const picture = shown.at(-1);
   const boxes = picture && said ? findBoxes(said, picture.width, picture.height, 'padded' in document.documentElement.dataset) : [];
   if (boxes.length > 0) turn.appendChild(annotated(picture, boxes));
@@ -168,6 +171,18 @@ async function stream(request, { turn, text }) {
   at('status').textContent = reason === 'stopped' ? 'Stopped' : '';
   follow(false);
   return { said, error };
+}
+
+// What the model thinks before it answers, folded away above the answer.
+function think(thought, more, text) {
+  if (!thought) {
+    thought = document.createElement('details');
+    thought.className = 'thought';
+    thought.append(make('summary', '', 'Thinking'), make('p', '', ''));
+    text.before(thought);
+  }
+  thought.lastChild.textContent += more;
+  return thought;
 }
 
 function showTiming(turn, { wait, decode, tokens, reason, said }) {

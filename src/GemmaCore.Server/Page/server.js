@@ -27,7 +27,7 @@ export async function preview(url, key) {
   return await response.blob();
 }
 
-// Events of a streamed answer: { text }, { reason }, { tokens }.
+// Events of a streamed answer: { thought }, { text }, { reason }, { tokens }.
 export async function* ask(body, key, signal) {
   const response = await fetch('v1/chat/completions', {
     method: 'POST', signal, headers: { ...headers(key), 'Content-Type': 'application/json' },
@@ -48,6 +48,7 @@ export async function* ask(body, key, signal) {
       const chunk = JSON.parse(event.slice(6));
       if (chunk.error) throw new Error(chunk.error.message);
       const choice = chunk.choices[0];
+      if (choice?.delta.reasoning_content) yield { thought: choice.delta.reasoning_content };
       if (choice?.delta.content) yield { text: choice.delta.content };
       if (choice?.finish_reason) yield { reason: choice.finish_reason };
       if (chunk.usage) yield { tokens: chunk.usage.completion_tokens };

@@ -4,8 +4,8 @@ using GemmaCore.Server.OpenAi.Tools;
 
 namespace GemmaCore.Server.Tests;
 
-/// <summary>An answer of a model that may call or not, as it comes.</summary>
-public sealed class ToolAnswerTests
+/// <summary>An answer of a model that may think and may call or not, as it comes.</summary>
+public sealed class ChatAnswerTests
 {
     private static readonly ToolFields May = new([new Tool("stop", null, null)], null, Parallel: true);
 
@@ -36,7 +36,7 @@ public sealed class ToolAnswerTests
     {
         (string text, string rest, IReadOnlyList<ToolCallReport>? calls) = Run(May, answer);
         Assert.Equal("", text + rest);
-        Assert.Equal(Enumerable.Range(0, count), ToolAnswer.Numbered(calls!).Select(call => call.Index!.Value));
+        Assert.Equal(Enumerable.Range(0, count), ChatAnswer.Numbered(calls!).Select(call => call.Index!.Value));
         Assert.Single(Run(May with { Parallel = false }, answer).Calls!);
     }
 
@@ -47,11 +47,20 @@ public sealed class ToolAnswerTests
         Assert.Equal(("{\"name\": \"stop\"}", null), (text, calls));
     }
 
+    [Fact]
+    public void A_call_behind_a_thought_is_a_call_and_text_behind_one_is_text()
+    {
+        (string text, string rest, IReadOnlyList<ToolCallReport>? calls) = Run(May, "<unused94>thought\nStop?<unused95>{\"name\": \"stop\"}");
+        Assert.Equal(("", "stop"), (text + rest, Assert.Single(calls!).Function.Name));
+        (text, rest, calls) = Run(May, "<unused94>thought\nStop?<unused95>\nNo.");
+        Assert.Equal(("No.", null), (text + rest, calls));
+    }
+
     private static (string Text, string Tail, IReadOnlyList<ToolCallReport>? Calls) Run(ToolFields tools, string answer)
     {
-        var stream = new ToolAnswer(tools);
-        string text = string.Concat(answer.Select(character => stream.Push(character.ToString())));
-        (string rest, IReadOnlyList<ToolCallReport>? calls) = stream.Finish();
+        var stream = new ChatAnswer(tools);
+        string text = string.Concat(answer.Select(character => stream.Push(character.ToString()).Text));
+        (_, string rest, IReadOnlyList<ToolCallReport>? calls) = stream.Finish();
         return (text, rest, calls);
     }
 }
