@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using GemmaCore.Inputs.Codecs.Jpeg2000;
 using GemmaCore.Inputs.Dicom;
 using GemmaCore.Testing;
+using GemmaCore.Testing.Fuzz;
 using GemmaCore.Testing.Medical;
 
 namespace GemmaCore.Inputs.Tests.Medical;
@@ -35,6 +36,17 @@ public sealed class CodecGoldenTests
         IEnumerable<string> files = Directory.GetFiles(Goldens.Path("codecs")).Select(path => Path.GetFileName(path)).Where(file => Path.GetExtension(file) is not (".samples" or ".txt"));
         Assert.Equal(files.Order(StringComparer.Ordinal), listed.Order(StringComparer.Ordinal));
         foreach (string codec in (string[])["jpeg57", "jpeg70", "ls", "near2", "j2k", "jp2"]) Assert.Contains(listed, file => file.StartsWith(codec, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Damaged_streams_raise_nothing_but_input_errors()
+    {
+        foreach (Func<long, int, FuzzCount> run in (Func<long, int, FuzzCount>[])[CodecFuzz.LosslessJpeg, CodecFuzz.JpegLs, CodecFuzz.Jpeg2000])
+        {
+            FuzzCount count = run(4_000, 2026);
+            Assert.Equal(4_000, count.Inputs);
+            Assert.InRange(count.Accepted, 50, 3_800);
+        }
     }
 
     private static byte[] Bytes(CodecPicture picture, int[] samples) =>

@@ -1,10 +1,12 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using static GemmaCore.Inputs.Codecs.Jpeg2000.BlockContexts;
 
 namespace GemmaCore.Inputs.Codecs.Jpeg2000;
 
 /// <summary>
 /// Turns the passes of a code block into coefficients (T.800, annex D). Magnitudes come with one bit behind the point, in the middle of what the passes leave open. Buffers are kept for the next block.
+/// The four rows of a stripe's column lie together, as the passes go through them, with a stripe and a column of nothing around the block.
 /// </summary>
 internal sealed class BlockDecoder
 {
@@ -14,14 +16,14 @@ internal sealed class BlockDecoder
     private readonly RawBits _raw = new();
     private int[] _flags = [], _magnitudes = [];
     private byte[] _bytes = [];
-    private int _width, _height, _stride, _band;
+    private int _width, _height, _stride, _band; // stride: flags of a stripe
     private bool _isCausal;
 
-    /// <summary>The magnitudes of the block that was decoded last, twice their size, [height, width].</summary>
-    public ReadOnlySpan<int> Magnitudes => _magnitudes.AsSpan(0, _width * _height);
+    /// <summary>A coefficient of the block that was decoded last, twice its magnitude.</summary>
+    public int Magnitude(int x, int y) => _magnitudes[Place(x, y)];
 
-    /// <summary>Whether a coefficient of that block is negative.</summary>
-    public bool IsNegative(int x, int y) => (_flags[(y + 1) * _stride + x + 1] & Negative) != 0;
+    /// <summary>Whether that coefficient is negative.</summary>
+    public bool IsNegative(int x, int y) => (_flags[Place(x, y)] & Negative) != 0;
 
     /// <summary>Decodes a block.</summary>
     /// <param name="block">Its size, its passes and where their bytes lie.</param>
@@ -31,9 +33,10 @@ internal sealed class BlockDecoder
     /// <param name="style">How it was coded.</param>
     public void Decode(CodeBlock block, ReadOnlySpan<byte> data, BandKind kind, int planes, BlockStyle style)
     {
-        (_width, _height, _stride, _band, _isCausal) = (block.Width, block.Height, block.Width + 2, (int)kind << 8, style.HasFlag(BlockStyle.Causal));
-        Clear(ref _flags, _stride * (_height + 2));
-        Clear(ref _magnitudes, _width * _height);
+        (_width, _height, _stride, _band, _isCausal) = (block.Width, block.Height, (block.Width + 2) * StripeRows, (int)kind << 8, style.HasFlag(BlockStyle.Causal));
+        int room = _stride * ((_height + StripeRows - 1) / StripeRows + 2);
+        Clear(ref _flags, room);
+        Clear(ref _magnitudes, room);
         int total = 0;
         foreach (BlockSegment segment in block.Segments) total += segment.Length;
         if (_bytes.Length < total) _bytes = new byte[total];
@@ -88,21 +91,24 @@ internal sealed class BlockDecoder
         else buffer.AsSpan(0, length).Clear();
     }
 
+    private int Place(int x, int y) => (y / StripeRows + 1) * _stride + (x + 1) * StripeRows + y % StripeRows;
+
     // D.3.1.
     private void Propagate(int plane, bool isRaw)
     {
         int[] flags = _flags;
         for (int top = 0; top < _height; top += StripeRows)
         {
-            int bottom = Math.Min(top + StripeRows, _height);
-            for (int x = 0; x < _width; x++)
+            int rows = Math.Min(StripeRows, _height - top), first = Place(0, top);
+            for (int end = first + _width * StripeRows; first < end; first += StripeRows)
             {
-                for (int y = top; y < bottom; y++)
+                if (!Any(flags, first, Neighbours)) continue;
+                for (int row = 0; row < rows; row++)
                 {
-                    int at = (y + 1) * _stride + x + 1, known = Known(flags[at], y);
+                    int at = first + row, known = Known(flags[at], row);
                     if ((known & Neighbours) == 0 || (known & Significant) != 0) continue;
                     int bit = isRaw ? _raw.Next() : _mq.Decode(Significance[_band | known & Neighbours]);
-                    if (bit == 1) BecomeSignificant(x, y, at, plane, known, isRaw);
+                    if (bit == 1) BecomeSignificant(at, row, plane, known, isRaw);
                     flags[at] |= Visited;
                 }
             }
@@ -112,19 +118,21 @@ internal sealed class BlockDecoder
     // D.3.3.
     private void Refine(int plane, bool isRaw)
     {
-        int[] flags = _flags;
+        int[] flags = _flags, magnitudes = _magnitudes;
+        int half = 1 << plane;
         for (int top = 0; top < _height; top += StripeRows)
         {
-            int bottom = Math.Min(top + StripeRows, _height);
-            for (int x = 0; x < _width; x++)
+            int rows = Math.Min(StripeRows, _height - top), first = Place(0, top);
+            for (int end = first + _width * StripeRows; first < end; first += StripeRows)
             {
-                for (int y = top; y < bottom; y++)
+                if (!Any(flags, first, Significant)) continue;
+                for (int row = 0; row < rows; row++)
                 {
-                    int at = (y + 1) * _stride + x + 1;
-                    if ((flags[at] & (Significant | Visited)) != Significant) continue;
-                    int bit = isRaw ? _raw.Next() : _mq.Decode(Refinement(Known(flags[at], y)));
-                    _magnitudes[y * _width + x] += bit == 1 ? 1 << plane : -(1 << plane);
-                    flags[at] |= Refined;
+                    int at = first + row, known = flags[at];
+                    if ((known & (Significant | Visited)) != Significant) continue;
+                    int bit = isRaw ? _raw.Next() : _mq.Decode(Refinement(Known(known, row)));
+                    magnitudes[at] += bit == 1 ? half : -half;
+                    flags[at] = known | Refined;
                 }
             }
         }
@@ -136,25 +144,24 @@ internal sealed class BlockDecoder
         int[] flags = _flags;
         for (int top = 0; top < _height; top += StripeRows)
         {
-            int bottom = Math.Min(top + StripeRows, _height);
-            for (int x = 0; x < _width; x++)
+            int rows = Math.Min(StripeRows, _height - top), first = Place(0, top);
+            for (int end = first + _width * StripeRows; first < end; first += StripeRows)
             {
-                int y = top, first = (top + 1) * _stride + x + 1;
+                int row = 0;
                 bool isFirstKnown = false;
-                if (bottom - top == StripeRows
-                    && ((flags[first] | flags[first + _stride] | flags[first + 2 * _stride] | Known(flags[first + 3 * _stride], top + 3)) & (Neighbours | Significant | Visited)) == 0)
+                if (rows == StripeRows && IsQuiet(flags, first))
                 {
                     if (_mq.Decode(MqDecoder.Run) == 0) continue;
-                    y += _mq.Decode(MqDecoder.Uniform) << 1 | _mq.Decode(MqDecoder.Uniform);
+                    row = _mq.Decode(MqDecoder.Uniform) << 1 | _mq.Decode(MqDecoder.Uniform);
                     isFirstKnown = true;
                 }
 
-                for (; y < bottom; y++)
+                for (; row < rows; row++)
                 {
-                    int at = (y + 1) * _stride + x + 1, known = Known(flags[at], y);
+                    int at = first + row, known = Known(flags[at], row);
                     if ((known & (Significant | Visited)) == 0)
                     {
-                        if (isFirstKnown || _mq.Decode(Significance[_band | known & Neighbours]) == 1) BecomeSignificant(x, y, at, plane, known, isRaw: false);
+                        if (isFirstKnown || _mq.Decode(Significance[_band | known & Neighbours]) == 1) BecomeSignificant(at, row, plane, known, isRaw: false);
                         isFirstKnown = false;
                     }
 
@@ -165,10 +172,19 @@ internal sealed class BlockDecoder
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Known(int flags, int y) => _isCausal && y % StripeRows == StripeRows - 1 ? flags & ~Below : flags;
+    private static bool Any(int[] flags, int first, int flag) => (Vector128.LoadUnsafe(ref flags[first]) & Vector128.Create(flag)) != Vector128<int>.Zero;
+
+    // Whether nothing is known of a column and its neighbours.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsQuiet(int[] flags, int first) => _isCausal
+        ? ((flags[first] | flags[first + 1] | flags[first + 2] | flags[first + 3] & ~Below) & (Neighbours | Significant | Visited)) == 0
+        : !Any(flags, first, Neighbours | Significant | Visited);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Known(int flags, int row) => _isCausal && row == StripeRows - 1 ? flags & ~Below : flags;
 
     // D.3.2; the neighbours are told.
-    private void BecomeSignificant(int x, int y, int at, int plane, int known, bool isRaw)
+    private void BecomeSignificant(int at, int row, int plane, int known, bool isRaw)
     {
         int sign;
         if (isRaw)
@@ -177,21 +193,21 @@ internal sealed class BlockDecoder
         }
         else
         {
-            int row = Signs[known >> 4 & 255];
-            sign = _mq.Decode(row >> 1) ^ (row & 1);
+            int turned = Signs[known >> 4 & 255];
+            sign = _mq.Decode(turned >> 1) ^ (turned & 1);
         }
 
-        _magnitudes[y * _width + x] = 3 << plane;
+        _magnitudes[at] = 3 << plane;
         int[] flags = _flags;
-        int above = at - _stride, below = at + _stride;
-        flags[above - 1] |= SouthEast;
-        flags[above + 1] |= SouthWest;
-        flags[below - 1] |= NorthEast;
-        flags[below + 1] |= NorthWest;
+        int above = row > 0 ? at - 1 : at - _stride + StripeRows - 1, below = row < StripeRows - 1 ? at + 1 : at + _stride - StripeRows + 1;
+        flags[above - StripeRows] |= SouthEast;
+        flags[above + StripeRows] |= SouthWest;
+        flags[below - StripeRows] |= NorthEast;
+        flags[below + StripeRows] |= NorthWest;
         flags[above] |= South | (sign == 0 ? 0 : NegativeSouth);
         flags[below] |= North | (sign == 0 ? 0 : NegativeNorth);
-        flags[at - 1] |= East | (sign == 0 ? 0 : NegativeEast);
-        flags[at + 1] |= West | (sign == 0 ? 0 : NegativeWest);
+        flags[at - StripeRows] |= East | (sign == 0 ? 0 : NegativeEast);
+        flags[at + StripeRows] |= West | (sign == 0 ? 0 : NegativeWest);
         flags[at] |= Significant | (sign == 0 ? 0 : Negative);
     }
 }

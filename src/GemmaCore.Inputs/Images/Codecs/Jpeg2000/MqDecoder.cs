@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 
 namespace GemmaCore.Inputs.Codecs.Jpeg2000;
@@ -18,10 +19,10 @@ internal sealed class MqDecoder
         (0x0049, 41, 38, 0), (0x0025, 42, 39, 0), (0x0015, 43, 40, 0), (0x0009, 44, 41, 0), (0x0005, 45, 42, 0), (0x0001, 45, 43, 0), (0x5601, 46, 46, 0),
     ];
 
-    // By state << 1 | more probable symbol: probability << 16 | state and symbol after the more probable one << 8 | after the less probable one.
+    // By state << 1 | more probable symbol: probability << 16 | number after the more probable symbol << 9 | after the less probable one << 2 | the more probable symbol.
     private static readonly uint[] States = [.. Enumerable.Range(0, 2 * Table.Length).Select(Packed)];
 
-    private readonly byte[] _contexts = new byte[ContextCount];
+    private readonly uint[] _contexts = new uint[ContextCount];
     private byte[] _bytes = [];
     private int _at, _end, _left;
     private uint _a, _c;
@@ -29,8 +30,8 @@ internal sealed class MqDecoder
     /// <summary>T.800, table D.7.</summary>
     public void ResetContexts()
     {
-        Array.Clear(_contexts);
-        (_contexts[0], _contexts[Run], _contexts[Uniform]) = (4 << 1, 3 << 1, 46 << 1);
+        Array.Fill(_contexts, States[0]);
+        (_contexts[0], _contexts[Run], _contexts[Uniform]) = (States[4 << 1], States[3 << 1], States[46 << 1]);
     }
 
     /// <summary>Begins with the bytes of a segment.</summary>
@@ -48,40 +49,48 @@ internal sealed class MqDecoder
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Decode(int context)
     {
-        ref byte state = ref _contexts[context];
-        uint row = States[state], qe = row >> 16;
-        int symbol = state & 1;
-        _a -= qe;
-        if (_c >> 16 >= qe)
-        {
-            _c -= qe << 16;
-            if ((_a & 0x8000) != 0) return symbol;
-            if (_a < qe) (symbol, state) = (1 - symbol, (byte)row);
-            else state = (byte)(row >> 8);
-        }
-        else
-        {
-            if (_a < qe) state = (byte)(row >> 8);
-            else (symbol, state) = (1 - symbol, (byte)row);
-            _a = qe;
-        }
-
-        do
-        {
-            if (_left == 0) ByteIn();
-            _a <<= 1;
-            _c <<= 1;
-            _left--;
-        }
-        while ((_a & 0x8000) == 0);
-        return symbol;
+        ref uint slot = ref _contexts[context];
+        uint row = slot, probability = row & 0xFFFF_0000;
+        _a -= probability >> 16;
+        if (_c < probability) return Exchange(ref slot, isLess: true);
+        _c -= probability;
+        return (_a & 0x8000) != 0 ? (int)row & 1 : Exchange(ref slot, isLess: false);
     }
 
     private static uint Packed(int state)
     {
         (ushort qe, byte mps, byte lps, byte turns) = Table[state >> 1];
         int symbol = state & 1;
-        return (uint)(qe << 16 | (mps << 1 | symbol) << 8 | (lps << 1 | symbol ^ turns));
+        return (uint)(qe << 16 | (mps << 1 | symbol) << 9 | (lps << 1 | symbol ^ turns) << 2 | symbol);
+    }
+
+    // C.3.2: the smaller part of the interval is the less probable symbol's, whichever it was to be; then the interval grows again.
+    private int Exchange(ref uint slot, bool isLess)
+    {
+        uint row = slot, qe = row >> 16;
+        int symbol = (int)row & 1;
+        bool isExchanged = _a < qe;
+        if (isLess) _a = qe;
+        if (isLess != isExchanged)
+        {
+            symbol ^= 1;
+            slot = States[row >> 2 & 127];
+        }
+        else
+        {
+            slot = States[row >> 9 & 127];
+        }
+
+        do
+        {
+            if (_left == 0) ByteIn();
+            int shift = Math.Min(BitOperations.LeadingZeroCount(_a) - 16, _left);
+            _a <<= shift;
+            _c <<= shift;
+            _left -= shift;
+        }
+        while ((_a & 0x8000) == 0);
+        return symbol;
     }
 
     private int Byte(int at) => at < _end ? _bytes[at] : 0xFF;

@@ -70,12 +70,11 @@ internal sealed class TileDecoder(CodestreamHeader header, CodecComplaint compla
 
     private void PutWhole(CodeBlock block, int shift, Span<int> plane, int stride)
     {
-        ReadOnlySpan<int> magnitudes = _blocks.Magnitudes;
         for (int y = 0; y < block.Height; y++)
         {
             for (int x = 0; x < block.Width; x++)
             {
-                int value = Unshifted(magnitudes[y * block.Width + x], shift) >> 1;
+                int value = Unshifted(_blocks.Magnitude(x, y), shift) >> 1;
                 plane[y * stride + x] = _blocks.IsNegative(x, y) ? -value : value;
             }
         }
@@ -83,12 +82,11 @@ internal sealed class TileDecoder(CodestreamHeader header, CodecComplaint compla
 
     private void Put(CodeBlock block, int shift, float step, Span<float> plane, int stride)
     {
-        ReadOnlySpan<int> magnitudes = _blocks.Magnitudes;
         for (int y = 0; y < block.Height; y++)
         {
             for (int x = 0; x < block.Width; x++)
             {
-                float value = Unshifted(magnitudes[y * block.Width + x], shift) * step;
+                float value = Unshifted(_blocks.Magnitude(x, y), shift) * step;
                 plane[y * stride + x] = _blocks.IsNegative(x, y) ? -value : value;
             }
         }
