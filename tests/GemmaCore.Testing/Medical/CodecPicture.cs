@@ -19,6 +19,9 @@ public sealed record CodecPicture(string Name, int Width, int Height, int Compon
         new("halved8", 32, 22, 3, 8, false, 3) { Step = 2 },
     ];
 
+    /// <summary>A large one, for timing.</summary>
+    public static CodecPicture Radiograph { get; } = new("radiograph", 2048, 2048, 1, 16, false, 5);
+
     /// <summary>Columns and rows that share a sample of the components behind the first.</summary>
     public int Step { get; init; } = 1;
 
