@@ -76,7 +76,7 @@ j2k() {
 }
 
 for picture in $(cut -d' ' -f1 "$work/list"); do
-    [ "$picture" != halved8 ] || continue
+    case $picture in halved8 | tile8 | ycbcr8) continue ;; esac
     jpeg "jpeg70_$picture" "$picture" 0 +e1
     jpeg_ls "ls_$picture" "$picture" 0
 done
@@ -112,10 +112,15 @@ for part in R L C; do j2k "j2k_colour8_parts$part.j2k" colour8 -n 3 -r 9,5,1 -TP
 j2k j2k_grey12_shifted.j2k grey12 -n 3 -ROI c=0,U=5
 j2k j2k_grey8_lengths.j2k grey8 -n 3 -PLT -TLM
 # Colour differences for every second column and row. OpenJPEG's decoder takes them for YCbCr and converts them, so here only the encoder is a witness; it is lossless.
-planes 3 <"$work/halved8.raw" >"$work/planes"
-perl -e 'local $/; my ($width, $height) = (32, 22); my $all = <STDIN>; my $size = $width * $height;
-    print substr $all, 0, $size;
-    for my $plane (1, 2) { for my $y (0 .. $height - 1) { for my $x (0 .. $width - 1) { print substr $all, $plane * $size + $y * $width + $x, 1 unless $x % 2 || $y % 2 } } }' <"$work/planes" >"$work/in.rawl"
-opj_compress -i "$work/in.rawl" -o "$out/j2k_halved8.j2k" -F 32,22,3,8,u@1x1:2x2:2x2 -n 3 -mct 0 >/dev/null
-line j2k_halved8.j2k halved8 0 "$work/halved8.raw"
+halved() {
+    planes 3 <"$work/$1.raw" >"$work/planes"
+    perl -e 'local $/; my ($width, $height) = @ARGV; my $all = <STDIN>; my $size = $width * $height;
+        print substr $all, 0, $size;
+        for my $plane (1, 2) { for my $y (0 .. $height - 1) { for my $x (0 .. $width - 1) { print substr $all, $plane * $size + $y * $width + $x, 1 unless $x % 2 || $y % 2 } } }' "$2" "$3" <"$work/planes" >"$work/in.rawl"
+    opj_compress -i "$work/in.rawl" -o "$out/j2k_$1.j2k" -F "$2,$3,3,8,u@1x1:2x2:2x2" -n 3 -mct 0 >/dev/null
+    line "j2k_$1.j2k" "$1" 0 "$work/$1.raw"
+}
+halved halved8 32 22
+halved ycbcr8 32 16
+j2k j2k_tile8.j2k tile8 -n 3
 cat "$out"/* | wc -c

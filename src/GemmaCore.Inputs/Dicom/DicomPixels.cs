@@ -7,9 +7,6 @@ namespace GemmaCore.Inputs.Dicom;
 /// <summary>The frames of a file, unpacked: numbers for grey pictures, red, green and blue for others.</summary>
 internal sealed class DicomPixels(DicomFile file, DicomImage image)
 {
-    // BT.601 over the whole range (PS3.3, C.7.6.3.1.2).
-    private const double RedOfCr = 1.402, GreenOfCb = 0.344136, GreenOfCr = 0.714136, BlueOfCb = 1.772;
-
     private List<ReadOnlyMemory<byte>>? _fragments;
 
     /// <summary>The numbers of a grey or palette frame, as they are stored: [Rows, Columns].</summary>
@@ -48,7 +45,7 @@ internal sealed class DicomPixels(DicomFile file, DicomImage image)
             (byte first, byte second, byte third) = image.Photometric == Photometric.YbrFull422 && !IsCoded
                 ? (raw[4 * (i / 2) + i % 2], raw[4 * (i / 2) + 2], raw[4 * (i / 2) + 3])
                 : image.IsPlanar && !IsCoded ? (raw[i], raw[count + i], raw[2 * count + i]) : (raw[3 * i], raw[3 * i + 1], raw[3 * i + 2]);
-            if (image.Photometric != Photometric.Rgb) (first, second, third) = Rgb(first, second - 128, third - 128);
+            if (image.Photometric != Photometric.Rgb) (first, second, third) = YcbcrColour.Rgb(first, second, third);
             (pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]) = (first, second, third);
         }
 
@@ -56,11 +53,6 @@ internal sealed class DicomPixels(DicomFile file, DicomImage image)
     }
 
     private bool IsCoded => file.Syntax.Packing is PixelPacking.LosslessJpeg or PixelPacking.JpegLs or PixelPacking.Jpeg2000;
-
-    private static (byte Red, byte Green, byte Blue) Rgb(int y, int cb, int cr) =>
-        (Byte(y + RedOfCr * cr), Byte(y - GreenOfCb * cb - GreenOfCr * cr), Byte(y + BlueOfCb * cb));
-
-    private static byte Byte(double value) => (byte)Math.Clamp(Math.Round(value), 0, 255);
 
     // One frame's bytes as an unpacked file has them.
     private ReadOnlyMemory<byte> Raw(int frame)

@@ -58,6 +58,7 @@ internal sealed class TiffPicture
     {
         picture.Require(maxPixels);
         if (picture.IsDeep) return picture.Deep(window);
+        if (window is null && TiffPieces.AreJpeg2000(picture._tiff)) return picture.Region(maxPixels, new PictureRegion(0, 0, picture._width, picture._height));
         return window is null ? picture.Colours() : throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
     });
 
@@ -68,8 +69,7 @@ internal sealed class TiffPicture
 
     /// <summary>A part of such a page.</summary>
     /// <exception cref="InputException">It is damaged.</exception>
-    public static RgbImage ShowRegion(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, PictureRegion region) => With(file, name, page, picture =>
-        TiffComplaints.Heed(() => TiffPieces.Of(picture._tiff, picture._width, picture._height, maxPixels)?.Read(region)) ?? throw picture.Damaged("its pixels are damaged, cut off, or of a kind that is not read here"));
+    public static RgbImage ShowRegion(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, PictureRegion region) => With(file, name, page, picture => picture.Region(maxPixels, region));
 
     private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, Func<TiffPicture, T> use)
     {
@@ -159,6 +159,9 @@ internal sealed class TiffPicture
         };
         return double.IsFinite(value) ? value : throw Damaged("a value is not a number");
     }
+
+    private RgbImage Region(long maxPixels, PictureRegion region) =>
+        TiffComplaints.Heed(() => TiffPieces.Of(_tiff, _width, _height, maxPixels)?.Read(region)) ?? throw Damaged("its pixels are damaged, cut off, or of a kind that is not read here");
 
     private RgbImage Colours()
     {

@@ -26,6 +26,29 @@ public sealed class PictureCutTests
         Assert.Equal(Slides.Picture(20, 20).Crop(3, 4, 5, 6).Pixels, ImageDecoder.Decode(ImageSource.FromBytes(Slides.Tiff(tile, Compression.NONE, Slide, Slides.Picture(20, 20))) with { Frame = 2, Region = new(3, 4, 5, 6) }).Pixels);
     }
 
+    [Theory]
+    [InlineData(33005, "tile8", false)]
+    [InlineData(33003, "ycbcr8", true)]
+    public void Tiles_of_jpeg_2000_are_unpacked_as_scanners_number_them(ushort packing, string name, bool isYcbcr)
+    {
+        CodecPicture tile = CodecPicture.Find(name);
+        byte[] stream = File.ReadAllBytes(Testing.Goldens.Path($"codecs/j2k_{name}.j2k")), file = Slides.Packed(packing, Slide, tile.Width, tile.Height, stream), expected = tile.Bytes();
+        for (int i = 0; isYcbcr && i < expected.Length; i += 3) (expected[i], expected[i + 1], expected[i + 2]) = Codecs.YcbcrColour.Rgb(expected[i], expected[i + 1], expected[i + 2]);
+
+        RgbImage whole = ImageDecoder.Decode(ImageSource.FromBytes(file));
+        Assert.Equal((100, 70), (whole.Width, whole.Height));
+        for (int i = 0; i < 100 * 70; i++)
+            Assert.Equal(expected.AsSpan(3 * (i / 100 % tile.Height * tile.Width + i % 100 % tile.Width), 3), whole.Pixels.AsSpan(3 * i, 3));
+        // More than are decoded at once, but for its tiles.
+        Assert.Equal(whole.Crop(13, 11, 50, 40).Pixels, ImageDecoder.Decode(ImageSource.FromBytes(file) with { Region = new(13, 11, 50, 40) }, maxPixels: 2048).Pixels);
+
+        byte[] damaged = Slides.Packed(packing, Slide, tile.Width, tile.Height, stream[..^9]);
+        DicomTests.AssertSays("the JPEG 2000 picture is damaged or cut off", () => ImageDecoder.Decode(ImageSource.FromBytes(damaged)));
+        byte[] other = Slides.Packed(packing, Slide, 16, 16, stream);
+        DicomTests.AssertSays("32 x 16 pixels are more than the 256 allowed", () => ImageDecoder.Decode(ImageSource.FromBytes(other)));
+        DicomTests.AssertSays("of a kind that is not read here", () => ImageDecoder.Decode(ImageSource.FromBytes(Slides.Packed(packing, Slide, 32, 32, stream))));
+    }
+
     [Fact]
     public void A_slide_in_tiles_may_have_more_pixels_than_are_decoded_at_once_and_any_other_picture_says_what_to_do()
     {

@@ -16,7 +16,7 @@ public sealed record CodecPicture(string Name, int Width, int Height, int Compon
         new("grey8", 37, 29, 1, 8, false, 3), new("grey10", 23, 31, 1, 10, false, 2), new("grey12", 45, 38, 1, 12, false, 4), new("grey16", 33, 27, 1, 16, false, 7),
         new("signed16", 35, 26, 1, 16, true, 5), new("signed12", 21, 19, 1, 12, true, 3), new("noise16", 19, 17, 1, 16, false, 16), new("flat16", 40, 21, 1, 16, false, 0),
         new("dot12", 1, 1, 1, 12, false, 12), new("row8", 41, 1, 1, 8, false, 3), new("column16", 1, 37, 1, 16, false, 6), new("colour8", 31, 22, 3, 8, false, 3),
-        new("halved8", 32, 22, 3, 8, false, 3) { Step = 2 },
+        new("halved8", 32, 22, 3, 8, false, 3) { Step = 2 }, new("tile8", 32, 16, 3, 8, false, 2), new("ycbcr8", 32, 16, 3, 8, false, 4) { Step = 2 },
     ];
 
     /// <summary>A large one, for timing.</summary>
