@@ -87,6 +87,7 @@ for near in 1 3; do jpeg_ls "near${near}_grey8" grey8 "$near" +en +md "$near"; d
 for picture in grey12 grey16 flat16 noise16 dot12 column16; do jpeg_ls "near2_$picture" "$picture" 2 +en +md 2; done
 jpeg_ls near7_grey10_cooked grey10 7 +en +md 7 +pc
 jpeg_ls ls_grey12_presets grey12 0 +t1 5 +t2 9 +t3 30 +rs 20
+jpeg_ls ls_flat16_reset flat16 0 +rs 4
 for mixed in l s n; do
     jpeg_ls "ls_colour8_$mixed" colour8 0 "+i$mixed"
     jpeg_ls "near2_colour8_$mixed" colour8 2 +en +md 2 "+i$mixed"

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using GemmaCore.Inputs.Codecs;
 using GemmaCore.Inputs.Codecs.Jpeg2000;
 using GemmaCore.Testing;
@@ -81,6 +82,54 @@ public sealed class Jpeg2000Tests
         changes[at + 4] = 1;
         changes[at + length] = 2;
         DicomTests.AssertSays("the order of its packets leaves some out", () => Decode(changes));
+    }
+
+    [Theory]
+    [InlineData(0x52)]
+    [InlineData(0x5C)]
+    public void What_a_header_says_of_one_component_holds_against_what_it_says_of_all_and_a_tile_against_both(byte marker)
+    {
+        byte[] whole = Golden("j2k_colour8.j2k");
+        ushort[] samples = Decode(whole).Samples;
+        int at = whole.AsSpan().IndexOf((byte[])[0xFF, marker]), length = 2 + whole[at + 3];
+        byte[] segment = whole[at..(at + length)], wrong = [.. segment];
+        // Another number of levels, or of guard bits, and the picture is another or none.
+        wrong[marker == 0x52 ? 9 : 4] ^= marker == 0x52 ? (byte)1 : (byte)0x20;
+        byte[] spoilt = [.. whole[..at], .. wrong, .. whole[(at + length)..]];
+        Assert.False(Holds(spoilt));
+
+        // COC and QCC: the component, then the same without what holds for all components.
+        byte[] own = marker == 0x52 ? [segment[4], .. segment[9..]] : segment[4..];
+        byte[] each = [.. Enumerable.Range(0, 3).SelectMany(i => (byte[])[0xFF, (byte)(marker + 1), 0, (byte)(own.Length + 3), (byte)i, .. own])];
+        Assert.True(Holds([.. spoilt[..at], .. each, .. spoilt[at..]]));
+        Assert.True(Holds([.. spoilt[..(at + length)], .. each, .. spoilt[(at + length)..]]));
+
+        // In the tile's header, whose length then is another.
+        byte[] InTile(byte[] main, byte[] added)
+        {
+            int tile = main.AsSpan().IndexOf((byte[])[0xFF, 0x90]);
+            byte[] changed = [.. main[..(tile + 12)], .. added, .. main[(tile + 12)..]];
+            BinaryPrimitives.WriteInt32BigEndian(changed.AsSpan(tile + 6), BinaryPrimitives.ReadInt32BigEndian(main.AsSpan(tile + 6)) + added.Length);
+            return changed;
+        }
+
+        Assert.True(Holds(InTile(spoilt, segment)));
+        Assert.True(Holds(InTile(spoilt, each)));
+        byte[] spoiltEach = [.. Enumerable.Range(0, 3).SelectMany(i => (byte[])[0xFF, (byte)(marker + 1), 0, (byte)(own.Length + 3), (byte)i, .. marker == 0x52 ? [wrong[4], .. wrong[9..]] : wrong[4..]])];
+        Assert.True(Holds(InTile([.. spoilt[..at], .. spoiltEach, .. spoilt[at..]], segment)));
+        Assert.False(Holds(InTile(whole, spoiltEach)));
+
+        bool Holds(byte[] stream)
+        {
+            try
+            {
+                return Decode(stream).Samples.AsSpan().SequenceEqual(samples);
+            }
+            catch (InputException)
+            {
+                return false;
+            }
+        }
     }
 
     [Theory]
