@@ -19,6 +19,7 @@ internal static class FuzzTable
         ("JPEG 2000 in DICOM", CodecFuzz.Jpeg2000),
         ("NIfTI volumes", NiftiFuzz.Run),
         ("TIFF files, whole and in parts", DeepPictureFuzz.Tiff),
+        ("BigTIFF files, whole and in parts", DeepPictureFuzz.BigTiff),
         ("JPEG 2000 in TIFF, whole and in parts", DeepPictureFuzz.TiffOfJpeg2000),
         ("PNG files of 16 bits", DeepPictureFuzz.Png),
     ];

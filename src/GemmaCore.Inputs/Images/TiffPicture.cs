@@ -35,11 +35,11 @@ internal sealed class TiffPicture
 
     private Photometric Photometric => (Photometric)Field(TiffTag.PHOTOMETRIC, -1);
 
-    /// <summary>Whether a file is TIFF, in either order of bytes.</summary>
+    /// <summary>Whether a file is TIFF or BigTIFF, in either order of bytes.</summary>
     public static bool IsOne(ReadOnlySpan<byte> file) =>
-        file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8));
+        IsBig(file) || (file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8)));
 
-    /// <summary>Whether a file is TIFF with places of 64 bits, which is another format.</summary>
+    /// <summary>Whether a file is BigTIFF, whose places have 64 bits.</summary>
     public static bool IsBig(ReadOnlySpan<byte> file) => file.Length >= 8 && (file[..4].SequenceEqual("II+\0"u8) || file[..4].SequenceEqual("MM\0+"u8));
 
     /// <summary>Width and height of a page.</summary>
@@ -74,6 +74,8 @@ internal sealed class TiffPicture
     private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, Func<TiffPicture, T> use)
     {
         using var stream = new MemoryStream(MemoryMarshal.TryGetArray(file, out ArraySegment<byte> segment) ? segment.Array! : file.ToArray(), segment.Offset, file.Length, writable: false);
+        // The library loses its way among places of 64 bits whose upper byte comes first.
+        if (IsBig(file.Span) && file.Span[0] == 'M') throw new InputException($"{name}: BigTIFF in big-endian order is not read here; save it anew, e.g. vips tiffsave IN OUT.tif --tile --bigtiff");
         if (!TiffDirectories.AreSound(file.Span)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
         try
         {

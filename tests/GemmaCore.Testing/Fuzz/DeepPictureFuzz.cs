@@ -24,6 +24,11 @@ public static class DeepPictureFuzz
             (byte[][])[Slides.Claiming((ushort)packing, Slides.Tiff(16, Compression.NONE, Slide)), Slides.Claiming((ushort)packing, DeepPictures.Tiff(8, 8, 1, 1, [.. Enumerable.Range(1, 8).Select(row => (byte)(37 * row))]))]),
     ];
 
+    private static readonly byte[][] BigSeeds =
+    [
+        .. Written.Where(packing => packing != Compression.JPEG).SelectMany(packing => (byte[][])[Slides.BigTiff(16, packing, Slide), Slides.BigTiff(0, packing, Slide, Slides.Picture(8, 8))]),
+    ];
+
     private static readonly byte[][] Jpeg2000Seeds =
     [
         .. (((ushort, string)[])[(33005, "tile8"), (33003, "ycbcr8")]).Select(tile => Slides.Packed(tile.Item1, Slide, 32, 16, File.ReadAllBytes(Goldens.Path($"codecs/j2k_{tile.Item2}.j2k")))),
@@ -33,6 +38,9 @@ public static class DeepPictureFuzz
 
     /// <summary>Tries <paramref name="iterations"/> damaged TIFF files, whole and in parts, always the same ones for one <paramref name="seed"/>.</summary>
     public static FuzzCount Tiff(long iterations, int seed) => Run(iterations, seed, TiffSeeds, pages: 2);
+
+    /// <summary>The same for BigTIFF files.</summary>
+    public static FuzzCount BigTiff(long iterations, int seed) => Run(iterations, seed, BigSeeds, pages: 2);
 
     /// <summary>The same for slides in tiles of JPEG 2000.</summary>
     public static FuzzCount TiffOfJpeg2000(long iterations, int seed) => Run(iterations, seed, Jpeg2000Seeds, pages: 2);

@@ -36,10 +36,15 @@ public static class Slides
     /// <param name="tile">Side of a tile, a multiple of 16; 0 for strips of 7 rows.</param>
     /// <param name="compression">How pieces are packed.</param>
     /// <param name="pages">The pictures.</param>
-    public static byte[] Tiff(int tile, Compression compression, params RgbImage[] pages)
+    public static byte[] Tiff(int tile, Compression compression, params RgbImage[] pages) => Tiff("w", tile, compression, pages);
+
+    /// <summary>The same as BigTIFF.</summary>
+    public static byte[] BigTiff(int tile, Compression compression, params RgbImage[] pages) => Tiff("w8l", tile, compression, pages);
+
+    private static byte[] Tiff(string mode, int tile, Compression compression, RgbImage[] pages)
     {
         using var stream = new MemoryStream();
-        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", "w", stream, new TiffStream()))
+        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", mode, stream, new TiffStream()))
         {
             foreach (RgbImage page in pages)
             {
