@@ -5,9 +5,11 @@ using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 // bench serve [MODEL] [NAME=N...]: the server over HTTP, see ServeBench.
+// bench radiograph FOLDER: packed pictures, see RadiographBench.
 // bench [threads=N] [--device cpu|cuda[:N]] [--tiny] [--json] [--no-training] [name...]: times the named operations and models, or all operations.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 if (args is ["serve", ..]) return await ServeBench.RunAsync(args[1..]);
+if (args is ["radiograph", var folder]) return RadiographBench.Run(folder);
 var all = new Dictionary<string, Action<Stopclock>>
 {
     ["matmul"] = MatmulBench.Run,

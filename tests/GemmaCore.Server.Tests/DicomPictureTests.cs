@@ -40,10 +40,31 @@ public sealed class DicomPictureTests(SharedServer shared) : IClassFixture<Share
     public async Task A_file_that_cannot_be_shown_says_why_and_nothing_of_the_patient()
     {
         DicomWriter writer = DicomWriter.Grey(2, 2, [1, 2, 3, 4]).Text(0x0010_0010, "PN", "INVENTED^NAME");
-        writer.TransferSyntax = "1.2.840.10008.1.2.4.90";
-        await AssertRefused(Body("image_dicom", writer.File(), ""), "JPEG 2000 Lossless");
+        writer.TransferSyntax = "1.2.840.10008.1.2.4.201";
+        await AssertRefused(Body("image_dicom", writer.File(), ""), "High-Throughput JPEG 2000 Lossless");
         await AssertRefused(Body("image_dicom", Scan[..200], ""), "damaged or cut off");
         await AssertRefused(Body("image_dicom", Scan[..^100], ""), "should have 4096 bytes");
+    }
+
+    [Theory]
+    [InlineData("ls_grey8.dcm")]
+    [InlineData("jpeg70_grey8.dcm")]
+    [InlineData("j2k_grey8.j2k")]
+    public async Task A_packed_picture_is_answered_like_the_plain_one_and_unpacks_no_more_than_it_says(string file)
+    {
+        CodecPicture picture = CodecPicture.Find("grey8");
+        byte[] golden = await File.ReadAllBytesAsync(Testing.Goldens.Path("codecs/" + file), TestContext.Current.CancellationToken), packed = golden;
+        DicomWriter writer = picture.Dicom();
+        if (file.EndsWith(".j2k", StringComparison.Ordinal))
+        {
+            writer.TransferSyntax = "1.2.840.10008.1.2.4.90";
+            packed = writer.Fragments([], golden).File();
+        }
+
+        Assert.Equal(await Logprob(Body("image_dicom", picture.Dicom().File(), "")), await Logprob(Body("image_dicom", packed, "")));
+        // The limits are held to the file's own rows and columns, so what is packed must not be larger.
+        packed[packed.AsSpan().IndexOf((byte[])[0x28, 0, 0x10, 0, .. "US"u8]) + 8] = 9;
+        await AssertRefused(Body("image_dicom", packed, ""), "37 x 29 pixels are more than the 333 allowed");
     }
 
     [Fact]

@@ -81,9 +81,9 @@ test('A TIFF file is shown and asked about, by the button too', async () => {
 test('A file that cannot be shown says why and nothing of the patient, and without the key nothing is shown', async () => {
   const { page, close } = await open(browser, server.url, { expected: ['400'] });
   await ready(page);
-  await drop(page, 'INVENTED.dcm', radiograph({ syntax: '1.2.840.10008.1.2.4.90' }));
+  await drop(page, 'INVENTED.dcm', radiograph({ syntax: '1.2.840.10008.1.2.4.201' }));
   const notice = page.locator('#notice:not([hidden])');
-  await notice.getByText('JPEG 2000 Lossless').waitFor();
+  await notice.getByText('High-Throughput JPEG 2000 Lossless').waitFor();
   assert.ok(!(await notice.textContent()).includes('INVENTED'));
   await drop(page, 'cut.dcm', radiograph().subarray(0, 400));
   await notice.getByText('damaged or cut off').waitFor();

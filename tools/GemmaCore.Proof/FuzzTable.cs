@@ -14,18 +14,26 @@ internal static class FuzzTable
         ("FLARE questions", (inputs, seed) => new FuzzCount(inputs, FlareJsonFuzz.Run(inputs, seed).Accepted)),
         ("answers, by the rules of `eval`", AnswerFuzz.Run),
         ("DICOM files", DicomFuzz.Run),
+        ("lossless JPEG in DICOM", CodecFuzz.LosslessJpeg),
+        ("JPEG-LS in DICOM", CodecFuzz.JpegLs),
+        ("JPEG 2000 in DICOM", CodecFuzz.Jpeg2000),
         ("NIfTI volumes", NiftiFuzz.Run),
         ("TIFF files, whole and in parts", DeepPictureFuzz.Tiff),
+        ("BigTIFF files, whole and in parts", DeepPictureFuzz.BigTiff),
+        ("JPEG 2000 in TIFF, whole and in parts", DeepPictureFuzz.TiffOfJpeg2000),
         ("PNG files of 16 bits", DeepPictureFuzz.Png),
     ];
 
-    public static int Print(long inputs, int seed)
+    /// <param name="inputs">Of each target.</param>
+    /// <param name="seed">Of the damage.</param>
+    /// <param name="targets">Part of the names of those that are run; empty for all.</param>
+    public static int Print(long inputs, int seed, string targets)
     {
-        Circumstances.Print($"tools/fuzz.sh {inputs} {seed}");
+        Circumstances.Print($"tools/fuzz.sh {inputs} {seed} {targets}".TrimEnd());
         Console.WriteLine("| target | inputs | accepted | refused | unhandled | seconds |");
         Console.WriteLine("|---|---:|---:|---:|---:|---:|");
         List<Exception> failures = [];
-        foreach ((string target, Func<long, int, FuzzCount> run) in Targets)
+        foreach ((string target, Func<long, int, FuzzCount> run) in Targets.Where(target => target.Target.Contains(targets, StringComparison.OrdinalIgnoreCase)))
         {
             var clock = Stopwatch.StartNew();
             try

@@ -1,5 +1,6 @@
 using System.Globalization;
 using GemmaCore.Proof;
+using GemmaCore.Testing.Medical;
 
 // The scripts of tools/ call this; each table is Markdown, and the exit code is 0 when everything held.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
@@ -7,10 +8,12 @@ switch (args)
 {
     case ["parity", var log]: return ParityTable.Print(log);
     case ["medgemma-4b", var folder]: return WholeMedGemma.Compare(folder);
-    case ["fuzz", var inputs, var seed]: return FuzzTable.Print(long.Parse(inputs), int.Parse(seed));
+    case ["fuzz", var inputs, var seed, var targets]: return FuzzTable.Print(long.Parse(inputs), int.Parse(seed), targets);
     case ["load", var seconds, var clients, var seed]: return await LoadTest.RunAsync(int.Parse(seconds), int.Parse(clients), int.Parse(seed));
     case ["eval-load", var rows, var resamples]: return EvaluationLoad.Print(int.Parse(rows), int.Parse(resamples));
+    case ["codec-pictures", var folder]: return CodecPictures.Write(folder, CodecPicture.All);
+    case ["codec-pictures", var folder, "radiograph"]: return CodecPictures.Write(folder, [CodecPicture.Radiograph]);
     default:
-        Console.Error.WriteLine("usage: proof parity LOG | medgemma-4b FOLDER | fuzz INPUTS SEED | load SECONDS CLIENTS SEED | eval-load ROWS RESAMPLES (see tools/*.sh)");
+        Console.Error.WriteLine("usage: proof parity LOG | medgemma-4b FOLDER | fuzz INPUTS SEED TARGETS | load SECONDS CLIENTS SEED | eval-load ROWS RESAMPLES | codec-pictures FOLDER [radiograph] (see tools/*.sh)");
         return 2;
 }

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace GemmaCore.Inputs.Dicom;
 
 /// <summary>
-/// A DICOM file (PS3.10) and what is known of its pictures. Explicit and implicit VR little endian; pixels as they are, in run lengths, or as 8-bit JPEG. Other transfer
-/// syntaxes are refused by name. Nothing of the patient is ever part of a complaint.
+/// A DICOM file (PS3.10) and what is known of its pictures. Explicit and implicit VR little endian; pixels as they are, in run lengths, as 8-bit JPEG, lossless JPEG, JPEG-LS or JPEG
+/// 2000. Other transfer syntaxes are refused by name. Nothing of the patient is ever part of a complaint.
 /// </summary>
 internal sealed class DicomFile
 {

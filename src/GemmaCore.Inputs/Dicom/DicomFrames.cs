@@ -12,11 +12,15 @@ internal sealed class DicomFrames
         ("1.2.840.10008.5.1.4.1.1.2", "CT"), ("1.2.840.10008.5.1.4.1.1.4", "MR"), ("1.2.840.10008.5.1.4.1.1.1", "DX"),
     ];
 
-    private readonly DicomPixels _pixels;
+    // What all frames of a packed file may have when one of them needs the extent of all, in the largest allowed picture's: a few bytes can be a frame of millions of pixels.
+    private const int FramesWorth = 8;
 
-    private DicomFrames(DicomFile file, DicomImage image)
+    private readonly DicomPixels _pixels;
+    private readonly long _maxPixels;
+
+    private DicomFrames(DicomFile file, DicomImage image, long maxPixels)
     {
-        (File, Image, Modality, Attributes) = (file, image, ModalityOf(file.Data), new FrameAttributes(file));
+        (File, Image, Modality, Attributes, _maxPixels) = (file, image, ModalityOf(file.Data), new FrameAttributes(file), maxPixels);
         _pixels = new DicomPixels(file, image);
     }
 
@@ -37,7 +41,7 @@ internal sealed class DicomFrames
     {
         DicomImage image = DicomImage.Read(file);
         return (long)image.Rows * image.Columns <= Math.Min(maxPixels, Array.MaxLength / 3)
-            ? new DicomFrames(file, image)
+            ? new DicomFrames(file, image, maxPixels)
             : throw new InputException($"{file.Name}: {image.Columns} x {image.Rows} pixels are more than the {maxPixels} allowed; scale the picture down first");
     }
 
@@ -85,9 +89,12 @@ internal sealed class DicomFrames
     }
 
     /// <summary>Smallest and largest value of all frames.</summary>
-    /// <exception cref="InputException">A frame is damaged.</exception>
+    /// <exception cref="InputException">A frame is damaged, or too many would have to be unpacked.</exception>
     public (double Smallest, double Largest) Extent()
     {
+        long all = (long)Image.Rows * Image.Columns * Image.Frames;
+        if (File.Syntax.Packing != PixelPacking.None && all / FramesWorth > _maxPixels)
+            throw new InputException($"{File.Name}: its grey depends on all {Image.Frames} frames, and to unpack their {all} pixels is more than {FramesWorth} times the {_maxPixels} allowed for one; unpack it first, e.g. gdcmconv --raw IN OUT");
         (double smallest, double largest) = (double.MaxValue, double.MinValue);
         for (int frame = 1; frame <= Image.Frames; frame++)
         {

@@ -66,7 +66,7 @@ internal sealed record DicomImage
         int allocated = Required(file, DicomTag.BitsAllocated, "Bits Allocated"), stored = data.Short(DicomTag.BitsStored) ?? allocated;
         int high = data.Short(DicomTag.HighBit) ?? stored - 1;
         double frames = data.Number(DicomTag.Frames) ?? 1;
-        Photometric photometric = PhotometricOf(data.Text(DicomTag.Photometric), samples) ?? throw Wrong(file,
+        Photometric photometric = PhotometricOf(data.Text(DicomTag.Photometric), samples, file.Syntax.Packing) ?? throw Wrong(file,
             $"its photometric interpretation is not read here with {samples} samples; expected MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB, YBR_FULL or YBR_FULL_422");
 
         if (rows == 0 || columns == 0) throw Wrong(file, $"it has {columns} x {rows} pixels");
@@ -94,12 +94,14 @@ internal sealed record DicomImage
     private static int Required(DicomFile file, uint tag, string what) => file.Data.Short(tag) ?? throw Wrong(file, $"{DicomTag.Spell(tag)} {what} is missing");
 
     // JPEG decoders hand out red, green and blue whatever was stored, so lossy colour spaces of JPEG are not named here.
-    private static Photometric? PhotometricOf(string name, int samples) => (name, samples) switch
+    // Those of JPEG 2000 are undone as its codestream says.
+    private static Photometric? PhotometricOf(string name, int samples, PixelPacking packing) => (name, samples) switch
     {
         ("MONOCHROME1", 1) => Photometric.Monochrome1,
         ("MONOCHROME2" or "", 1) => Photometric.Monochrome2,
         ("PALETTE COLOR", 1) => Photometric.Palette,
         ("RGB", 3) => Photometric.Rgb,
+        ("YBR_RCT" or "YBR_ICT", 3) when packing == PixelPacking.Jpeg2000 => Photometric.Rgb,
         ("YBR_FULL", 3) => Photometric.YbrFull,
         ("YBR_FULL_422", 3) => Photometric.YbrFull422,
         _ => null,

@@ -1,13 +1,12 @@
 using System.Buffers.Binary;
+using GemmaCore.Inputs.Codecs;
+using GemmaCore.Inputs.Codecs.Jpeg2000;
 
 namespace GemmaCore.Inputs.Dicom;
 
 /// <summary>The frames of a file, unpacked: numbers for grey pictures, red, green and blue for others.</summary>
 internal sealed class DicomPixels(DicomFile file, DicomImage image)
 {
-    // BT.601 over the whole range (PS3.3, C.7.6.3.1.2).
-    private const double RedOfCr = 1.402, GreenOfCb = 0.344136, GreenOfCr = 0.714136, BlueOfCb = 1.772;
-
     private List<ReadOnlyMemory<byte>>? _fragments;
 
     /// <summary>The numbers of a grey or palette frame, as they are stored: [Rows, Columns].</summary>
@@ -16,16 +15,17 @@ internal sealed class DicomPixels(DicomFile file, DicomImage image)
     public int[] Stored(int frame)
     {
         if (file.Syntax.Packing == PixelPacking.Jpeg) return [.. Reds(Jpeg(frame))];
-        ReadOnlySpan<byte> raw = Raw(frame).Span;
         var stored = new int[image.Rows * image.Columns];
-        int mask = (1 << image.BitsStored) - 1, sign = image.IsSigned ? 1 << (image.BitsStored - 1) : 0;
-        for (int i = 0; i < stored.Length; i++)
+        if (IsCoded)
         {
-            int bits = image.BitsAllocated == 8 ? raw[i] : BinaryPrimitives.ReadUInt16LittleEndian(raw[(2 * i)..]);
-            bits = bits >> image.Shift & mask;
-            stored[i] = (bits ^ sign) - sign;
+            CodedPicture decoded = Coded(frame);
+            int shift = decoded.Bits > image.BitsStored ? image.Shift : 0; // some encoders leave the bits below out
+            for (int i = 0; i < stored.Length; i++) stored[i] = Number(decoded.Samples[i] >> shift);
+            return stored;
         }
 
+        ReadOnlySpan<byte> raw = Raw(frame).Span;
+        for (int i = 0; i < stored.Length; i++) stored[i] = Number((image.BitsAllocated == 8 ? raw[i] : BinaryPrimitives.ReadUInt16LittleEndian(raw[(2 * i)..])) >> image.Shift);
         return stored;
     }
 
@@ -36,26 +36,23 @@ internal sealed class DicomPixels(DicomFile file, DicomImage image)
     {
         if (image.Photometric == Photometric.Palette) return Palette(Stored(frame));
         if (file.Syntax.Packing == PixelPacking.Jpeg) return Jpeg(frame);
-        ReadOnlySpan<byte> raw = Raw(frame).Span;
+        ReadOnlySpan<byte> raw = IsCoded ? Array.ConvertAll(Coded(frame).Samples, sample => (byte)sample) : Raw(frame).Span;
         int count = image.Rows * image.Columns;
         var pixels = new byte[3 * count];
         for (int i = 0; i < count; i++)
         {
-            // Of YBR_FULL_422 two pixels lie together: Y1 Y2 Cb Cr.
-            (byte first, byte second, byte third) = image.Photometric == Photometric.YbrFull422
+            // Of YBR_FULL_422 two pixels lie together: Y1 Y2 Cb Cr. Codecs hand out whole pixels, whatever the file says of planes.
+            (byte first, byte second, byte third) = image.Photometric == Photometric.YbrFull422 && !IsCoded
                 ? (raw[4 * (i / 2) + i % 2], raw[4 * (i / 2) + 2], raw[4 * (i / 2) + 3])
-                : image.IsPlanar ? (raw[i], raw[count + i], raw[2 * count + i]) : (raw[3 * i], raw[3 * i + 1], raw[3 * i + 2]);
-            if (image.Photometric != Photometric.Rgb) (first, second, third) = Rgb(first, second - 128, third - 128);
+                : image.IsPlanar && !IsCoded ? (raw[i], raw[count + i], raw[2 * count + i]) : (raw[3 * i], raw[3 * i + 1], raw[3 * i + 2]);
+            if (image.Photometric != Photometric.Rgb) (first, second, third) = YcbcrColour.Rgb(first, second, third);
             (pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]) = (first, second, third);
         }
 
         return new RgbImage(image.Columns, image.Rows, pixels);
     }
 
-    private static (byte Red, byte Green, byte Blue) Rgb(int y, int cb, int cr) =>
-        (Byte(y + RedOfCr * cr), Byte(y - GreenOfCb * cb - GreenOfCr * cr), Byte(y + BlueOfCb * cb));
-
-    private static byte Byte(double value) => (byte)Math.Clamp(Math.Round(value), 0, 255);
+    private bool IsCoded => file.Syntax.Packing is PixelPacking.LosslessJpeg or PixelPacking.JpegLs or PixelPacking.Jpeg2000;
 
     // One frame's bytes as an unpacked file has them.
     private ReadOnlyMemory<byte> Raw(int frame)
@@ -76,6 +73,28 @@ internal sealed class DicomPixels(DicomFile file, DicomImage image)
         return (decoded.Width, decoded.Height) == (image.Columns, image.Rows)
             ? decoded
             : throw DicomImage.Wrong(file, $"frame {frame + 1} is {decoded.Width} x {decoded.Height}, and the file says {image.Columns} x {image.Rows}");
+    }
+
+    private CodedPicture Coded(int frame)
+    {
+        string name = $"{file.Name}: frame {frame + 1}";
+        ReadOnlySpan<byte> packed = Fragment(frame).Span;
+        long most = (long)image.Rows * image.Columns;
+        CodedPicture decoded = file.Syntax.Packing switch
+        {
+            PixelPacking.LosslessJpeg => LosslessJpeg.Decode(packed, name, most),
+            PixelPacking.JpegLs => JpegLs.Decode(packed, name, most),
+            _ => Jpeg2000Picture.Decode(packed, name, most),
+        };
+        if ((decoded.Width, decoded.Height, decoded.Components) != (image.Columns, image.Rows, image.Samples))
+            throw DicomImage.Wrong(file, $"frame {frame + 1} is {decoded.Width} x {decoded.Height} with {decoded.Components} samples, and the file says {image.Columns} x {image.Rows} with {image.Samples}");
+        return decoded.Bits <= image.BitsAllocated ? decoded : throw DicomImage.Wrong(file, $"frame {frame + 1} has {decoded.Bits} bits, and the file says {image.BitsAllocated}");
+    }
+
+    private int Number(int bits)
+    {
+        int sign = image.IsSigned ? 1 << (image.BitsStored - 1) : 0;
+        return ((bits & ((1 << image.BitsStored) - 1)) ^ sign) - sign;
     }
 
     private static IEnumerable<int> Reds(RgbImage image) => Enumerable.Range(0, image.Width * image.Height).Select(i => (int)image.Pixels[3 * i]);

@@ -12,6 +12,15 @@ internal enum PixelPacking
     /// <summary>JPEG of 8 bits.</summary>
     Jpeg,
 
+    /// <summary>Lossless JPEG (T.81, process 14).</summary>
+    LosslessJpeg,
+
+    /// <summary>JPEG-LS (T.87), lossless or near-lossless.</summary>
+    JpegLs,
+
+    /// <summary>JPEG 2000, Part 1 (T.800), reversible or not.</summary>
+    Jpeg2000,
+
     /// <summary>In a way that is not unpacked here; the rest of the file can be read.</summary>
     Unreadable,
 }
@@ -28,12 +37,6 @@ internal readonly record struct TransferSyntax(bool IsImplicit, PixelPacking Pac
     {
         ["1.2.840.10008.1.2.1.99"] = "Deflated Explicit VR Little Endian",
         ["1.2.840.10008.1.2.2"] = "Explicit VR Big Endian",
-        ["1.2.840.10008.1.2.4.57"] = "JPEG Lossless",
-        ["1.2.840.10008.1.2.4.70"] = "JPEG Lossless, first-order prediction",
-        ["1.2.840.10008.1.2.4.80"] = "JPEG-LS Lossless",
-        ["1.2.840.10008.1.2.4.81"] = "JPEG-LS Near-Lossless",
-        ["1.2.840.10008.1.2.4.90"] = "JPEG 2000 Lossless",
-        ["1.2.840.10008.1.2.4.91"] = "JPEG 2000",
         ["1.2.840.10008.1.2.4.92"] = "JPEG 2000 Part 2 Lossless",
         ["1.2.840.10008.1.2.4.93"] = "JPEG 2000 Part 2",
         ["1.2.840.10008.1.2.4.100"] = "MPEG-2 Main Level",
@@ -50,6 +53,9 @@ internal readonly record struct TransferSyntax(bool IsImplicit, PixelPacking Pac
         "1.2.840.10008.1.2" => new TransferSyntax(true, PixelPacking.None),
         "1.2.840.10008.1.2.1" => new TransferSyntax(false, PixelPacking.None),
         "1.2.840.10008.1.2.4.50" or "1.2.840.10008.1.2.4.51" => new TransferSyntax(false, PixelPacking.Jpeg),
+        "1.2.840.10008.1.2.4.57" or "1.2.840.10008.1.2.4.70" => new TransferSyntax(false, PixelPacking.LosslessJpeg),
+        "1.2.840.10008.1.2.4.80" or "1.2.840.10008.1.2.4.81" => new TransferSyntax(false, PixelPacking.JpegLs),
+        "1.2.840.10008.1.2.4.90" or "1.2.840.10008.1.2.4.91" => new TransferSyntax(false, PixelPacking.Jpeg2000),
         "1.2.840.10008.1.2.5" => new TransferSyntax(false, PixelPacking.RunLengths),
         _ when uid.StartsWith("1.2.840.10008.1.2.4.", StringComparison.Ordinal) => new TransferSyntax(false, PixelPacking.Unreadable),
         _ => throw Refusal(uid, name),

@@ -94,7 +94,6 @@ public static class ImageDecoder
         codec?.Dispose();
         if (NiftiHeader.IsOne(data.Span) || name.EndsWith(".nii.gz", StringComparison.OrdinalIgnoreCase))
             throw new InputException($"{name}: a NIfTI volume is not one picture; show its slices with --volume (in rows: a part of type volume)");
-        if (TiffPicture.IsBig(data.Span)) throw new InputException($"{name}: BigTIFF is not read here; save it as TIFF below 4 GB, e.g. vips tiffsave IN OUT.tif --tile --compression jpeg");
         throw new InputException($"{name}: not a PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM picture ({data.Size} bytes)");
     }
 

@@ -35,11 +35,11 @@ internal sealed class TiffPicture
 
     private Photometric Photometric => (Photometric)Field(TiffTag.PHOTOMETRIC, -1);
 
-    /// <summary>Whether a file is TIFF, in either order of bytes.</summary>
+    /// <summary>Whether a file is TIFF or BigTIFF, in either order of bytes.</summary>
     public static bool IsOne(ReadOnlySpan<byte> file) =>
-        file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8));
+        IsBig(file) || (file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8)));
 
-    /// <summary>Whether a file is TIFF with places of 64 bits, which is another format.</summary>
+    /// <summary>Whether a file is BigTIFF, whose places have 64 bits.</summary>
     public static bool IsBig(ReadOnlySpan<byte> file) => file.Length >= 8 && (file[..4].SequenceEqual("II+\0"u8) || file[..4].SequenceEqual("MM\0+"u8));
 
     /// <summary>Width and height of a page.</summary>
@@ -58,6 +58,7 @@ internal sealed class TiffPicture
     {
         picture.Require(maxPixels);
         if (picture.IsDeep) return picture.Deep(window);
+        if (window is null && TiffPieces.AreJpeg2000(picture._tiff)) return picture.Region(maxPixels, new PictureRegion(0, 0, picture._width, picture._height));
         return window is null ? picture.Colours() : throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
     });
 
@@ -68,12 +69,13 @@ internal sealed class TiffPicture
 
     /// <summary>A part of such a page.</summary>
     /// <exception cref="InputException">It is damaged.</exception>
-    public static RgbImage ShowRegion(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, PictureRegion region) => With(file, name, page, picture =>
-        TiffComplaints.Heed(() => TiffPieces.Of(picture._tiff, picture._width, picture._height, maxPixels)?.Read(region)) ?? throw picture.Damaged("its pixels are damaged, cut off, or of a kind that is not read here"));
+    public static RgbImage ShowRegion(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, PictureRegion region) => With(file, name, page, picture => picture.Region(maxPixels, region));
 
     private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, Func<TiffPicture, T> use)
     {
         using var stream = new MemoryStream(MemoryMarshal.TryGetArray(file, out ArraySegment<byte> segment) ? segment.Array! : file.ToArray(), segment.Offset, file.Length, writable: false);
+        // The library loses its way among places of 64 bits whose upper byte comes first.
+        if (IsBig(file.Span) && file.Span[0] == 'M') throw new InputException($"{name}: BigTIFF in big-endian order is not read here; save it anew, e.g. vips tiffsave IN OUT.tif --tile --bigtiff");
         if (!TiffDirectories.AreSound(file.Span)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
         try
         {
@@ -159,6 +161,9 @@ internal sealed class TiffPicture
         };
         return double.IsFinite(value) ? value : throw Damaged("a value is not a number");
     }
+
+    private RgbImage Region(long maxPixels, PictureRegion region) =>
+        TiffComplaints.Heed(() => TiffPieces.Of(_tiff, _width, _height, maxPixels)?.Read(region)) ?? throw Damaged("its pixels are damaged, cut off, or of a kind that is not read here");
 
     private RgbImage Colours()
     {

@@ -9,9 +9,8 @@ public sealed class DicomBadInputTests
     [Theory]
     [InlineData("1.2.840.10008.1.2.2", "Explicit VR Big Endian")]
     [InlineData("1.2.840.10008.1.2.1.99", "Deflated")]
-    [InlineData("1.2.840.10008.1.2.4.90", "JPEG 2000 Lossless")]
-    [InlineData("1.2.840.10008.1.2.4.80", "JPEG-LS Lossless")]
-    [InlineData("1.2.840.10008.1.2.4.70", "JPEG Lossless")]
+    [InlineData("1.2.840.10008.1.2.4.92", "JPEG 2000 Part 2 Lossless")]
+    [InlineData("1.2.840.10008.1.2.4.201", "High-Throughput JPEG 2000 Lossless")]
     [InlineData("1.2.3.4.5", "an unknown one (1.2.3.4.5)")]
     public void Other_transfer_syntaxes_are_refused_by_name_with_the_remedy(string uid, string says)
     {

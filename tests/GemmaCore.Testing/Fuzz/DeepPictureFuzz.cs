@@ -21,13 +21,29 @@ public static class DeepPictureFuzz
         DeepPictures.Tiff(5, 5, 16, 1, new byte[50], new byte[50]), DeepPictures.Tiff(5, 5, 8, 1, new byte[25]), DeepPictures.Tiff(4, 3, 32, 3, new byte[48]),
         .. Written.SelectMany(packing => (byte[][])[Slides.Tiff(16, packing, Slide), Slides.Tiff(0, packing, Slide, Slides.Picture(8, 8))]),
         .. Claimed.SelectMany(packing =>
-            (byte[][])[Claiming(packing, Slides.Tiff(16, Compression.NONE, Slide)), Claiming(packing, DeepPictures.Tiff(8, 8, 1, 1, [.. Enumerable.Range(1, 8).Select(row => (byte)(37 * row))]))]),
+            (byte[][])[Slides.Claiming((ushort)packing, Slides.Tiff(16, Compression.NONE, Slide)), Slides.Claiming((ushort)packing, DeepPictures.Tiff(8, 8, 1, 1, [.. Enumerable.Range(1, 8).Select(row => (byte)(37 * row))]))]),
+    ];
+
+    private static readonly byte[][] BigSeeds =
+    [
+        .. Written.Where(packing => packing != Compression.JPEG).SelectMany(packing => (byte[][])[Slides.BigTiff(16, packing, Slide), Slides.BigTiff(0, packing, Slide, Slides.Picture(8, 8))]),
+    ];
+
+    private static readonly byte[][] Jpeg2000Seeds =
+    [
+        .. (((ushort, string)[])[(33005, "tile8"), (33003, "ycbcr8")]).Select(tile => Slides.Packed(tile.Item1, Slide, 32, 16, File.ReadAllBytes(Goldens.Path($"codecs/j2k_{tile.Item2}.j2k")))),
     ];
 
     private static readonly byte[][] PngSeeds = [DeepPictures.Png(9, 9, new ushort[81]), DeepPictures.Png(9, 9, new ushort[81], interlaced: true), DeepPictures.Png(1, 1, [77]), DeepPictures.Png(64, 2, new ushort[128])];
 
     /// <summary>Tries <paramref name="iterations"/> damaged TIFF files, whole and in parts, always the same ones for one <paramref name="seed"/>.</summary>
     public static FuzzCount Tiff(long iterations, int seed) => Run(iterations, seed, TiffSeeds, pages: 2);
+
+    /// <summary>The same for BigTIFF files.</summary>
+    public static FuzzCount BigTiff(long iterations, int seed) => Run(iterations, seed, BigSeeds, pages: 2);
+
+    /// <summary>The same for slides in tiles of JPEG 2000.</summary>
+    public static FuzzCount TiffOfJpeg2000(long iterations, int seed) => Run(iterations, seed, Jpeg2000Seeds, pages: 2);
 
     /// <summary>The same for PNG files of 16 bits.</summary>
     public static FuzzCount Png(long iterations, int seed) => Run(iterations, seed, PngSeeds, pages: 1);
@@ -56,13 +72,5 @@ public static class DeepPictureFuzz
         }
 
         return new FuzzCount(iterations, accepted);
-    }
-
-    // The entry of tag 259: one number of 16 bits.
-    private static byte[] Claiming(Compression packing, byte[] file)
-    {
-        int at = file.AsSpan().IndexOf((ReadOnlySpan<byte>)[3, 1, 3, 0, 1, 0, 0, 0]);
-        BitConverter.TryWriteBytes(file.AsSpan(at + 8), (ushort)packing);
-        return file;
     }
 }

@@ -23,13 +23,17 @@ public static class DicomFuzz
     ];
 
     /// <summary>Tries <paramref name="iterations"/> damaged files, always the same ones for one <paramref name="seed"/>.</summary>
-    public static FuzzCount Run(long iterations, int seed)
+    public static FuzzCount Run(long iterations, int seed) => Run(iterations, seed, [.. Seeds.Select(file => (file, 0))]);
+
+    /// <summary>The same with other files; of most only what lies behind a place is damaged, byte by byte, so that the damage reaches what the head leads to.</summary>
+    internal static FuzzCount Run(long iterations, int seed, (byte[] File, int From)[] seeds)
     {
         var damage = new ByteDamage(seed);
         long accepted = 0;
         for (long i = 0; i < iterations; i++)
         {
-            byte[] file = damage.Damage(Seeds[damage.Random.Next(Seeds.Length)]);
+            (byte[] file, int from) = seeds[damage.Random.Next(seeds.Length)];
+            file = from > 0 && damage.Random.Next(8) > 0 ? [.. file[..from], .. damage.Damage(file[from..], staysInPlace: true)] : damage.Damage(file);
             var source = ImageSource.FromBytes(file) with { Frame = damage.Random.Next(8) == 0 ? 2 : 1, Window = Windows[damage.Random.Next(Windows.Length)] };
             try
             {

@@ -36,10 +36,15 @@ public static class Slides
     /// <param name="tile">Side of a tile, a multiple of 16; 0 for strips of 7 rows.</param>
     /// <param name="compression">How pieces are packed.</param>
     /// <param name="pages">The pictures.</param>
-    public static byte[] Tiff(int tile, Compression compression, params RgbImage[] pages)
+    public static byte[] Tiff(int tile, Compression compression, params RgbImage[] pages) => Tiff("w", tile, compression, pages);
+
+    /// <summary>The same as BigTIFF.</summary>
+    public static byte[] BigTiff(int tile, Compression compression, params RgbImage[] pages) => Tiff("w8l", tile, compression, pages);
+
+    private static byte[] Tiff(string mode, int tile, Compression compression, RgbImage[] pages)
     {
         using var stream = new MemoryStream();
-        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", "w", stream, new TiffStream()))
+        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", mode, stream, new TiffStream()))
         {
             foreach (RgbImage page in pages)
             {
@@ -60,6 +65,37 @@ public static class Slides
             tiff.Flush();
             return stream.ToArray();
         }
+    }
+
+    /// <summary>As TIFF of one page whose tiles are all the same, packed in a way that the library does not write.</summary>
+    /// <param name="packing">The number that stands for it.</param>
+    /// <param name="page">What the page shows; its colours do not matter.</param>
+    /// <param name="width">Of a tile, a multiple of 16.</param>
+    /// <param name="height">Likewise.</param>
+    /// <param name="tile">A packed tile.</param>
+    public static byte[] Packed(ushort packing, RgbImage page, int width, int height, byte[] tile)
+    {
+        using var stream = new MemoryStream();
+        using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", "w", stream, new TiffStream()))
+        {
+            Describe(tiff, page, width, Compression.NONE);
+            tiff.SetField(TiffTag.TILELENGTH, height);
+            int tiles = (page.Width + width - 1) / width * ((page.Height + height - 1) / height);
+            for (int i = 0; i < tiles; i++) tiff.WriteRawTile(i, tile, tile.Length);
+            tiff.WriteDirectory();
+            tiff.Flush();
+        }
+
+        return Claiming(packing, stream.ToArray());
+    }
+
+    /// <summary>A TIFF file that says of its first page that it is packed in another way.</summary>
+    public static byte[] Claiming(ushort packing, byte[] file)
+    {
+        // The entry of tag 259: one number of 16 bits.
+        int at = file.AsSpan().IndexOf((ReadOnlySpan<byte>)[3, 1, 3, 0, 1, 0, 0, 0]);
+        BitConverter.TryWriteBytes(file.AsSpan(at + 8), packing);
+        return file;
     }
 
     private static void Describe(Tiff tiff, RgbImage page, int tile, Compression compression)
