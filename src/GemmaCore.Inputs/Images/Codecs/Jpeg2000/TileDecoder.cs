@@ -128,13 +128,14 @@ internal sealed class TileDecoder(CodestreamHeader header, CodecComplaint compla
         (int bits, bool isSigned, int stepX, int stepY) = component.Size;
         int middle = isSigned ? 0 : 1 << (bits - 1), smallest = isSigned ? -1 << (bits - 1) : 0, largest = smallest + (1 << bits) - 1, count = header.Components.Length;
         ReadOnlySpan<int> whole = MemoryMarshal.Cast<float, int>(plane.AsSpan());
+        bool isReversible = component.Style.IsReversible;
         for (int y = tile.Top; y < tile.Bottom; y++)
         {
             int row = Math.Max(y / stepY, area.Top) - area.Top, to = ((y - header.Top) * header.Width + tile.Left - header.Left) * count + number;
             for (int x = tile.Left; x < tile.Right; x++, to += count)
             {
-                int from = row * area.Width + Math.Max(x / stepX, area.Left) - area.Left;
-                int value = component.Style.IsReversible ? whole[from] : (int)Math.Clamp(MathF.Round(plane[from]), -1 << 20, 1 << 20);
+                int from = row * area.Width + (stepX == 1 ? x : Math.Max(x / stepX, area.Left)) - area.Left;
+                int value = isReversible ? whole[from] : (int)Math.Clamp(MathF.Round(plane[from]), -1 << 20, 1 << 20);
                 samples[to] = (ushort)Math.Clamp(value + middle, smallest, largest);
             }
         }

@@ -50,15 +50,10 @@ internal sealed class Wavelet
 
         if (_buffer.Length < (length + 2 * Margin) * Lanes) _buffer = new int[(length + 2 * Margin) * Lanes];
         Span<int> buffer = _buffer.AsSpan(0, (length + 2 * Margin) * Lanes);
-        int lows = (length + 1 - parity) / 2;
-        for (int i = 0; i < length; i++)
-        {
-            int from = start + ((i + parity) % 2 == 0 ? i / 2 : lows + i / 2) * along;
-            Span<int> to = buffer.Slice((Margin + i) * Lanes, Lanes);
-            if (across == 1) plane.Slice(from, lanes).CopyTo(to);
-            else for (int lane = 0; lane < lanes; lane++) to[lane] = plane[from + lane * across];
-        }
-
+        int lows = (length + 1 - parity) / 2, highs = length - lows;
+        // Low frequencies go to the even columns of the grid, high ones to the odd.
+        Load(plane[start..], along, across, lanes, lows, buffer[((Margin + parity) * Lanes)..]);
+        Load(plane[(start + lows * along)..], along, across, lanes, highs, buffer[((Margin + 1 - parity) * Lanes)..]);
         for (int i = 1; i <= Margin; i++)
         {
             buffer.Slice((Margin + Mirrored(-i, length)) * Lanes, Lanes).CopyTo(buffer[((Margin - i) * Lanes)..]);
@@ -67,11 +62,47 @@ internal sealed class Wavelet
 
         if (isReversible) LiftWhole(buffer, parity, length);
         else Lift(MemoryMarshal.Cast<int, float>(buffer), parity, length);
-        for (int i = 0; i < length; i++)
+        Store(buffer[(Margin * Lanes)..], plane[start..], along, across, lanes, length);
+    }
+
+    // Every second place of the buffer.
+    private static void Load(ReadOnlySpan<int> from, int along, int across, int lanes, int count, Span<int> buffer)
+    {
+        if (across != 1)
         {
-            Span<int> from = buffer.Slice((Margin + i) * Lanes, Lanes);
-            if (across == 1) from[..lanes].CopyTo(plane[(start + i * along)..]);
-            else for (int lane = 0; lane < lanes; lane++) plane[start + i * along + lane * across] = from[lane];
+            for (int lane = 0; lane < lanes; lane++)
+            {
+                ReadOnlySpan<int> line = from.Slice(lane * across, count);
+                for (int i = 0; i < line.Length; i++) buffer[2 * Lanes * i + lane] = line[i];
+            }
+
+            return;
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            if (lanes == Lanes) Vector256.Create(from.Slice(i * along, Lanes)).CopyTo(buffer[(2 * Lanes * i)..]);
+            else from.Slice(i * along, lanes).CopyTo(buffer[(2 * Lanes * i)..]);
+        }
+    }
+
+    private static void Store(ReadOnlySpan<int> buffer, Span<int> to, int along, int across, int lanes, int count)
+    {
+        if (across != 1)
+        {
+            for (int lane = 0; lane < lanes; lane++)
+            {
+                Span<int> line = to.Slice(lane * across, count);
+                for (int i = 0; i < line.Length; i++) line[i] = buffer[Lanes * i + lane];
+            }
+
+            return;
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            if (lanes == Lanes) Vector256.Create(buffer.Slice(Lanes * i, Lanes)).CopyTo(to[(i * along)..]);
+            else buffer.Slice(Lanes * i, lanes).CopyTo(to[(i * along)..]);
         }
     }
 
