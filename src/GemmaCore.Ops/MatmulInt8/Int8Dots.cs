@@ -7,7 +7,7 @@ namespace GemmaCore.Ops;
 
 /// <summary>
 /// y = x·wᵀ (+ b) for up to eight rows of x, as in decoding, and 8-bit codes: they are widened in registers where they lie, and a group's scale multiplies the
-/// group's sum. Two rows of w are read at once, and four rows of x where there are registers for it: widening costs as much as two multiply-adds.
+/// group's sum. Two rows of w meet four rows of x at once: widening a vector costs as much as two multiply-adds.
 /// A sum is one chain within a group and one over the groups, whatever the tile: a row of y is the same, bit for bit, whatever rows of x stand beside it.
 /// </summary>
 internal static unsafe class Int8Dots
@@ -64,9 +64,8 @@ internal static unsafe class Int8Dots
             for (int n = index * Step; n < end; n += 2)
             {
                 int m = 0, next = Math.Min(n + 1, end - 1);
-                // Sixteen sums: as many registers as AVX2 has in all.
-                if (TUnit.Lanes == Vector512<float>.Count)
-                    for (; m <= rows - 4; m += 4) Dot4x2(m, n, next);
+                // AVX2 has no registers for the sums over the groups: they are needed once a group, and wait in memory.
+                for (; m <= rows - 4; m += 4) Dot4x2(m, n, next);
                 for (; m <= rows - 2; m += 2) Dot2x2(m, n, next);
                 if (m < rows) Dot1x2(m, n, next);
             }
@@ -91,11 +90,22 @@ internal static unsafe class Int8Dots
             {
                 Product.FetchAhead(a + k, b + k);
                 TVector u = default, v = default;
-                for (int stop = Math.Min(k + Int8Group.Size, Whole); k < stop; k += step)
+                int stop = Math.Min(k + Int8Group.Size, Whole);
+                for (; k <= stop - 2 * step; k += 2 * step)
+                {
+                    TVector x0 = X(x + k), x1 = X(x + k + step);
+                    u = TUnit.MultiplyAdd(x0, W(a + k), u);
+                    v = TUnit.MultiplyAdd(x0, W(b + k), v);
+                    u = TUnit.MultiplyAdd(x1, W(a + k + step), u);
+                    v = TUnit.MultiplyAdd(x1, W(b + k + step), v);
+                }
+
+                if (k < stop)
                 {
                     TVector x0 = X(x + k);
                     u = TUnit.MultiplyAdd(x0, W(a + k), u);
                     v = TUnit.MultiplyAdd(x0, W(b + k), v);
+                    k += step;
                 }
 
                 s = TUnit.MultiplyAdd(u, Scale(n, group), s);
