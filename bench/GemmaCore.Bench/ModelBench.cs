@@ -25,7 +25,10 @@ public static class ModelBench
     {
         string[] parts = name.Split(':');
         string presetName = parts[0];
-        WeightFormat format = parts.Contains("nf4") ? WeightFormat.Nf4 : parts.Contains("int8") ? WeightFormat.Int8 : WeightFormat.AsStored;
+        WeightFormat format = parts.Contains("nf4") ? WeightFormat.Nf4
+            : parts.Contains("int8") ? WeightFormat.Int8
+            : parts.Contains("int8-128") ? WeightFormat.Int8Group
+            : WeightFormat.AsStored;
         WeightFormat tables = parts.Contains("head8") ? WeightFormat.Int8 : WeightFormat.AsStored;
         // In memory where the system has such a folder: 8.6 GB of a 4B model are then written and read in seconds.
         string root = clock.Device is CudaDevice && !clock.Tiny && HasRoom("/dev/shm") ? "/dev/shm" : Path.GetTempPath();

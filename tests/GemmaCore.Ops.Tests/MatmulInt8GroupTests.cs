@@ -6,10 +6,11 @@ namespace GemmaCore.Ops.Tests;
 
 public sealed class MatmulInt8GroupTests
 {
-    // Rows within a group, of whole groups, with a short last one, of odd length; one row of x, a few, many.
+    // One element, rows within a vector and a group, of whole groups, with a last one of one element, of no whole vector, of vectors and a rest; columns of y one
+    // past a tile; more than a part; one row of x, a few, many.
     public static IEnumerable<(string, int, int, int)> Shapes =>
         from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>(
-            [(1, 3, 5), (1, 40, 264), (3, 17, 256), (8, 9, 131), (9, 33, 128), (20, 70, 392), (70, 72, 64), (13, 300, 267)])
+            [(1, 1, 1), (1, 3, 5), (1, 40, 264), (2, 5, 17), (3, 17, 256), (4, 2, 127), (5, 3, 129), (7, 13, 149), (8, 9, 131), (8, 1100, 257), (9, 33, 128), (20, 70, 392), (70, 72, 64), (13, 300, 267)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs);
 
     [Theory]
@@ -45,6 +46,45 @@ public sealed class MatmulInt8GroupTests
         // dX = dY·W: the product with the transposed matrix.
         QuantizedSample.AssertProduct(fixture.Device, dX, dY, MatmulReference.Transpose(quantised.DenseInt8Groups, inputs), [], outputs);
         Assert.Equal(dX, product.ToFloats());
+    }
+
+    // Within a vector, a group, one past both, whole groups, a last group of one element, of no whole vector; more than a part.
+    public static TheoryData<int, int> FewRowShapes => [.. ((int, int)[])[(3, 7), (9, 127), (4, 129), (33, 640), (7, 267), (500, 1152)]];
+
+    // What serving rests on: an answer does not change with what else is answered at the time, nor with the number of threads.
+    [Theory]
+    [MemberData(nameof(FewRowShapes))]
+    public void A_row_is_the_same_bit_for_bit_whatever_stands_beside_it_on_any_number_of_threads(int outputs, int inputs)
+    {
+        float[] alone = FewRows.Products(1, outputs, inputs, sample => sample.Int8Groups, 1)[0];
+        foreach (int threads in (int[])[1, 2, 3])
+            Assert.All(FewRows.Products(threads, outputs, inputs, sample => sample.Int8Groups, 1, 2, 3, 4, 5, 6, 7, 8), together => Assert.Equal(alone, together));
+    }
+
+    // Every group's scale is another power of two, so that a group that is left out or gets its neighbour's scale is a different number, not a rounding.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(7)]
+    public void Every_group_is_multiplied_by_its_own_scale(int rows)
+    {
+        const int outputs = 3, inputs = 3 * Int8Group.Size + 21;
+        using var fixture = new OpFixture();
+        var scales = new Half[outputs * 4];
+        for (int i = 0; i < scales.Length; i++) scales[i] = (Half)MathF.ScaleB(1, i - 6);
+        using var codes = new DeviceBuffer(fixture.Device, new Shape(outputs, inputs), DType.I8);
+        using var groups = new DeviceBuffer(fixture.Device, new Shape(outputs, 4), DType.F16);
+        codes.View.AsSpan<sbyte>().Fill(1);
+        scales.CopyTo(groups.View.AsSpan<Half>());
+        float[] ones = new float[rows * inputs];
+        Array.Fill(ones, 1);
+        TensorView y = fixture.Empty(new Shape(rows, outputs));
+
+        MatmulInt8Group.Forward(fixture.Of(new Shape(rows, inputs), ones), new Int8GroupMatrix(codes.View, groups.View), default, y, null);
+
+        // 128·(1 + 2 + 4) + 21·8 of a row's first scale: sums of few bits, exact in any order.
+        float[] expected = [.. Enumerable.Range(0, rows * outputs).Select(i => 1064 * MathF.ScaleB(1, i % outputs * 4 - 6))];
+        Assert.Equal(expected, y.ToFloats());
     }
 
     // Magnitudes from the smallest fp16 scales to large ones, a group of zeros, one of one element.

@@ -58,27 +58,9 @@ public sealed class MatmulNf4Tests
     [MemberData(nameof(FewRowShapes))]
     public void A_row_is_the_same_bit_for_bit_whatever_stands_beside_it_on_any_number_of_threads(int outputs, int inputs, bool nested)
     {
-        using OpFixture one = new(1), three = new(3);
-        var sample = new Sample(5);
-        float[] values = sample.Floats(8 * inputs), offsets = sample.Floats(outputs);
-        float[][] Rows(OpFixture fixture, params int[] counts)
-        {
-            using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 10);
-            TensorView x = fixture.Of(new Shape(8, inputs), values), bias = fixture.Of(new Shape(outputs), offsets), y = fixture.Empty(new Shape(8, outputs));
-            var results = new List<float[]>();
-            foreach (int count in counts)
-                for (int first = 0; first < 8; first += count)
-                {
-                    int rows = Math.Min(count, 8 - first);
-                    MatmulNf4.Forward(x.Slice(first, rows), nested ? quantised.Nf4Nested : quantised.Nf4, bias, y.Slice(first, rows), null);
-                    if (first + rows == 8) results.Add(y.ToFloats());
-                }
-
-            return [.. results];
-        }
-
-        float[] alone = Rows(one, 1)[0];
-        Assert.All(Rows(three, 1, 2, 3, 4, 5, 6, 7, 8), together => Assert.Equal(alone, together));
+        WeightMatrix Weight(QuantizedSample sample) => nested ? sample.Nf4Nested : sample.Nf4;
+        float[] alone = FewRows.Products(1, outputs, inputs, Weight, 1)[0];
+        Assert.All(FewRows.Products(3, outputs, inputs, Weight, 1, 2, 3, 4, 5, 6, 7, 8), together => Assert.Equal(alone, together));
     }
 
     public static TheoryData<string> Cards => [.. TestDevices.Cards(2)];

@@ -12,6 +12,9 @@ internal unsafe interface IVectorUnit<TVector> where TVector : unmanaged
 
     static abstract TVector Load<TElements>(byte* source) where TElements : struct, IElements;
 
+    /// <summary>The value in every lane.</summary>
+    static abstract TVector Broadcast(float value);
+
     /// <summary>a·b + sum, rounded once where the processor can.</summary>
     static abstract TVector MultiplyAdd(TVector a, TVector b, TVector sum);
 
@@ -27,6 +30,9 @@ internal readonly unsafe struct Unit512 : IVectorUnit<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load<TElements>(byte* source) where TElements : struct, IElements => TElements.Load16(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Broadcast(float value) => Vector512.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> sum) =>
@@ -47,6 +53,9 @@ internal readonly unsafe struct Unit256 : IVectorUnit<Vector256<float>>
     public static Vector256<float> Load<TElements>(byte* source) where TElements : struct, IElements => TElements.Load8(source);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Broadcast(float value) => Vector256.Create(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> sum) => Fma.MultiplyAdd(a, b, sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -62,6 +71,9 @@ internal readonly unsafe struct UnitScalar : IVectorUnit<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Load<TElements>(byte* source) where TElements : struct, IElements => TElements.Load(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Broadcast(float value) => value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MultiplyAdd(float a, float b, float sum) => a * b + sum;

@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using GemmaCore.Tensors;
 
@@ -8,32 +8,22 @@ public static unsafe partial class MatmulInt8
 {
     internal static void ForwardCpu(CpuDevice cpu, TensorView x, Int8Matrix w, TensorView bias, TensorView y)
     {
-        int rows = x.Shape.Rows, outputs = w.Shape[0], inputs = w.Shape[1];
+        int rows = x.Shape.Rows, outputs = w.Shape[0];
         float* b = bias.IsEmpty ? null : bias.Floats;
-        if (!RowDots.Suits(rows))
-        {
-            Gemm.NT(cpu.Workers, x.Floats, new Int8Rows(w), y.Floats, rows, outputs, b);
-            return;
-        }
-
-        // Few rows: the codes' sums come first, and the scale once for each.
-        float[] rented = ArrayPool<float>.Shared.Rent(outputs);
-        fixed (float* scale = rented)
-        {
-            float* absmax = w.Absmax.Floats;
-            for (int i = 0; i < outputs; i++) scale[i] = absmax[i] / Int8.Largest;
-            RowDots.Run<I8Elements>(cpu.Workers, new GemmSizes
-            {
-                Left = x.Floats, LeftStride = inputs, Right = (void*)w.Codes.Pointer, RightStride = inputs, RightByColumn = true,
-                C = y.Floats, Rows = rows, Columns = outputs, Depth = inputs, Bias = b, ColumnScale = scale,
-            });
-        }
-
-        ArrayPool<float>.Shared.Return(rented);
+        if (RowDots.Suits(rows)) Int8Dots.Run(cpu.Workers, (byte*)w.Codes.Pointer, new RowScales(w), x.Floats, rows, b, y.Floats, outputs, w.Shape[1]);
+        else Gemm.NT(cpu.Workers, x.Floats, new Int8Rows(w), y.Floats, rows, outputs, b);
     }
 
     internal static void BackwardCpu(CpuDevice cpu, TensorView dY, Int8Matrix w, TensorView dX, bool accumulate) =>
         Gemm.NN(cpu.Workers, dY.Floats, new Int8Rows(w), dX.Floats, dY.Shape.Rows, w.Shape[0], accumulate);
+
+    private readonly struct RowScales(Int8Matrix w) : IInt8Scales
+    {
+        private readonly float* _absmax = w.Absmax.Floats;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public float Of(int row, int group) => _absmax[row] / Int8.Largest;
+    }
 
     private readonly struct Int8Rows(Int8Matrix w) : IWeightRows
     {

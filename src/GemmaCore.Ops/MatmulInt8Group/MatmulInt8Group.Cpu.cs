@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using GemmaCore.Tensors;
 
@@ -5,11 +6,25 @@ namespace GemmaCore.Ops;
 
 public static unsafe partial class MatmulInt8Group
 {
-    internal static void ForwardCpu(CpuDevice cpu, TensorView x, Int8GroupMatrix w, TensorView bias, TensorView y) =>
-        Gemm.NT(cpu.Workers, x.Floats, new GroupRows(w), y.Floats, x.Shape.Rows, w.Shape[0], bias.IsEmpty ? null : bias.Floats);
+    internal static void ForwardCpu(CpuDevice cpu, TensorView x, Int8GroupMatrix w, TensorView bias, TensorView y)
+    {
+        int rows = x.Shape.Rows, outputs = w.Shape[0];
+        float* b = bias.IsEmpty ? null : bias.Floats;
+        if (RowDots.Suits(rows)) Int8Dots.Run(cpu.Workers, (byte*)w.Codes.Pointer, new GroupScales(w), x.Floats, rows, b, y.Floats, outputs, w.Shape[1]);
+        else Gemm.NT(cpu.Workers, x.Floats, new GroupRows(w), y.Floats, rows, outputs, b);
+    }
 
     internal static void BackwardCpu(CpuDevice cpu, TensorView dY, Int8GroupMatrix w, TensorView dX, bool accumulate) =>
         Gemm.NN(cpu.Workers, dY.Floats, new GroupRows(w), dX.Floats, dY.Shape.Rows, w.Shape[0], accumulate);
+
+    private readonly struct GroupScales(Int8GroupMatrix w) : IInt8Scales
+    {
+        private readonly byte* _scales = (byte*)w.Scales.Pointer;
+        private readonly int _groups = w.Scales.Shape[1];
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public float Of(int row, int group) => F16Elements.Load(_scales + ((long)row * _groups + group) * sizeof(ushort));
+    }
 
     private readonly struct GroupRows(Int8GroupMatrix w) : IWeightRows
     {
