@@ -59,12 +59,20 @@ internal readonly unsafe struct BF16Elements : IElements
 internal readonly unsafe struct F16Elements : IElements
 {
     private const float Rebias = 5.192297e33f; // 2^112, the difference of the two biases (127 − 15)
-    private const uint InfinityInPlace = 31u << 23, FloatInfinity = 255u << 23;
+    private const float SubnormalUnit = 5.9604645e-8f; // 2^-24
+    private const uint InfinityInPlace = 31u << 23, FloatInfinity = 255u << 23, SmallestNormal = 1 << 10, Infinity = 31 << 10, Bias = 112u << 23;
 
     public static int Size => sizeof(ushort);
 
+    // Half's own conversion is a call, before which a loop must put all its vectors into memory.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Load(byte* source) => (float)Unsafe.ReadUnaligned<Half>(source);
+    public static float Load(byte* source)
+    {
+        uint bits = Unsafe.ReadUnaligned<ushort>(source), magnitude = bits & 0x7FFF;
+        float value = magnitude < SmallestNormal ? (int)magnitude * SubnormalUnit
+            : BitConverter.UInt32BitsToSingle((magnitude << 13) + (magnitude < Infinity ? Bias : 2 * Bias));
+        return bits > 0x7FFF ? -value : value;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load8(byte* source)
