@@ -92,9 +92,6 @@ internal unsafe struct GemmSizes
     /// <summary>[Columns] added to every row, or null.</summary>
     public float* Bias;
 
-    /// <summary>[Columns] that the sums are multiplied by before the bias is added, or null; for a few rows of the left matrix only.</summary>
-    public float* ColumnScale;
-
     public int Rows, Columns, Depth, LeftStride, RightStride;
     public bool LeftTransposed, RightByColumn, Accumulate;
 }

@@ -251,7 +251,6 @@ internal static unsafe class RowDots
             float* a = LeftRow(m);
             byte* b = RightRow(n);
             for (; k < Sizes.Depth; k++) sum += a[k] * TElements.Load(b + k * TElements.Size);
-            if (Sizes.ColumnScale != null) sum *= Sizes.ColumnScale[n];
             if (Sizes.Bias != null) sum += Sizes.Bias[n];
             float* c = Sizes.C + (long)m * Sizes.Columns + n;
             *c = Sizes.Accumulate ? *c + sum : sum;
