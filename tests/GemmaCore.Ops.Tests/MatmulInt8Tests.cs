@@ -51,6 +51,20 @@ public sealed class MatmulInt8Tests
         QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, quantised.DenseInt8, bias, inputs);
     }
 
+    // As of int8-128, with which it shares the product.
+    [Theory]
+    [InlineData(3, 7)]
+    [InlineData(4, 129)]
+    [InlineData(7, 267)]
+    [InlineData(33, 640)]
+    [InlineData(500, 1152)]
+    public void A_row_is_the_same_bit_for_bit_whatever_stands_beside_it_on_any_number_of_threads(int outputs, int inputs)
+    {
+        float[] alone = FewRows.Products(1, outputs, inputs, sample => sample.Int8, 1)[0];
+        foreach (int threads in (int[])[1, 2, 3])
+            Assert.All(FewRows.Products(threads, outputs, inputs, sample => sample.Int8, 1, 2, 3, 4, 5, 6, 7, 8), together => Assert.Equal(alone, together));
+    }
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Backward_matches_the_reference(string device, int rows, int outputs, int inputs)
