@@ -11,8 +11,8 @@ internal static class ScrubCommand
     public static Command Create()
     {
         var command = new Command("scrub", """
-            Copy a DICOM file, or all of a folder and those below it, without what tells who the patient is: only what pictures need to be shown, ordered and measured stays; object names (UIDs) are replaced, the same
-            by the same; names, ids, dates, texts and private attributes go. Copies of a folder are named by their new UIDs. Text that is burnt into pixels stays, and files that may have some are counted.
+            Copy DICOM files without what tells who the patient is. SOURCE is a file, or a folder with those below it. Only what pictures need to be shown, ordered and measured stays; object names (UIDs) are replaced,
+            the same by the same; names, ids, dates, texts and private attributes go. Copies of a folder are named by their new UIDs. Text that is burnt into pixels stays, and files that may have some are counted.
 
             Examples:
               gemmacore scrub scan.dcm --out scan-scrubbed.dcm
