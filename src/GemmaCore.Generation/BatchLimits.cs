@@ -13,6 +13,12 @@ public sealed record BatchLimits
     public long MaxCacheBytes { get; init; } = long.MaxValue;
 
     /// <summary>
+    /// Tokens by which everybody under way can grow when one more starts. Few answers are as long as they might be: who sets aside all of it keeps others waiting for
+    /// memory that is never used. With too few, who has just started is soon made to step back; below zero, more start than there is room for. No answer changes by a bit.
+    /// </summary>
+    public int Headroom { get; init; } = 256;
+
+    /// <summary>
     /// Keep the pages of what prompts begin with for later ones that begin alike, until a sequence under way needs them. It does not change an answer by a bit.
     /// </summary>
     public bool KeepsPrefixes { get; init; }

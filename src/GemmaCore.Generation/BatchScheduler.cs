@@ -25,14 +25,13 @@ internal sealed class BatchScheduler : IDisposable
     private readonly Tokenizer _tokenizer;
     private readonly int[] _stopIds;
     private readonly BatchLimits _limits;
+    private readonly Admission _admission;
     private readonly ModelPass _pass;
     private readonly Action<Sequence> _onEnd;
-    private readonly FairQueue<Sequence> _waiting = new();
     private readonly List<Sequence> _prefilling = [], _decoding = [], _group = [];
     private readonly PrefixSharing? _prefixes;
     private readonly List<int> _starts = [];
     private readonly bool _packsChunks;
-    private readonly CacheRoom _room;
 
     /// <param name="model">The model; used by one scheduler at a time.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
@@ -45,23 +44,20 @@ internal sealed class BatchScheduler : IDisposable
         _pass = new ModelPass(model);
         if (limits.KeepsPrefixes) _prefixes = new PrefixSharing(model);
         _packsChunks = model.Device is CpuDevice;
-        _room = new CacheRoom(model, limits.MaxCacheBytes, () => _prefixes?.ForgetOldest() == true);
+        _admission = new Admission(model, limits, () => _prefixes?.ForgetOldest() == true);
     }
 
-    /// <summary>Sequences that wait for a place.</summary>
-    public int WaitingCount => _waiting.Count;
+    public int WaitingCount => _admission.WaitingCount;
 
-    /// <summary>Tokens, prompt and answer, that those who wait may take.</summary>
-    public long WaitingTokens { get; private set; }
+    public long WaitingTokens => _admission.WaitingTokens;
 
-    /// <summary>Sequences under way.</summary>
-    public int RunningCount => _prefilling.Count + _decoding.Count;
+    public int RunningCount => _admission.RunningCount;
 
-    /// <summary>Bytes of keys and values set aside for who is under way.</summary>
-    public long CacheBytes => _room.Bytes;
+    public long CacheBytes => _admission.CacheBytes;
 
-    /// <summary>Pages of keys and values, taken or not.</summary>
-    public int CachePages => _room.PageCount;
+    public int CachePages => _admission.CachePages;
+
+    public long Preemptions => _admission.Preemptions;
 
     /// <summary>Bytes of keys and values kept for prompts to come; somebody under way may have some of them too.</summary>
     public long PrefixBytes => _prefixes?.Bytes ?? 0;
@@ -75,37 +71,22 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Tokens of them that were.</summary>
     public long PrefixHits => _prefixes?.Hits ?? 0;
 
-    /// <summary>Refuses what could never be answered.</summary>
-    /// <exception cref="InputException">The prompt is too long for the model, or its keys and values for the limit.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A parameter makes no sense.</exception>
-    public static void Check(GenerationRequest request, LanguageModel model, BatchLimits limits)
-    {
-        request.Parameters.Validate();
-        int positions = model.Layout.MaxPositions, length = request.Prompt.Ids.Length;
-        if (length == 0) throw new InputException("the prompt has no tokens");
-        if (length >= positions)
-            throw new InputException($"the prompt has {length} tokens, but the model has {positions} positions and needs one for the answer");
-        CacheRoom.Check(request, model, limits.MaxCacheBytes);
-    }
-
     /// <summary>Cuts a prompt into the parts in which it goes in; from any thread, and better not from the one that computes.</summary>
     public PromptChunks Cut(GenerationRequest request) =>
         // An embedding needs the hidden states of all tokens, so it neither takes over what is kept nor leaves anything.
         _prefixes is null || request.Embedding is not null ? PromptChunks.Of(request, _model.ImageTokenId) : PromptChunks.WithKeys(request, _model.ImageTokenId);
 
     /// <summary>Puts a request into the queue.</summary>
-    /// <exception cref="InputException">See <see cref="Check"/>.</exception>
+    /// <exception cref="InputException">See <see cref="Admission.Check"/>.</exception>
     public Sequence Add(GenerationRequest request, Action<GeneratedToken>? onToken, CancellationToken cancellation) => Add(request, Cut(request), onToken, cancellation);
 
     /// <summary>Puts a request into the queue whose prompt is cut already.</summary>
-    /// <exception cref="InputException">See <see cref="Check"/>.</exception>
+    /// <exception cref="InputException">See <see cref="Admission.Check"/>.</exception>
     public Sequence Add(GenerationRequest request, PromptChunks chunks, Action<GeneratedToken>? onToken, CancellationToken cancellation)
     {
-        Check(request, _model, _limits);
+        Admission.Check(request, _model, _limits);
         var sequence = new Sequence(request, chunks, _stopIds, _tokenizer, onToken, cancellation);
-        _waiting.Add(request.Tenant, sequence, request.TokenCount);
-        WaitingTokens += request.TokenCount;
-        _room.Expect(request);
+        _admission.Add(sequence);
         return sequence;
     }
 
@@ -130,22 +111,10 @@ internal sealed class BatchScheduler : IDisposable
         foreach (Sequence sequence in (Sequence[])[.. _prefilling, .. _decoding]) End(sequence, error);
         _prefilling.Clear();
         _decoding.Clear();
-        _waiting.Remove(_ => true, sequence => Forget(sequence, error));
+        _admission.Remove(_ => true, sequence => Close(sequence, error));
     }
 
-    /// <summary>True when a sequence waits or is under way with this adapter.</summary>
-    public bool Uses(LoraAdapter adapter)
-    {
-        bool waits = false;
-        _waiting.Remove(
-            sequence =>
-            {
-                waits |= sequence.Adapter == adapter;
-                return false;
-            },
-            _ => { });
-        return waits || _prefilling.Exists(sequence => sequence.Adapter == adapter) || _decoding.Exists(sequence => sequence.Adapter == adapter);
-    }
+    public bool Uses(LoraAdapter adapter) => _admission.Uses(adapter);
 
     /// <summary>Gives up what an adapter has computed of prompts, before it goes.</summary>
     public void Forget(LoraAdapter adapter) => _prefixes?.Forget(adapter);
@@ -154,20 +123,20 @@ internal sealed class BatchScheduler : IDisposable
     public void ForgetPrefixes() => _prefixes?.ForgetAll();
 
     /// <summary>See <see cref="CacheRoom.Release"/>.</summary>
-    public void ReleaseMemory() => _room.Release();
+    public void ReleaseMemory() => _admission.ReleaseMemory();
 
     /// <inheritdoc/>
     public void Dispose()
     {
         Abandon(null);
         _prefixes?.Dispose();
-        _room.Dispose();
+        _admission.Dispose();
         _pass.Dispose();
     }
 
     private void RetireCancelled()
     {
-        _waiting.Remove(static sequence => sequence.Cancellation.IsCancellationRequested, sequence => Forget(sequence, null));
+        _admission.Remove(static sequence => sequence.Cancellation.IsCancellationRequested, sequence => Close(sequence, null));
         foreach (List<Sequence> list in (ReadOnlySpan<List<Sequence>>)[_prefilling, _decoding])
             for (int i = list.Count - 1; i >= 0; i--)
                 if (list[i].Cancellation.IsCancellationRequested) list[i].Cancel();
@@ -176,37 +145,18 @@ internal sealed class BatchScheduler : IDisposable
 
     private void Admit()
     {
-        while (RunningCount < _limits.MaxSequences && _waiting.Peek() is { } next)
+        while (_admission.Admit(Close) is { } next)
         {
-            try
-            {
-                if (!_room.HasRoom(next.Request)) return;
-                TakeWaiting(next);
-                next.Start(_room.Take(next.Request));
-            }
-            catch (Exception error) // no memory: this one's trouble and not that of those under way
-            {
-                if (_waiting.Peek() == next) TakeWaiting(next);
-                Close(next, error);
-                continue;
-            }
-
-            PrefixQueries += next.Prompt.Ids.Length;
+            if (!next.WasPreempted) PrefixQueries += next.Prompt.Ids.Length;
             _prefilling.Add(next);
         }
     }
 
-    private void TakeWaiting(Sequence next)
+    // For the next pass, or the next few, of the group; whoever steps back for it leaves the group.
+    private void FindPages()
     {
-        _waiting.Take();
-        Leave(next);
-    }
-
-    // The queue.
-    private void Leave(Sequence sequence)
-    {
-        WaitingTokens -= sequence.Request.TokenCount;
-        _room.ExpectNoMore(sequence.Request);
+        while (_admission.Preempt(_group) is { } last)
+            foreach (List<Sequence> list in (ReadOnlySpan<List<Sequence>>)[_prefilling, _decoding, _group]) list.Remove(last);
     }
 
     // At most one pass of the vision tower, so that those who decode wait for no more than that.
@@ -227,7 +177,8 @@ internal sealed class BatchScheduler : IDisposable
         for (int tokens = 0, taken = 1; taken > 0 && tokens < _limits.PrefillTokens; tokens += taken)
         {
             taken = GatherChunks(_limits.PrefillTokens - tokens, isFirst: tokens == 0);
-            if (taken == 0) return;
+            FindPages();
+            if (_group.Count == 0) return;
             foreach (Sequence sequence in _group) _prefilling.Remove(sequence);
             _prefilling.AddRange(_group); // before the pass, so that a failing one loses nobody
             RunGroup(repeatKey: 0);
@@ -256,6 +207,11 @@ internal sealed class BatchScheduler : IDisposable
     // Passes of a few rows each: everyone who decodes, and the ends of prompts that are that short.
     private void Decode()
     {
+        _group.Clear();
+        foreach (Sequence sequence in _decoding) _group.Add(sequence);
+        foreach (Sequence sequence in _prefilling)
+            if (IsReady(sequence) && sequence.ChunkTokens <= FewRows) _group.Add(sequence);
+        FindPages();
         int at = 0, key = 0, next = 0;
         while (at < _decoding.Count || next < _prefilling.Count)
         {
@@ -328,13 +284,7 @@ internal sealed class BatchScheduler : IDisposable
 
     private void End(Sequence sequence, Exception? error)
     {
-        _room.Return(sequence.Request);
-        Close(sequence, error);
-    }
-
-    private void Forget(Sequence sequence, Exception? error)
-    {
-        Leave(sequence);
+        _admission.Leave(sequence);
         Close(sequence, error);
     }
 

@@ -63,11 +63,9 @@ internal sealed class ModelPass : IDisposable
         int images = 0;
         foreach (Sequence sequence in sequences)
         {
-            bool decoding = sequence.IsDecoding;
-            bool answers = sequence.Request.Embedding is null && (decoding || sequence.ChunkEnd == sequence.Prompt.Ids.Length);
             // A chosen id goes in as ordinary text even if it is the image id: it has no features.
-            _batch.Add(sequence.NextIds, decoding ? -1 : _model.ImageTokenId, sequence.Cache, adapter: sequence.Adapter);
-            if (answers) _answering.Add((sequence, _batch.TokenCount - 1));
+            _batch.Add(sequence.NextIds, sequence.IsDecoding ? -1 : _model.ImageTokenId, sequence.Cache, adapter: sequence.Adapter);
+            if (sequence.IsAnswering) _answering.Add((sequence, _batch.TokenCount - 1));
             images = _batch.ImageRows.Length;
         }
 

@@ -41,7 +41,7 @@ internal sealed class PrefixSharing(LanguageModel model) : IDisposable
                 // Not by one who has seen pictures already: those would be seen for nothing, and their features would have to be counted off.
                 if (sequence.Features is null && _cache.Find(key) is { } segment)
                 {
-                    Hits += segment.End - segment.Start;
+                    if (!sequence.WasPreempted) Hits += segment.End - segment.Start;
                     sequence.TakeOver(segment, model.TokensPerImage);
                     continue;
                 }

@@ -24,7 +24,7 @@ public sealed class LoopClosedException : Exception
 
 /// <summary>A look at a <see cref="RequestLoop"/>.</summary>
 /// <param name="Running">Sequences under way.</param>
-/// <param name="Waiting">Requests in the queue.</param>
+/// <param name="Waiting">Requests in the queue, and those that had to step back.</param>
 /// <param name="WaitingTokens">Tokens these may take.</param>
 /// <param name="CacheBytes">Bytes of keys and values held by who is under way.</param>
 /// <param name="Steps">Steps so far.</param>
@@ -33,9 +33,10 @@ public sealed class LoopClosedException : Exception
 /// <param name="PrefixQueries">Tokens of all prompts so far.</param>
 /// <param name="PrefixHits">Tokens of them whose keys and values were there.</param>
 /// <param name="PassSeconds">Part of <paramref name="StepSeconds"/> that was spent in the model; the rest is the scheduler's.</param>
+/// <param name="Preemptions">How often a sequence under way had to give back its keys and values, to compute them again later.</param>
 public sealed record LoopStatus(
     int Running, int Waiting, long WaitingTokens, long CacheBytes, long Steps, double StepSeconds, long PrefixBytes = 0, long PrefixQueries = 0, long PrefixHits = 0,
-    double PassSeconds = 0);
+    double PassSeconds = 0, long Preemptions = 0);
 
 /// <summary>
 /// Answers requests from any thread with one model, many at a time: a <see cref="BatchScheduler"/> on a thread of its own. It has the model to itself until it
@@ -123,7 +124,7 @@ public sealed class RequestLoop : IDisposable
     public IReadOnlyList<PendingAnswer> Submit(IReadOnlyList<GenerationRequest> requests, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(requests);
-        foreach (GenerationRequest request in requests) BatchScheduler.Check(request, _model.Model, _limits);
+        foreach (GenerationRequest request in requests) Admission.Check(request, _model.Model, _limits);
         PromptChunks[] chunks = [.. requests.Select(_scheduler.Cut)];
         long tokens = requests.Sum(request => request.TokenCount);
         lock (_inbox)
@@ -264,5 +265,5 @@ public sealed class RequestLoop : IDisposable
 
     private void Publish() => _status = new LoopStatus(
         _scheduler.RunningCount, _scheduler.WaitingCount, _scheduler.WaitingTokens, _scheduler.CacheBytes, _steps, _stepTicks / (double)Stopwatch.Frequency,
-        _scheduler.PrefixBytes, _scheduler.PrefixQueries, _scheduler.PrefixHits, _scheduler.PassTicks / (double)Stopwatch.Frequency);
+        _scheduler.PrefixBytes, _scheduler.PrefixQueries, _scheduler.PrefixHits, _scheduler.PassTicks / (double)Stopwatch.Frequency, _scheduler.Preemptions);
 }

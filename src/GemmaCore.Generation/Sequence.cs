@@ -58,8 +58,14 @@ internal sealed class Sequence : IDisposable
 
     public CancellationToken Cancellation { get; }
 
-    /// <summary>Keys and values, from <see cref="Start"/> on.</summary>
+    /// <summary>Keys and values, from <see cref="Start"/> on and until <see cref="GiveBack"/>.</summary>
     public KvCache? Cache { get; private set; }
+
+    /// <summary>Tokens of the prompt and of the answer so far.</summary>
+    public int Length => _ids.Count;
+
+    /// <summary>True when it had to give back its keys and values, once or more.</summary>
+    public bool WasPreempted { get; private set; }
 
     /// <summary>[image tokens, D] of the pictures seen so far; null before, and again once they are in the cache.</summary>
     public DeviceBuffer? Features { get; set; }
@@ -86,10 +92,16 @@ internal sealed class Sequence : IDisposable
     /// <summary>Tokens of the next chunk of the prompt.</summary>
     public int ChunkTokens => ChunkEnd - Cache!.Length;
 
-    /// <summary>What goes in next: a chunk of the prompt, or the token chosen last.</summary>
+    /// <summary>
+    /// What goes in next: a chunk of the prompt, or one token of the answer. That is the one chosen last, or, of who had to give back its keys and values, the first of
+    /// those that are missing: they go in one by one as they did before, or their last bits would be others.
+    /// </summary>
     public ReadOnlySpan<int> NextIds => IsDecoding
-        ? CollectionsMarshal.AsSpan(_ids)[^1..]
+        ? CollectionsMarshal.AsSpan(_ids).Slice(Cache!.Length, 1)
         : Prompt.Ids.AsSpan(Cache!.Length..ChunkEnd);
+
+    /// <summary>True when a token is to be chosen once <see cref="NextIds"/> are in.</summary>
+    public bool IsAnswering => Request.Embedding is null && Cache!.Length + NextIds.Length == _ids.Count;
 
     /// <summary>How many of the most likely tokens <see cref="TryAccept"/> needs; 0 when only <see cref="Accept"/> will do.</summary>
     public int CandidateCount(int vocabulary)
@@ -99,11 +111,18 @@ internal sealed class Sequence : IDisposable
         return needsRow ? 0 : _sampler.CandidateCount(vocabulary);
     }
 
-    /// <summary>Takes its place among the sequences under way.</summary>
+    /// <summary>Takes its place among the sequences under way, for the first time or again.</summary>
     public void Start(KvCache cache)
     {
         Cache = cache;
-        _started = Stopwatch.GetTimestamp();
+        if (_started == 0) _started = Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>Gives back its keys and values, to <see cref="Start"/> again later. What it has answered so far stays, and so do its random numbers.</summary>
+    public void GiveBack()
+    {
+        Dispose();
+        (SeenPictures, UsedFeatures, _hidden, IsHeld, WasPreempted) = (0, 0, null, false, true);
     }
 
     /// <summary>Takes over the next chunk of the prompt, pictures and all.</summary>
@@ -111,7 +130,8 @@ internal sealed class Sequence : IDisposable
     {
         for (; SeenPictures < Prompt.Images.Count && Prompt.ImageSpans[SeenPictures].Start < segment.End; SeenPictures++) UsedFeatures += tokensPerImage;
         Cache!.Append(segment);
-        _cachedTokens = Cache.Length;
+        // Who starts again finds what it has left there itself.
+        if (!WasPreempted) _cachedTokens = Cache.Length;
     }
 
     /// <summary>Chooses the next token from the most likely ones and reports it; false when it takes the whole row, see <see cref="Sampler.TryChoose"/>.</summary>

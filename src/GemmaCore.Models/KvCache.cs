@@ -61,15 +61,19 @@ public sealed class KvCache : IDisposable
     internal KvPool Pool => _pool;
 
     /// <summary>Pages it holds.</summary>
-    public int PageCount
+    public int PageCount { get; private set; }
+
+    /// <summary>Pages that <see cref="Prepare"/> would take from the pool for this many tokens.</summary>
+    public int PagesFor(int tokens)
     {
-        get
+        int count = 0;
+        for (int group = 0; group < _pages.Length; group++)
         {
-            int count = 0;
-            foreach (int[] pages in _pages)
-                foreach (int page in pages) count += page == None ? 0 : 1;
-            return count;
+            int first = FirstWritten(group, tokens) / KvLayout.PageRows, last = Math.Min((Length + tokens - 1) / KvLayout.PageRows, first + _pages[group].Length - 1);
+            for (int page = first; page <= last; page++) count += NeedsPage(group, page % _pages[group].Length) ? 1 : 0;
         }
+
+        return count;
     }
 
     /// <summary>Makes room for the next tokens, before the pass in which they come.</summary>
@@ -165,7 +169,7 @@ public sealed class KvCache : IDisposable
     private void PreparePage(int group, int page)
     {
         int entry = page % _pages[group].Length, old = _pages[group][entry];
-        if (old != None && !_pool.IsShared(old)) return;
+        if (!NeedsPage(group, entry)) return;
         int taken = _pool.TryTake(old);
         if (taken == None) throw new InvalidOperationException($"all {_pool.PageCount} pages of keys and values are held");
         if (taken == old) return;
@@ -174,12 +178,15 @@ public sealed class KvCache : IDisposable
         Put(group, entry, taken);
     }
 
+    private bool NeedsPage(int group, int entry) => _pages[group][entry] is var page && (page == None || _pool.IsShared(page));
+
     // The entry of the table, with the hold that comes with the page.
     private void Put(int group, int entry, int page)
     {
         int old = _pages[group][entry];
         if (old == page) return;
         if (old != None) _pool.Release(old);
+        PageCount += (page == None ? 0 : 1) - (old == None ? 0 : 1);
         _pages[group][entry] = page;
         _upload[(group * _entries) + entry] = page;
         _changed = true;

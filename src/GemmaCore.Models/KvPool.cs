@@ -64,6 +64,9 @@ public sealed class KvPool : IDisposable
     /// <summary>Pages that somebody holds.</summary>
     public int UsedPages => PageCount - _freeCount;
 
+    /// <summary>Pages that nobody holds.</summary>
+    public int FreePages => _freeCount;
+
     /// <summary>
     /// Called when every page is held and one more is needed: gives up something that is only kept for later, or says that there is nothing of the kind.
     /// </summary>

@@ -9,9 +9,6 @@ namespace GemmaCore.Generation.Tests;
 /// <summary>What a request gets must not depend on what else is under way; who leaves must leave nothing behind.</summary>
 public sealed class BatchSchedulerTests
 {
-    private const string Colon = "validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg";
-    private const string Retina = "validation-public/Retinography/phantom_retina/imagesVal/phantom_retina_0000.jpg";
-
     [Theory]
     [InlineData("cpu", WeightFormat.AsStored, 20)]
     [InlineData("cpu", WeightFormat.Nf4, 12)]
@@ -21,15 +18,15 @@ public sealed class BatchSchedulerTests
     {
         using GemmaModel model = GemmaModel.Load(Goldens.DemoPath("model"), device == "cpu" ? new CpuDevice(2) : TestDevices.OpenCard(device), format);
         using LoraAdapter all = LoraAdapter.LoadChoice(Goldens.Path("adapters/all_linear_r8"), model.Model), few = LoraAdapter.LoadChoice(Goldens.Path("adapters/qv_list_r4"), model.Model);
-        List<GenerationRequest> requests = Requests(model, all, few, device == "cpu" ? 600 : 40, maxTokens);
-        string[] alone = [.. requests.Select(request => Run(model, [request], joinEvery: 0)[0])];
+        List<GenerationRequest> requests = MixedRequests.Of(model, all, few, device == "cpu" ? 600 : 40, maxTokens);
+        string[] alone = [.. requests.Select(request => Answers(model, [request], joinEvery: 0)[0])];
 
         // One after the other while the others decode; all at once, more than fit one pass; and in another order. A simulated card is too slow for all three.
-        Assert.Equal(alone, Run(model, requests, joinEvery: 1));
+        Assert.Equal(alone, Answers(model, requests, joinEvery: 1));
         if (device == "cpu")
         {
-            Assert.Equal(alone, Run(model, requests, joinEvery: 0));
-            Assert.Equal(alone.Reverse(), Run(model, [.. Enumerable.Reverse(requests)], joinEvery: 3));
+            Assert.Equal(alone, Answers(model, requests, joinEvery: 0));
+            Assert.Equal(alone.Reverse(), Answers(model, [.. Enumerable.Reverse(requests)], joinEvery: 3));
         }
 
         // The adapters and pictures did make a difference.
@@ -41,7 +38,7 @@ public sealed class BatchSchedulerTests
     {
         using GemmaModel model = GemmaModel.Load(Goldens.DemoPath("model"), 2);
         var ended = new List<Sequence>();
-        using BatchScheduler scheduler = Scheduler(model, new BatchLimits(), ended.Add);
+        using BatchScheduler scheduler = MixedRequests.Scheduler(model, new BatchLimits(), ended.Add);
         Prompt prompt = model.Prompts.EncodeText("The lesion is a small one in the", []);
         var parameters = new SamplingParams { MaxTokens = 100, IgnoreEos = true };
         long before = model.Model.Device.AllocatedBytes;
@@ -73,7 +70,7 @@ public sealed class BatchSchedulerTests
         var request = new GenerationRequest(prompt, new SamplingParams { MaxTokens = 6, IgnoreEos = true });
         long one = model.Model.CacheBytes((int)request.TokenCount);
         var ended = new List<Sequence>();
-        using BatchScheduler scheduler = Scheduler(model, new BatchLimits { MaxCacheBytes = 3 * one - 1, MaxSequences = 5 }, ended.Add);
+        using BatchScheduler scheduler = MixedRequests.Scheduler(model, new BatchLimits { MaxCacheBytes = 3 * one - 1, MaxSequences = 5 }, ended.Add);
         for (int i = 0; i < 7; i++) scheduler.Add(request, null, CancellationToken.None);
         Assert.Equal(7 * request.TokenCount, scheduler.WaitingTokens);
         int most = 0;
@@ -99,8 +96,8 @@ public sealed class BatchSchedulerTests
         {
             using LoraAdapter broken = BrokenAdapter(folder, model);
             GenerationRequest sound = new(model.Prompts.EncodeText("The lesion is a small one in the", []), new SamplingParams { MaxTokens = 8, Logprobs = 0 });
-            string expected = Run(model, [sound], 0)[0];
-            string[] together = Run(model, [sound, sound with { Adapter = broken }, sound], 0);
+            string expected = Answers(model, [sound], 0)[0];
+            string[] together = Answers(model, [sound, sound with { Adapter = broken }, sound], 0);
             Assert.Equal((expected, expected), (together[0], together[2]));
             Assert.Contains("not finite", together[1], StringComparison.Ordinal);
         }
@@ -122,42 +119,9 @@ public sealed class BatchSchedulerTests
         return LoraAdapter.LoadChoice(folder, model.Model);
     }
 
-    private static List<GenerationRequest> Requests(GemmaModel model, LoraAdapter all, LoraAdapter few, int longPrompt, int maxTokens)
+    private static string[] Answers(GemmaModel model, List<GenerationRequest> requests, int joinEvery)
     {
-        var greedy = new SamplingParams { MaxTokens = maxTokens, IgnoreEos = true, Logprobs = 0 };
-        SamplingParams drawn = greedy with { Temperature = 1, TopK = 20, Seed = 5 }, penalised = greedy with { FrequencyPenalty = 1.5f, PresencePenalty = 0.5f };
-        Prompt colon = Ask(model, "Describe the endoscopic finding.", Colon), retina = Ask(model, "What is shown?", Retina), two = Ask(model, "Compare them.", Colon, Retina);
-        Prompt text = model.Prompts.EncodeText("A question of one line: what is a lesion?", []), tiny = model.Prompts.EncodeText("The", []);
-        // Longer than a chunk, so that it comes in parts while the others decode.
-        Prompt chunks = model.Prompts.EncodeText(string.Concat(Enumerable.Repeat("a lesion is seen, ", longPrompt / 8)), []);
-        return
-        [
-            new(text, greedy), new(colon, greedy) { Adapter = all }, new(tiny, greedy), new(colon, greedy), new(chunks, greedy) { Adapter = few },
-            new(retina, drawn) { Adapter = few }, new(text, greedy) { Adapter = all }, new(two, greedy) { Adapter = all }, new(chunks, greedy), new(tiny, drawn) { Adapter = all },
-            new(text, penalised), new(two, drawn),
-        ];
-    }
-
-    private static Prompt Ask(GemmaModel model, string question, params string[] images) => model.Prompts.Encode(
-        [new ChatMessage(ChatRole.User, [.. images.Select(image => new ImagePart(ImageSource.FromFile(Goldens.DemoPath("data/" + image)))), new TextPart(question)])], true);
-
-    private static BatchScheduler Scheduler(GemmaModel model, BatchLimits limits, Action<Sequence> onEnd) =>
-        new(model.Model, model.Prompts.Tokenizer, [.. model.Defaults.StopIds], limits, onEnd);
-
-    // Ids and the bits of their log-probabilities.
-    private static string[] Run(GemmaModel model, List<GenerationRequest> requests, int joinEvery)
-    {
-        using BatchScheduler scheduler = Scheduler(model, new BatchLimits(), _ => { });
-        var sequences = new List<Sequence>();
-        for (int step = 0; sequences.Count < requests.Count || scheduler.RunningCount + scheduler.WaitingCount > 0; step++)
-        {
-            while (sequences.Count < requests.Count && (joinEvery == 0 || step >= sequences.Count * joinEvery))
-                sequences.Add(scheduler.Add(requests[sequences.Count], null, CancellationToken.None));
-            scheduler.Step();
-        }
-
-        return [.. sequences.Select(sequence => sequence.Failure is { } failure
-            ? failure.Message
-            : string.Join(' ', sequence.Result().Tokens.Select(token => $"{token.Id}:{BitConverter.SingleToInt32Bits(token.Logprob):x}")))];
+        using BatchScheduler scheduler = MixedRequests.Scheduler(model, new BatchLimits(), _ => { });
+        return [.. MixedRequests.Run(scheduler, requests, joinEvery).Select(MixedRequests.Bits)];
     }
 }

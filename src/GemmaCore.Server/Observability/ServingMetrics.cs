@@ -86,7 +86,7 @@ internal sealed class ServingMetrics(ServedModel served)
         Write(text, "num_requests_waiting", "gauge", "Requests in the queue.", status.Waiting);
         Write(text, "kv_cache_usage_perc", "gauge", "Keys and values held, as a share of what is set aside; 1 is all of it.", share);
         WriteCacheConfiguration(text);
-        Write(text, "num_preemptions_total", "counter", "Requests pushed out while under way: none ever is, their keys and values are set aside when they start.", 0);
+        Write(text, "num_preemptions_total", "counter", "How often a request under way gave its keys and values back to those that started before it; it goes on later.", status.Preemptions);
         Write(text, "prefix_cache_queries_total", "counter", "Prompt tokens that could have been in the prefix cache.", status.PrefixQueries);
         Write(text, "prefix_cache_hits_total", "counter", "Prompt tokens that were.", status.PrefixHits);
         Write(text, "prefix_cache_bytes", "gauge", "Keys and values kept for prompts to come; requests under way push them out.", status.PrefixBytes);
