@@ -97,7 +97,7 @@ internal sealed class CacheRoom(LanguageModel model, BatchLimits limits, Func<bo
     private int PagesSoon(Sequence sequence)
     {
         int capacity = Capacity(sequence.Request, model);
-        return PagesOf(_unlimited ? capacity : Math.Min(capacity, sequence.Length + limits.Headroom));
+        return PagesOf(_unlimited ? capacity : (int)Math.Min(capacity, (long)sequence.Length + limits.Headroom));
     }
 
     private int PagesOf(int tokens) => model.KvLayout.PagesOf(tokens);
