@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Bench;
@@ -18,7 +19,12 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
     /// <summary>What the operations are those of.</summary>
     public string Arithmetic { get; init; } = "FMA peak";
 
-    public static MachinePeaks Measure(CpuDevice device)
+    /// <summary>Measures the device; two seconds at most.</summary>
+    /// <param name="device">A CPU, or a card.</param>
+    /// <param name="tiny">Of a card: its smallest shapes, whose figures mean nothing.</param>
+    public static MachinePeaks Measure(Device device, bool tiny = false) => device is CudaDevice card ? CardPeaks.Measure(card, tiny) : Measure((CpuDevice)device);
+
+    private static MachinePeaks Measure(CpuDevice device)
     {
         void* memory = NativeMemory.AlignedAlloc((nuint)ReadBytes, 64);
         NativeMemory.Fill(memory, (nuint)ReadBytes, 1);
