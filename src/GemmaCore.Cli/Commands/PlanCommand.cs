@@ -14,8 +14,8 @@ internal static class PlanCommand
     public static Command Create()
     {
         var command = new Command("plan", """
-            Say what memory a run and an answer would take. Part by part, without reading weights. Where memory is short (--memory, or a card's
-            own), settings are changed until the run fits, and the changes are named.
+            Say what memory and time a run and an answer take. Memory part by part, without reading weights. Where memory is short (--memory, or a card's
+            own), settings are changed until the run fits, and the changes are named. Times are the roofline: what the device's peaks allow at best, no forecast.
 
             Examples:
               gemmacore plan --preset medgemma-4b --card t4 load_in_8bit=true lora_rank=64 max_length=2048 per_device_train_batch_size=4
@@ -51,7 +51,7 @@ internal static class PlanCommand
             (SampleShape sample, configuration) = Sample(configuration, parsed.GetValue(images), load, place);
             AnsweringPlan answering = AnsweringPlan.Of(place.Open, device => load(device, configuration.Variant), parsed.GetValue(context), kvType);
             MemoryPlan plan = MemoryPlanner.Fit(place.Rehearse(load), configuration, sample, place.Limit(memory));
-            var report = new PlanReport(plan, answering, place, memory);
+            var report = new PlanReport(plan, answering, place, memory, place.Peaks() is { } peaks ? new Roofline(peaks, plan, answering) : null);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else report.Write();
             return 0;
