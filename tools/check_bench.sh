@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 simulator="$PWD/build/tests/cudasim"
 export GEMMACORE_CUDA_LIBRARY="$simulator/libcudasim.so" GEMMACORE_NVRTC_LIBRARY="$simulator/libcudasim.so" GEMMACORE_CUDASIM_CHECKS=off
 export GEMMACORE_KERNEL_CACHE="$PWD/build/kernel-cache"
-bench=(dotnet bench/GemmaCore.Bench/bin/Release/net10.0/bench.dll --device cuda --tiny --json)
+bench=(dotnet src/GemmaCore.Cli/bin/Release/net10.0/gemmacore.dll bench --device cuda --smoke --json)
 for card in gtx1650 a100; do
     lines=$(GEMMACORE_CUDASIM_DEVICE=$card "${bench[@]}" | grep -c '"shape"')
     echo "$card: $lines cases"

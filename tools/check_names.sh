@@ -18,7 +18,7 @@ for folder in src/GemmaCore.Ops/*/; do
     need "$folder$name.cs"
     need "$folder$name.Cuda.cs"
     need "tests/GemmaCore.Ops.Tests/${name}Tests.cs"
-    need "tests/GemmaCore.Testing/References/${name}Reference.cs"
+    need "tests/GemmaCore.Testing.References/${name}Reference.cs"
     need "bench/GemmaCore.Bench/${name}Bench.cs"
 done
 

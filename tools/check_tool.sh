@@ -20,6 +20,8 @@ NUGET_PACKAGES="$work/packages" dotnet tool install GemmaCore.Tool --version "$v
 cd "$work"
 said=$(bin/gemmacore --version) # followed by + and the commit
 test "${said%%+*}" = "$version" || { echo "check_tool: --version says $said, the package is $version"; exit 1; }
+bin/gemmacore bench add --smoke --json | grep -q '"operation":"add forward' || { echo "check_tool: the installed tool times nothing"; exit 1; }
+bin/gemmacore plan demo --preset 4gb max_length=128 --device cpu >/dev/null || { echo "check_tool: the presets did not travel"; exit 1; }
 picture=$(find "$work/bin" -path '*/demo/data/validation-public/Endoscopy/*' -name 'phantom_colon_0000.jpg')
 test -n "$picture" || { echo "check_tool: the demo's pictures did not travel"; exit 1; }
 answer=$(bin/gemmacore generate demo --temperature 0 --prompt "Describe the endoscopic finding." --image "$picture")

@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-$(mktemp -d)}
 dotnet build tools/GemmaCore.Proof -c Release -v quiet 1>&2
-dotnet build bench/GemmaCore.Bench -c Release -v quiet 1>&2
 tools/GemmaCore.Proof/bin/Release/net10.0/proof codec-pictures "$folder" radiograph >/dev/null
 cd "$folder"
 dcmcrle radiograph.dcm radiograph_rle.dcm
@@ -13,7 +12,7 @@ dcmcjpeg +e1 radiograph.dcm radiograph_lossless_jpeg.dcm
 dcmcjpls radiograph.dcm radiograph_jpeg_ls.dcm
 mv radiograph.raw radiograph.rawl
 opj_compress -i radiograph.rawl -o radiograph_jpeg_2000.j2k -F 2048,2048,1,16,u >/dev/null
-dotnet "$OLDPWD/bench/GemmaCore.Bench/bin/Release/net10.0/bench.dll" radiograph .
+dotnet "$OLDPWD/tools/GemmaCore.Proof/bin/Release/net10.0/proof.dll" radiograph .
 for decoder in "dcmdjpeg radiograph_lossless_jpeg.dcm" "dcmdjpls radiograph_jpeg_ls.dcm" "opj_decompress -i radiograph_jpeg_2000.j2k -o"; do
     for _ in 1 2 3 4 5; do
         start=$(date +%s%N)

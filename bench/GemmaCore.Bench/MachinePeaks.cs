@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Bench;
@@ -10,7 +11,7 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
 {
     // Far beyond a second-level cache; a large last-level cache may still hold part of it, which the note in the results says.
     private const long ReadBytes = 512L << 20;
-    private const int Chunks = 64, FmaSteps = 1 << 20, FmaChains = 16;
+    private const int Chunks = 64, FloatsOfStep = 64, FmaSteps = 1 << 20, FmaChains = 16;
 
     /// <summary>What the bandwidth is that of.</summary>
     public string Bandwidth { get; init; } = "read peak";
@@ -18,18 +19,28 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
     /// <summary>What the operations are those of.</summary>
     public string Arithmetic { get; init; } = "FMA peak";
 
-    public static MachinePeaks Measure(CpuDevice device)
+    /// <summary>Last-level cache, from which weights may come faster; 0 where it is not known.</summary>
+    public long CacheBytes { get; init; }
+
+    /// <summary>Measures the device; two seconds at most.</summary>
+    /// <param name="device">A CPU, or a card.</param>
+    /// <param name="tiny">Of a card: its smallest shapes, whose figures mean nothing.</param>
+    public static MachinePeaks Measure(Device device, bool tiny = false) => device is CudaDevice card ? CardPeaks.Measure(card, tiny) : Measure((CpuDevice)device);
+
+    private static MachinePeaks Measure(CpuDevice device)
     {
-        void* memory = NativeMemory.AlignedAlloc((nuint)ReadBytes, 64);
-        NativeMemory.Fill(memory, (nuint)ReadBytes, 1);
-        var read = new ReadWork { Memory = (float*)memory };
+        // A container may have less room than that.
+        long chunkBytes = Math.Min(ReadBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4) / Chunks / (FloatsOfStep * sizeof(float)) * (FloatsOfStep * sizeof(float)), bytes = chunkBytes * Chunks;
+        void* memory = NativeMemory.AlignedAlloc((nuint)bytes, 64);
+        NativeMemory.Fill(memory, (nuint)bytes, 1);
+        var read = new ReadWork { Memory = (float*)memory, ChunkFloats = chunkBytes / sizeof(float) };
         double readSeconds = Best(() => device.Workers.Run(ref read, Chunks));
         NativeMemory.AlignedFree(memory);
         var fma = default(FmaWork);
         int parts = device.Workers.ThreadCount * 4;
         double fmaSeconds = Best(() => device.Workers.Run(ref fma, parts));
         double flops = 2.0 * parts * FmaSteps * FmaChains * Vector512<float>.Count;
-        return new MachinePeaks($"{Name()}, {device.Workers.ThreadCount} threads", ReadBytes / readSeconds / 1e9, flops / fmaSeconds / 1e9);
+        return new MachinePeaks($"{Name()}, {device.Workers.ThreadCount} threads", bytes / readSeconds / 1e9, flops / fmaSeconds / 1e9) { CacheBytes = LastLevelCache() };
     }
 
     public override string ToString() =>
@@ -49,6 +60,15 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
         return best;
     }
 
+    // Linux says the sizes in KiB, one file a level.
+    private static long LastLevelCache()
+    {
+        const string folder = "/sys/devices/system/cpu/cpu0/cache";
+        if (!Directory.Exists(folder)) return 0;
+        IEnumerable<string> sizes = Directory.EnumerateDirectories(folder, "index*").Select(level => Path.Combine(level, "size")).Where(File.Exists).Select(File.ReadAllText);
+        return sizes.Select(size => long.TryParse(size.Trim().TrimEnd('K'), out long kibibytes) ? kibibytes << 10 : 0).DefaultIfEmpty().Max();
+    }
+
     private static string Name()
     {
         const string file = "/proc/cpuinfo";
@@ -62,12 +82,13 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
     private struct ReadWork : IWork
     {
         public float* Memory;
+        public long ChunkFloats;
 
         public readonly void Execute(int index)
         {
-            float* p = Memory + ReadBytes / sizeof(float) / Chunks * index, end = p + ReadBytes / sizeof(float) / Chunks;
+            float* p = Memory + (ChunkFloats * index), end = p + ChunkFloats;
             Vector512<float> a = Vector512<float>.Zero, b = a, c = a, d = a;
-            for (; p < end; p += 64)
+            for (; p < end; p += FloatsOfStep)
             {
                 a += Vector512.Load(p);
                 b += Vector512.Load(p + 16);

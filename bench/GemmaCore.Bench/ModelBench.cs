@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using GemmaCore.Checkpoints;
-using GemmaCore.Cuda;
 using GemmaCore.Models;
 using GemmaCore.Models.Lora;
 using GemmaCore.Ops;
@@ -12,8 +11,8 @@ namespace GemmaCore.Bench;
 
 /// <summary>
 /// A whole model with random weights: prefill of 512 tokens, decode at depth 512, LoRA steps (r 16 on the seven linears, AdamW) at 128 and 512 tokens, on a
-/// card also 2048, unless --no-training is given. --tiny has 24, 2 and 16 tokens. A name may end in a weight format, then in head8 for embeddings and head in
-/// int8: medgemma-4b:nf4:head8.
+/// card also 2048, unless that is not wanted. The smallest shapes are 24, 2 and 16 tokens. A name is a preset and may end in a weight format, then in head8 for
+/// embeddings and head in int8: medgemma-4b:nf4:head8.
 /// </summary>
 public static class ModelBench
 {
@@ -21,7 +20,10 @@ public static class ModelBench
 
     private static readonly string[] TextLinears = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-    public static void Run(string name, Stopclock clock, bool training)
+    public static bool Knows(string name) =>
+        name.Split(':') is [var preset, .. var formats] && ModelPreset.Find(preset) is not null && formats.All(format => format is "nf4" or "int8" or "int8-128" or "head8");
+
+    public static void Run(string name, RandomModels models, Stopclock clock, bool training)
     {
         string[] parts = name.Split(':');
         string presetName = parts[0];
@@ -30,18 +32,12 @@ public static class ModelBench
             : parts.Contains("int8-128") ? WeightFormat.Int8Group
             : WeightFormat.AsStored;
         WeightFormat tables = parts.Contains("head8") ? WeightFormat.Int8 : WeightFormat.AsStored;
-        // In memory where the system has such a folder: 8.6 GB of a 4B model are then written and read in seconds.
-        string root = clock.Device is CudaDevice && !clock.Tiny && HasRoom("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
-        string folder = Path.Combine(root, "gemmacore-bench-" + presetName);
-        if (!File.Exists(Path.Combine(folder, "config.json"))) RandomCheckpoint.Write(ModelPreset.Find(presetName)!, folder, 1, DType.BF16);
-        using LanguageModel model = ModelFolder.Load(folder, clock.Device, format, tables);
+        using LanguageModel model = ModelFolder.Load(models.FolderOf(presetName), clock.Device, format, tables);
         clock.Report.ModelHeading($"{presetName}, {(format == WeightFormat.AsStored ? "bf16" : format.ToString().ToLowerInvariant())} weights{(tables == WeightFormat.Int8 ? ", head in int8" : "")}");
         Inference(model, clock);
         if (!training) return;
         foreach (int length in clock.Choose([128, 512], [128, 512, 2048], [16])) TrainStep(model, length, clock);
     }
-
-    private static bool HasRoom(string folder) => Directory.Exists(folder) && new DriveInfo(folder).AvailableFreeSpace > 12L << 30;
 
     private static void Inference(LanguageModel model, Stopclock clock)
     {
@@ -60,6 +56,7 @@ public static class ModelBench
         int tokens = 0;
         for (int repeat = 0; repeat < repeats + 1; repeat++)
         {
+            clock.Continue();
             using KvCache cache = model.CreateCache(length + 64);
             long start = Stopwatch.GetTimestamp();
             Pass(model, batch, arena, prompt, cache, best, id);
@@ -81,10 +78,10 @@ public static class ModelBench
         decode.Sort();
         double flops = ((2 * weights * length) + (2 * head)) / length, bytes = model.Linears.Sum(linear => linear.Weight.ByteCount) + model.Head.ByteCount;
         clock.Report.ModelRow(
-            $"prefill {length}, tokens/s", prefill[0], prefill[prefill.Count / 2], prefill[^1],
+            $"prefill {length}", "tokens/s", prefill[0], prefill[prefill.Count / 2], prefill[^1],
             $"{prefill[prefill.Count / 2] * flops / 1e9 / peaks.GigaflopsPerSecond:P0} of {peaks.Arithmetic}", "");
         clock.Report.ModelRow(
-            $"decode at {length}, tokens/s", decode[0], decode[decode.Count / 2], decode[^1],
+            $"decode at {length}", "tokens/s", decode[0], decode[decode.Count / 2], decode[^1],
             $"{decode[decode.Count / 2] * bytes / 1e9 / peaks.GigabytesPerSecond:P0} of {peaks.Bandwidth}", $"{allocated / Math.Max(1, tokens)} bytes");
     }
 
@@ -113,6 +110,7 @@ public static class ModelBench
         var times = new List<double>();
         for (int i = 0; i < (clock.Tiny ? 3 : Repeats + 2); i++)
         {
+            clock.Continue();
             long start = Stopwatch.GetTimestamp();
             trainer.Step([[example]], 1e-4f); // returns a loss, so it has waited for the device
             if (i >= 2) times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
@@ -121,7 +119,7 @@ public static class ModelBench
         times.Sort();
         using var process = Process.GetCurrentProcess();
         clock.Report.ModelRow(
-            $"LoRA step {length}, ms", times[0], times[times.Count / 2], times[^1],
+            $"LoRA step {length}", "ms", times[0], times[times.Count / 2], times[^1],
             $"{clock.Device.PeakAllocatedBytes / 1e6:F0} MB allocated, {process.PeakWorkingSet64 / 1e6:F0} MB resident", "");
     }
 }

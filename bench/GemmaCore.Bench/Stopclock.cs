@@ -11,7 +11,8 @@ namespace GemmaCore.Bench;
 /// <param name="peaks">Its limits.</param>
 /// <param name="tiny">Smallest shapes and few calls: shows that everything runs, its figures mean nothing.</param>
 /// <param name="report">Takes the figures.</param>
-public sealed class Stopclock(Device device, MachinePeaks peaks, bool tiny, BenchReport report)
+/// <param name="cancellation">Stops before the next case.</param>
+public sealed class Stopclock(Device device, MachinePeaks peaks, bool tiny, BenchReport report, CancellationToken cancellation)
 {
     private const double SecondsPerCase = 0.5, SecondsPerBatch = 2e-3;
     private const int WarmUps = 40, CardWarmUps = 5, MostCallsOfABatch = 200, CardSamples = 20, RandomValues = 4_000_037;
@@ -29,6 +30,9 @@ public sealed class Stopclock(Device device, MachinePeaks peaks, bool tiny, Benc
 
     /// <summary>Relative error that rounding the operands of a matrix product may add on this device.</summary>
     public double Rounding => 4 * Tolerance.MatrixUnit(device);
+
+    /// <exception cref="OperationCanceledException">The user has had enough.</exception>
+    public void Continue() => cancellation.ThrowIfCancellationRequested();
 
     public void Heading(string operation) => report.Heading(operation);
 
@@ -70,6 +74,7 @@ public sealed class Stopclock(Device device, MachinePeaks peaks, bool tiny, Benc
     /// <param name="action">One call; given the number of the call, so that it can take turns between copies of an operand.</param>
     public void Time(string name, double bytes, double flops, Action<int> action)
     {
+        Continue();
         List<double> micros = device is CudaDevice card ? OnCard(card, action) : OnCpu(action);
         micros.Sort();
         double median = micros[micros.Count / 2], rate = bytes / median / 1e3, speed = flops / median / 1e3;

@@ -8,7 +8,10 @@ namespace GemmaCore.Cli;
 /// <param name="WeightBytes">Weights on the device.</param>
 /// <param name="CacheBytes">Keys and values.</param>
 /// <param name="PeakBytes">All of it, with the activations of a prompt of that length and of one picture.</param>
-internal sealed record AnsweringPlan(int Context, long WeightBytes, long CacheBytes, long PeakBytes)
+/// <param name="Prompt">What reading a prompt of that length cannot do without, pictures apart.</param>
+/// <param name="Token">The same of a token behind such a prompt.</param>
+/// <param name="Picture">The same of a picture; nothing where the model sees none.</param>
+internal sealed record AnsweringPlan(int Context, long WeightBytes, long CacheBytes, long PeakBytes, PassWork Prompt, PassWork Token, PassWork Picture)
 {
     /// <summary>Rehearses the answer.</summary>
     public static AnsweringPlan Of(Func<Device> open, Func<Device, LanguageModel> load, int context, DType kvType)
@@ -30,6 +33,7 @@ internal sealed record AnsweringPlan(int Context, long WeightBytes, long CacheBy
         batch.ImageFeatures = features;
         TensorView hidden = model.Forward(batch, arena, null);
         model.Logits(hidden.Slice(tokens - 1, 1), arena.Take(new Shape(1, model.Layout.VocabularySize)));
-        return new AnsweringPlan(tokens, weights, keysAndValues, device.PeakAllocatedBytes);
+        return new AnsweringPlan(tokens, weights, keysAndValues, device.PeakAllocatedBytes,
+            PassWork.OfText(model, tokens, 0, 1), PassWork.OfText(model, 1, tokens - 1, 1), PassWork.OfPicture(model));
     }
 }

@@ -37,11 +37,13 @@ internal sealed class DeviceOptions
     }
 
     /// <summary>Opens the device; <c>auto</c> is the first card, or the CPU where there is none that can be used.</summary>
-    public Device Open(ParseResult parsed)
+    /// <param name="parsed">The command line.</param>
+    /// <param name="threads">Of the CPU; 0 for <see cref="EnvironmentVariables.Threads"/>.</param>
+    public Device Open(ParseResult parsed, int threads = 0)
     {
         Check(parsed);
         (string kind, int ordinal) = Kind(parsed);
-        if (kind == "cpu" || (kind == "auto" && CudaDevice.WhyUnusable is not null)) return OpenCpu(parsed);
+        if (kind == "cpu" || (kind == "auto" && CudaDevice.WhyUnusable is not null)) return OpenCpu(parsed, threads > 0 ? threads : EnvironmentVariables.Threads);
         return CudaDevice.Open(ordinal, parsed.GetValue(Arch), PrecisionOf(parsed), KernelCache.Default(Console.Error.WriteLine));
     }
 
@@ -54,12 +56,12 @@ internal sealed class DeviceOptions
         _ => null,
     };
 
-    private CpuDevice OpenCpu(ParseResult parsed)
+    private CpuDevice OpenCpu(ParseResult parsed, int threads)
     {
         // With auto, the CPU is where we ended up: what was asked of a card is now asked of it.
         if (parsed.GetValue(Dtype) is { } dtype and not ("auto" or "fp32")) throw new UsageException($"--dtype {dtype}: the CPU computes in fp32, and {CudaDevice.WhyUnusable}");
         if (parsed.GetValue(Arch) != 0) throw new UsageException($"--arch: {CudaDevice.WhyUnusable}");
-        return new CpuDevice(EnvironmentVariables.Threads);
+        return new CpuDevice(threads);
     }
 
     private (string Kind, int Ordinal) Kind(ParseResult parsed)

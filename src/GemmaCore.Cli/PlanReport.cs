@@ -4,8 +4,8 @@ using GemmaCore.Training.Planning;
 
 namespace GemmaCore.Cli;
 
-/// <summary>A plan as text and as JSON.</summary>
-internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, PlanTarget Target, long MemoryAsked)
+/// <summary>A plan as text and as JSON; without a roofline where the device's peaks are not known.</summary>
+internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, PlanTarget Target, long MemoryAsked, Roofline? Roofline)
 {
     private long Driver => Target.DriverBytes;
 
@@ -29,6 +29,8 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, Plan
         Line("keys and values", Answering.CacheBytes);
         Line("peak", Answering.PeakBytes + Driver);
         foreach (string line in Plan.GivenUp) Console.WriteLine($"given up: {line}");
+        if (Roofline is not null) Roofline.Write();
+        else Console.WriteLine($"no roofline: nothing is known of what {Target.Name} can do; gemmacore bench measures it");
     }
 
     public JsonObject ToJson()
@@ -58,6 +60,7 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, Plan
                 ["context"] = Answering.Context, ["weight_bytes"] = Answering.WeightBytes, ["kv_cache_bytes"] = Answering.CacheBytes,
                 ["peak_bytes"] = Answering.PeakBytes + Driver,
             },
+            ["roofline"] = Roofline?.ToJson(),
         };
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using GemmaCore.Bench;
 using GemmaCore.Cuda;
 using GemmaCore.Models;
 using GemmaCore.Tensors;
@@ -14,6 +15,30 @@ namespace GemmaCore.Cli;
 /// <param name="DriverBytes">What the driver takes for itself, as far as that is not in <paramref name="MemoryBytes"/> already.</param>
 internal sealed record PlanTarget(string Name, Func<Device> Open, long? MemoryBytes, long DriverBytes)
 {
+    /// <summary>What it can do at most: of this machine's CPU measured in a second, of a card as its data sheet has it; null for a card without one here.</summary>
+    public MachinePeaks? Peaks()
+    {
+        using Device device = Open();
+        if (device is CudaDevice cuda) return cuda.Card.Peak is { } peak ? DataSheet(cuda, peak) : null;
+        using var here = new CpuDevice(EnvironmentVariables.Threads);
+        MachinePeaks measured = MachinePeaks.Measure(here);
+        return measured with { Bandwidth = $"{measured.Bandwidth} measured now", Arithmetic = $"{measured.Arithmetic} measured now" };
+    }
+
+    private static MachinePeaks DataSheet(CudaDevice cuda, CardPeak peak)
+    {
+        (double teraflops, string type) = cuda.Precision switch
+        {
+            CudaPrecision.Float32 => (peak.Float32Teraflops, "fp32"),
+            CudaPrecision.Float16 => (peak.TensorTeraflops, "fp16"),
+            _ => (peak.TensorTeraflops, "bf16"),
+        };
+        return new MachinePeaks(cuda.Card.Name, peak.GigabytesPerSecond, 1e3 * teraflops)
+        {
+            Bandwidth = "data sheet", Arithmetic = $"data sheet, {type}", CacheBytes = (long)peak.CacheMebibytes << 20,
+        };
+    }
+
     /// <summary>Context and compiled kernels of a program, by experience with CUDA 12: 200 to 300 MB (kernels.md §2.4).</summary>
     public const long CudaContextBytes = 256L << 20;
 

@@ -21,6 +21,7 @@ var root = new RootCommand("GemmaCore: answer questions about images with MedGem
     MergeCommand.Create(),
     QuantizeCommand.Create(),
     ServeCommand.Create(),
+    BenchCommand.Create(),
     VerifyCommand.Create(),
 };
 VerbHelp.Install(root);

@@ -34,6 +34,7 @@ public sealed unsafe record CudaCard
         Check(driver, driver.DeviceTotalMem(&bytes, handle), "cuDeviceTotalMem");
         Handle = handle;
         Name = Marshal.PtrToStringUTF8((nint)name) ?? "unknown card";
+        Peak = Known.Values.FirstOrDefault(card => card.Name == Name)?.Peak;
         Uuid = Convert.ToHexStringLower(new ReadOnlySpan<byte>(uuid, 16));
         MemoryBytes = (long)bytes;
         Capability = Attribute(driver, CapabilityMajor) * 10 + Attribute(driver, CapabilityMinor);
@@ -45,25 +46,29 @@ public sealed unsafe record CudaCard
         HasMemoryPools = Attribute(driver, MemoryPools) != 0;
     }
 
-    private CudaCard(string name, int capability, int multiprocessors, int sharedBytesPerBlock, long memoryBytes)
+    private CudaCard(string name, int capability, int multiprocessors, int sharedBytesPerBlock, long memoryBytes, CardPeak peak)
     {
+        Peak = peak;
         (Name, Uuid, Capability, MultiprocessorCount, SharedBytesPerBlock) = (name, "", capability, multiprocessors, sharedBytesPerBlock);
         (MemoryBytes, SharedBytesPerMultiprocessor, HasMemoryPools) = (memoryBytes, sharedBytesPerBlock, true);
     }
 
     /// <summary>
-    /// Cards that plans can be made for without having one: name → its data. Limits: kernels.md §0.2 and §2.1; memory and multiprocessors: the vendor's published tables.
+    /// Cards that plans can be made for without having one: name → its data. Limits: kernels.md §0.2 and §2.1; memory, multiprocessors, peaks and caches: the vendor's published tables.
     /// </summary>
     public static IReadOnlyDictionary<string, CudaCard> Known { get; } = new Dictionary<string, CudaCard>
     {
-        ["gtx1650"] = new("NVIDIA GeForce GTX 1650", 75, 14, 65536, 4L << 30),
-        ["t4"] = new("Tesla T4", 75, 40, 65536, 15L << 30), // 16 GB, of which error correction takes its share
-        ["rtx3090"] = new("NVIDIA GeForce RTX 3090", 86, 82, 101376, 24L << 30),
-        ["rtx4090"] = new("NVIDIA GeForce RTX 4090", 89, 128, 101376, 24L << 30),
-        ["a100"] = new("NVIDIA A100-SXM4-80GB", 80, 108, 166912, 80L << 30),
-        ["h100"] = new("NVIDIA H100 80GB HBM3", 90, 132, 232448, 80L << 30),
-        ["h200"] = new("NVIDIA H200", 90, 132, 232448, 141L << 30),
+        ["gtx1650"] = new("NVIDIA GeForce GTX 1650", 75, 14, 65536, 4L << 30, new(192, 3.0, 3.0, 1)), // with GDDR6; 128 GB/s with GDDR5
+        ["t4"] = new("Tesla T4", 75, 40, 65536, 15L << 30, new(320, 65, 8.1, 4)), // 16 GB, of which error correction takes its share
+        ["rtx3090"] = new("NVIDIA GeForce RTX 3090", 86, 82, 101376, 24L << 30, new(936, 71, 35.6, 6)),
+        ["rtx4090"] = new("NVIDIA GeForce RTX 4090", 89, 128, 101376, 24L << 30, new(1008, 165.2, 82.6, 72)),
+        ["a100"] = new("NVIDIA A100-SXM4-80GB", 80, 108, 166912, 80L << 30, new(2039, 312, 19.5, 40)),
+        ["h100"] = new("NVIDIA H100 80GB HBM3", 90, 132, 232448, 80L << 30, new(3350, 989, 67, 50)),
+        ["h200"] = new("NVIDIA H200", 90, 132, 232448, 141L << 30, new(4800, 989, 67, 50)),
     };
+
+    /// <summary>What its data sheet promises; null for a card that is not among <see cref="Known"/>.</summary>
+    public CardPeak? Peak { get; }
 
     /// <summary>N of <c>cuda:N</c>.</summary>
     public int Ordinal { get; }

@@ -28,6 +28,7 @@ public sealed class ExampleTests
     [InlineData("merge")]
     [InlineData("quantize")]
     [InlineData("serve")]
+    [InlineData("bench")]
     [InlineData("verify")]
     public void The_examples_of_a_verb_run_as_printed(string verb)
     {

@@ -17,11 +17,38 @@ public sealed class PlanTests : IDisposable
         Finished finished = GemmacoreProcess.Run("plan", "demo", "max_length=64", "--device", "cpu", "--json").Expect(0);
         JsonObject plan = JsonNode.Parse(finished.Output)!.AsObject();
         Assert.Equal(
-            ["device", "sample", "settings", "parts", "loss_chunk_bytes", "training_bytes", "preparation_bytes", "mapped_bytes", "driver_bytes", "peak_bytes", "limit_bytes", "given_up", "answering"],
+            ["device", "sample", "settings", "parts", "loss_chunk_bytes", "training_bytes", "preparation_bytes", "mapped_bytes", "driver_bytes", "peak_bytes", "limit_bytes", "given_up", "answering", "roofline"],
             plan.Select(field => field.Key));
         Assert.Equal(plan["training_bytes"]!.GetValue<long>(), plan["parts"]!.AsObject().Sum(part => part.Value!.GetValue<long>()));
         Assert.True(plan["answering"]!["kv_cache_bytes"]!.GetValue<long>() > 0);
         Assert.Null(plan["limit_bytes"]);
+    }
+
+    // The counts are tested by hand in Models.Tests and Training.Tests; here, that the right peaks divide them.
+    [Theory]
+    [InlineData("auto", 320, 65000)]
+    [InlineData("fp32", 320, 8100)]
+    public void A_card_s_roofline_is_operations_or_bytes_over_what_its_data_sheet_promises(string dtype, double gigabytes, double gigaflops)
+    {
+        JsonObject roofline = Roofline("plan", "--preset", "gemma-3-270m", "max_length=512", "max_steps=50", "--card", "t4", "--dtype", dtype, "--json");
+        Assert.Equal((gigabytes, gigaflops), (roofline["gb_per_s"]!.GetValue<double>(), roofline["gflop_per_s"]!.GetValue<double>()));
+        JsonNode step = roofline["step"]!, token = roofline["token"]!;
+        double seconds = step["seconds"]!.GetValue<double>();
+        Assert.Equal(step["operations"]!.GetValue<double>() / gigaflops / 1e9, seconds, 1e-9); // bound by arithmetic
+        Assert.Equal(50 * seconds, roofline["run_seconds"]!.GetValue<double>(), 1e-9);
+        double fromMemory = token["read_bytes"]!.GetValue<double>() - roofline["cache_bytes"]!.GetValue<double>();
+        Assert.Equal(gigabytes * 1e9 / fromMemory, roofline["tokens_per_s"]!.GetValue<double>(), 1e-6); // bound by memory
+    }
+
+    [Fact]
+    public void The_CPU_s_roofline_is_measured_and_printed_as_what_it_is()
+    {
+        JsonObject roofline = Roofline("plan", "demo", "max_length=64", "--device", "cpu", "--json");
+        Assert.True(roofline["gb_per_s"]!.GetValue<double>() > 0.1);
+        Assert.True(roofline["gflop_per_s"]!.GetValue<double>() > 0.1);
+        Assert.Null(roofline["run_seconds"]); // nobody said how many steps
+        string text = GemmacoreProcess.Run("plan", "demo", "max_length=64", "--device", "cpu").Expect(0).Output;
+        foreach (string line in (string[])["not a forecast", "read peak measured now", "step of 8 samples", "1000 samples", "a picture of a prompt", "tok/s"]) Assert.Contains(line, text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -107,4 +134,6 @@ public sealed class PlanTests : IDisposable
         Assert.Contains(complaint, finished.Error.Split('\n')[^1], StringComparison.Ordinal);
         Assert.Equal("", finished.Output);
     }
+
+    private static JsonObject Roofline(params string[] arguments) => JsonNode.Parse(GemmacoreProcess.Run(arguments).Expect(0).Output)!["roofline"]!.AsObject();
 }

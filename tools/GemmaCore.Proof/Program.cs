@@ -1,5 +1,6 @@
 using System.Globalization;
 using GemmaCore.Proof;
+using GemmaCore.Proof.Serving;
 using GemmaCore.Testing.Medical;
 
 // The scripts of tools/ call this; each table is Markdown, and the exit code is 0 when everything held.
@@ -13,7 +14,9 @@ switch (args)
     case ["eval-load", var rows, var resamples]: return EvaluationLoad.Print(int.Parse(rows), int.Parse(resamples));
     case ["codec-pictures", var folder]: return CodecPictures.Write(folder, CodecPicture.All);
     case ["codec-pictures", var folder, "radiograph"]: return CodecPictures.Write(folder, [CodecPicture.Radiograph]);
+    case ["radiograph", var folder]: return RadiographSpeed.Print(folder);
+    case ["serve", ..]: return await ServingSpeed.RunAsync(args[1..]);
     default:
-        Console.Error.WriteLine("usage: proof parity LOG | medgemma-4b FOLDER | fuzz INPUTS SEED TARGETS | load SECONDS CLIENTS SEED | eval-load ROWS RESAMPLES | codec-pictures FOLDER [radiograph] (see tools/*.sh)");
+        Console.Error.WriteLine("usage: proof parity LOG | medgemma-4b FOLDER | fuzz INPUTS SEED TARGETS | load SECONDS CLIENTS SEED | eval-load ROWS RESAMPLES | codec-pictures FOLDER [radiograph] | radiograph FOLDER | serve [MODEL] [NAME=N...] (see tools/*.sh)");
         return 2;
 }

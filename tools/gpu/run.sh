@@ -7,7 +7,7 @@
 set -uo pipefail
 
 tests=(Ops Cuda Models Generation Training)
-# Of the runtime what neither tests, command line nor bench load: debuggers, tracing, other collectors, other languages, data tables.
+# Of the runtime what neither tests nor command line load: debuggers, tracing, other collectors, other languages, data tables.
 unused='libmscordaccore.so|libmscordbi.so|libclrgc.so|libclrgcexp.so|libcoreclrtraceptprovider.so|Microsoft.VisualBasic.Core.dll|Microsoft.VisualBasic.dll'
 unused+='|System.Private.DataContractSerialization.dll|System.Linq.AsyncEnumerable.dll|System.Data.Common.dll|createdump'
 
@@ -38,7 +38,6 @@ pack() {
   cp -r "$sdk/host/fxr/$version" "$stage/dotnet/host/fxr/"
   copy_framework Microsoft.NETCore.App
   if [ "$only" != tests ]; then
-    copy_app bench/GemmaCore.Bench "$stage/app"
     copy_app src/GemmaCore.Cli "$stage/app"
     copy_framework Microsoft.AspNetCore.App # serve is a verb of the command line
   fi
@@ -89,8 +88,8 @@ run() {
   export GEMMACORE_KERNEL_CACHE="$work/build/kernel-cache"
   mkdir -p "$GEMMACORE_KERNEL_CACHE"
   find_nvrtc
-  tiny=()
-  if [ -n "${GPU_TINY:-}" ]; then tiny=(--tiny); fi
+  tiny=() smoke=() # peer.py's word and ours
+  if [ -n "${GPU_TINY:-}" ]; then tiny=(--tiny) smoke=(--smoke); fi
   echo "unpacked after $(($(date +%s) - began)) s"
 
   packed gemmacore && step 60 doctor app gemmacore doctor > "$out/doctor.txt" 2>&1
@@ -116,15 +115,15 @@ run() {
   grep -E '^==|Total:' "$out/tests.txt"
   table "$out"
 
-  packed bench || { echo "done after $(($(date +%s) - began)) s"; return; }
+  packed gemmacore || { echo "done after $(($(date +%s) - began)) s"; return; }
   # An operation's figures are read to their end before the next library has the card.
-  step 120 "bench of operations" app bench --device cuda --json "${tiny[@]}" > "$out/bench.jsonl" 2> "$out/bench.err"
+  step 120 "bench of operations" app gemmacore bench --device cuda --json "${smoke[@]}" > "$out/bench.jsonl" 2> "$out/bench.err"
   table "$out"
   step 60 "torch operations" python3 "$work/tools/peer.py" ops "${tiny[@]}" > "$out/torch.jsonl" 2>> "$out/bench.err"
   table "$out"
   name=medgemma-4b
   if [ -n "${GPU_TINY:-}" ]; then name=tiny; fi
-  step 120 "bench of $name" app bench --device cuda --json "${tiny[@]}" "$name" "$name:nf4" "$name:int8" 2>> "$out/bench.err" | grep '"shape"' >> "$out/bench.jsonl"
+  step 120 "bench of $name" app gemmacore bench --device cuda --json "${smoke[@]}" "$name" "$name:nf4" "$name:int8" 2>> "$out/bench.err" | grep '"shape"' >> "$out/bench.jsonl"
   table "$out"
   step 90 "torch models" python3 "$work/tools/peer.py" models "${tiny[@]}" >> "$out/torch.jsonl" 2>> "$out/bench.err"
   table "$out"

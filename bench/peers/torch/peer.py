@@ -1,6 +1,6 @@
-"""The same operations in PyTorch, and the same training step in transformers + peft, on the card that bench/GemmaCore.Bench was timed on.
+"""The same operations in PyTorch, and the same training step in transformers + peft, on the card that `gemmacore bench` was timed on.
 
-    peer.py ops|models [--tiny] >> torch.jsonl     one JSON object a line, operations and shapes named as `bench --json` names them
+    peer.py ops|models [--tiny] >> torch.jsonl     one JSON object a line, operations and shapes named as `gemmacore bench --json` names them
     peer.py join bench.jsonl torch.jsonl           one table with ratios (above 1: GemmaCore is faster); needs no torch
 
 torch multiplies bfloat16 activations; GemmaCore keeps activations in fp32 and rounds them within the product: its figures include that.

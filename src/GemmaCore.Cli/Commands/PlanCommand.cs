@@ -14,22 +14,25 @@ internal static class PlanCommand
     public static Command Create()
     {
         var command = new Command("plan", """
-            Say what memory a run and an answer would take. Part by part, without reading weights. Where memory is short (--memory, or a card's
-            own), settings are changed until the run fits, and the changes are named.
+            Say what memory and time a run and an answer take. Memory part by part, without reading weights. Where memory is short (--memory, or a card's
+            own), settings are changed until the run fits, and the changes are named. Times are the roofline: what the device's peaks allow at best, no forecast.
 
             Examples:
               gemmacore plan --preset medgemma-4b --card t4 load_in_8bit=true lora_rank=64 max_length=2048 per_device_train_batch_size=4
               gemmacore plan demo --device cpu --memory 100MB max_length=128 --json
             """);
         var subject = new Argument<string[]>("MODEL|CONFIG") { Description = "model (folder, hub id, demo) or training configuration (.yaml); then key=value", Arity = ArgumentArity.ZeroOrMore };
-        var preset = new Option<string?>("--preset") { Description = $"shape of the model instead of one that is here: {string.Join(", ", ModelPreset.Names)}" };
+        var presets = new Option<string[]>("--preset")
+        {
+            Description = $"training configuration as train has it: {string.Join(", ", TrainingPreset.Names)}; or shape of the model instead of one that is here: {string.Join(", ", ModelPreset.Names)}; or one of each",
+        };
         var images = new Option<int>("--images") { Description = "pictures of a sample", DefaultValueFactory = _ => 1 };
         var context = new Option<int>("--context") { Description = "tokens of a conversation to answer in", DefaultValueFactory = _ => 4096 };
         Option<string> kept = new ModelOptions().KvType;
         var json = new Option<bool>("--json") { Description = "print one JSON document" };
         var target = new PlanTargetOptions();
         command.Add(subject);
-        foreach (Option option in (Option[])[preset, images, context, kept, json]) command.Add(option);
+        foreach (Option option in (Option[])[presets, images, context, kept, json]) command.Add(option);
         target.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -40,14 +43,15 @@ internal static class PlanCommand
             if (parsed.GetValue(images) < 0) throw new UsageException("--images: expected 0 or more");
             if (parsed.GetValue(context) < 1) throw new UsageException("--context: expected at least 1 token");
             DType kvType = ModelOptions.KvTypeOf(parsed.GetValue(kept)!);
-            TrainingConfiguration configuration = Configuration(names.FirstOrDefault(), [.. words.Except(names)]);
-            Func<Device, ModelVariant, LanguageModel> load = Loader(parsed.GetValue(preset), names.FirstOrDefault(), configuration);
+            (string? recipe, ModelPreset? shape) = Presets(parsed.GetValue(presets) ?? []);
+            TrainingConfiguration configuration = Configuration(recipe, names.FirstOrDefault(), [.. words.Except(names)]);
+            Func<Device, ModelVariant, LanguageModel> load = Loader(shape, names.FirstOrDefault(), configuration);
             PlanTarget place = target.Read(parsed);
             long memory = target.Memory(parsed) is > 0 and var asked ? asked : configuration.Memory;
             (SampleShape sample, configuration) = Sample(configuration, parsed.GetValue(images), load, place);
             AnsweringPlan answering = AnsweringPlan.Of(place.Open, device => load(device, configuration.Variant), parsed.GetValue(context), kvType);
             MemoryPlan plan = MemoryPlanner.Fit(place.Rehearse(load), configuration, sample, place.Limit(memory));
-            var report = new PlanReport(plan, answering, place, memory);
+            var report = new PlanReport(plan, answering, place, memory, place.Peaks() is { } peaks ? new Roofline(peaks, plan, answering) : null);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else report.Write();
             return 0;
@@ -55,26 +59,42 @@ internal static class PlanCommand
         return command;
     }
 
-    private static TrainingConfiguration Configuration(string? name, string[] overrides)
+    // The two kinds have no name in common.
+    private static (string? Recipe, ModelPreset? Shape) Presets(string[] names)
     {
-        bool isFile = name is not null && (name.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) || name.EndsWith(".yml", StringComparison.OrdinalIgnoreCase));
-        if (isFile && !File.Exists(name)) throw new UsageException($"{name}: not found; expected a YAML configuration");
-        ConfigurationReading reading = ConfigurationReader.Read(isFile ? File.ReadAllText(name!) : "", overrides);
-        foreach (string note in reading.Notes) Console.Error.WriteLine(note);
-        return isFile || name is null ? reading.Configuration : reading.Configuration with { ModelNameOrPath = name };
+        string[] recipes = [.. names.Where(TrainingPreset.Names.Contains)], shapes = [.. names.Except(recipes)];
+        if (recipes.Length > 1 || shapes.Length > 1) throw new UsageException($"--preset {names[^1]}: one training configuration and one shape are enough");
+        ModelPreset? shape = shapes is [var name] ? ModelPreset.Find(name) ?? throw new UsageException(
+            $"--preset {name}: expected {string.Join(", ", ModelPreset.Names)} (the shape of a model) or {string.Join(", ", TrainingPreset.Names)} (a training configuration)") : null;
+        return (recipes.FirstOrDefault(), shape);
     }
 
-    private static Func<Device, ModelVariant, LanguageModel> Loader(string? preset, string? name, TrainingConfiguration configuration)
+    private static TrainingConfiguration Configuration(string? recipe, string? name, string[] overrides)
     {
-        if (preset is not null)
-        {
-            ModelPreset found = ModelPreset.Find(preset) ?? throw new UsageException($"--preset {preset}: expected {string.Join(", ", ModelPreset.Names)}");
-            return (device, variant) => ModelFolder.Rehearse(found, device, variant);
-        }
+        bool isFile = name is not null && (name.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) || name.EndsWith(".yml", StringComparison.OrdinalIgnoreCase));
+        TrainingConfiguration configuration = new TrainingSettings(recipe, isFile ? name : null, overrides).Read();
+        return isFile || name is null ? configuration : configuration with { ModelNameOrPath = name };
+    }
 
+    private static Func<Device, ModelVariant, LanguageModel> Loader(ModelPreset? shape, string? name, TrainingConfiguration configuration)
+    {
+        if (shape is not null) return (device, variant) => ModelFolder.Rehearse(shape, device, variant);
         if (configuration.ModelNameOrPath.Length == 0) throw new UsageException(name is null ? "say what to plan: a MODEL, a CONFIG, or --preset NAME" : $"{name}: model_name_or_path is missing");
-        string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
+        string folder = Folder(configuration.ModelNameOrPath);
         return (device, variant) => ModelFolder.Rehearse(folder, device, variant);
+    }
+
+    // A plan reads no weights, so that nobody has to fetch them for it.
+    private static string Folder(string model)
+    {
+        try
+        {
+            return ModelLocation.Resolve(model);
+        }
+        catch (UsageException error)
+        {
+            throw new UsageException($"{error.Message}; or plan for a shape alone, e.g. --preset medgemma-4b");
+        }
     }
 
     private static (SampleShape, TrainingConfiguration) Sample(TrainingConfiguration configuration, int images, Func<Device, ModelVariant, LanguageModel> load, PlanTarget place)

@@ -10,19 +10,20 @@ internal static class TrainCommand
     {
         var command = new Command("train", """
             Fine-tune a LoRA adapter. Ctrl-C once finishes the step, saves and exits with 1, as the run is not done; twice stops at once (130).
+            A preset needs no CONFIG, only the data: gemmacore train --preset t4 data=FOLDER. Keys of a CONFIG and key=value go over it.
 
             Examples:
               gemmacore train configs/demo.yaml
               gemmacore train configs/demo.yaml --smoke learning_rate=1e-3 lora_rank=8
             """);
-        var file = new Argument<string>("CONFIG") { Description = "YAML file" };
-        var overrides = new Argument<string[]>("OVERRIDES") { Description = "key=value, dataset.key=value", Arity = ArgumentArity.ZeroOrMore };
+        var words = new Argument<string[]>("CONFIG") { Description = "YAML file, then key=value, dataset.key=value", Arity = ArgumentArity.ZeroOrMore };
+        var preset = new Option<string?>("--preset") { Description = $"MedGemma 4B on a kind of card: {string.Join(", ", TrainingPreset.Names)}" };
         var resume = new Option<string?>("--resume") { Description = "go on from the newest checkpoint, or from this folder", Arity = ArgumentArity.ZeroOrOne };
         var smoke = new Option<bool>("--smoke") { Description = "three steps, to see that everything fits" };
         var badRow = new Option<string?>("--on-bad-row") { Description = "stop at a row that cannot be read, or skip it; short for on_bad_row=" };
         badRow.AcceptOnlyFromAmong("stop", "skip");
-        command.Add(file);
-        command.Add(overrides);
+        command.Add(words);
+        command.Add(preset);
         command.Add(resume);
         command.Add(smoke);
         command.Add(badRow);
@@ -31,19 +32,22 @@ internal static class TrainCommand
         command.SetAction(parsed =>
         {
             // A mistyped flag would pass for one of the overrides.
-            if (parsed.GetValue(overrides)?.FirstOrDefault(text => text.StartsWith('-') && !text.Contains('=', StringComparison.Ordinal)) is { } flag)
+            string[] given = parsed.GetValue(words) ?? [];
+            if (given.FirstOrDefault(text => text.StartsWith('-') && !text.Contains('=', StringComparison.Ordinal)) is { } flag)
                 throw new UsageException(Edge.Unknown(flag, command));
-            string path = parsed.GetValue(file)!;
-            if (!File.Exists(path)) throw new UsageException($"{path}: not found; expected a YAML configuration");
-            ConfigurationReading reading = ReadConfiguration(
-                path, [.. parsed.GetValue(overrides) ?? [], .. parsed.GetValue(badRow) is { } choice ? [$"on_bad_row={choice}"] : Array.Empty<string>()]);
-            foreach (string note in reading.Notes) Console.Error.WriteLine($"{path}: {note}");
-            TrainingConfiguration configuration = reading.Configuration with
+            // A file comes first, whatever its name; only a preset can do without.
+            string? file = given.Length > 0 && (!given[0].Contains('=', StringComparison.Ordinal) || File.Exists(given[0])) ? given[0] : null;
+            if (file is null && parsed.GetValue(preset) is null)
+                throw new UsageException($"say what to train: a CONFIG (.yaml) or --preset {string.Join('|', TrainingPreset.Names)}");
+            string[] badRowSetting = parsed.GetValue(badRow) is { } choice ? [$"on_bad_row={choice}"] : [];
+            var settings = new TrainingSettings(parsed.GetValue(preset), file, [.. given.Skip(file is null ? 0 : 1), .. badRowSetting]);
+            TrainingConfiguration configuration = settings.Read();
+            configuration = configuration with
             {
-                ModelNameOrPath = Required(reading.Configuration.ModelNameOrPath, "model_name_or_path", path),
-                OutputDir = Required(reading.Configuration.OutputDir, "output_dir", path),
-                MaxSteps = parsed.GetValue(smoke) ? 3 : reading.Configuration.MaxSteps,
-                Dataset = reading.Configuration.Dataset with { Path = Required(reading.Configuration.Dataset.Path, "dataset.path", path) },
+                ModelNameOrPath = Required(configuration.ModelNameOrPath, "model_name_or_path", settings.Name),
+                OutputDir = Required(configuration.OutputDir, "output_dir", settings.Name),
+                MaxSteps = parsed.GetValue(smoke) ? 3 : configuration.MaxSteps,
+                Dataset = configuration.Dataset with { Path = Required(configuration.Dataset.Path, "dataset.path", settings.Name) },
             };
             using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line));
             if (parsed.GetResult(resume) is not null) session.Resume(parsed.GetValue(resume));
@@ -54,18 +58,6 @@ internal static class TrainCommand
             return 1; // a script must not take the unfinished adapter for the result
         });
         return command;
-    }
-
-    private static ConfigurationReading ReadConfiguration(string path, string[] overrides)
-    {
-        try
-        {
-            return ConfigurationReader.Read(File.ReadAllText(path), overrides);
-        }
-        catch (ConfigurationException error)
-        {
-            throw new ConfigurationException($"{path}: {error.Message}");
-        }
     }
 
     private static string Required(string value, string key, string file) =>

@@ -29,6 +29,7 @@ internal static class ConfigurationKeys
         ["double_quantization"] = "bnb_4bit_use_double_quant",
         ["evaluation_strategy"] = "eval_strategy",
         ["val_set_size"] = "val_size",
+        ["data"] = "dataset.path",
         ["max_samples"] = "dataset.max_samples",
         ["max_images_per_sample"] = "dataset.max_images_per_sample",
     };

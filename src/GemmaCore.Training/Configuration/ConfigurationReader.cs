@@ -26,11 +26,13 @@ public sealed class ConfigurationReader
     /// <summary>Reads a configuration.</summary>
     /// <param name="yaml">Text of the file.</param>
     /// <param name="overrides"><c>key=value</c>, with dots into the blocks: <c>dataset.path=x</c>.</param>
+    /// <param name="preset">Text of a file whose keys hold where neither says otherwise; data set blocks are merged key by key.</param>
     /// <exception cref="ConfigurationException">A key is unknown, a value is of the wrong kind or out of range, or something is not supported.</exception>
-    public static ConfigurationReading Read(string yaml, IReadOnlyList<string> overrides)
+    public static ConfigurationReading Read(string yaml, IReadOnlyList<string> overrides, string preset = "")
     {
         ArgumentNullException.ThrowIfNull(overrides);
         var reader = new ConfigurationReader();
+        foreach ((YamlNode key, YamlNode value) in Parse(preset, "").Children) reader.Set(Name(key), value, isOverride: true);
         foreach ((YamlNode key, YamlNode value) in Parse(yaml, "").Children) reader.Set(Name(key), value, isOverride: false);
         foreach (string item in overrides)
         {
@@ -181,8 +183,8 @@ public sealed class ConfigurationReader
         if (!configuration.Evaluates && configuration.EarlyStoppingPatience > 0)
             throw new ConfigurationException("early_stopping_patience: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
         if (configuration is { LoadIn4Bit: true, LoadIn8Bit: true })
-            throw new ConfigurationException("load_in_8bit: load_in_4bit is set as well; leave one of the two out");
-        if (configuration is { Bf16: true, Fp16: true }) throw new ConfigurationException("fp16: bf16 is set as well; leave one of the two out");
+            throw new ConfigurationException("load_in_8bit: load_in_4bit is set as well; leave one of the two out, or set it to false");
+        if (configuration is { Bf16: true, Fp16: true }) throw new ConfigurationException("fp16: bf16 is set as well; leave one of the two out, or set it to false");
         if (configuration.MaxSteps == 0) throw new ConfigurationException("max_steps: expected -1 (go by epochs) or at least 1, got '0'");
         if (configuration.EvalDataset is not null && configuration.ValSize > 0)
             throw new ConfigurationException("val_size: rows are held out only where there is no eval_dataset; leave one of the two out");

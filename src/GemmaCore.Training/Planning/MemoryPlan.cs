@@ -1,3 +1,4 @@
+using GemmaCore.Models;
 using GemmaCore.Training.Configuration;
 
 namespace GemmaCore.Training.Planning;
@@ -30,6 +31,12 @@ public sealed record MemoryPlan
 
     /// <summary>Memory of a step, for <see cref="LoraTrainer.Reserve"/>.</summary>
     public required StepMemory Step { get; init; }
+
+    /// <summary>What a step cannot do without, for a bound on its time.</summary>
+    public required PassWork StepWork { get; init; }
+
+    /// <summary>The same of a picture that is encoded before training starts; nothing where steps encode their own.</summary>
+    public required PassWork PictureWork { get; init; }
 
     /// <summary>Memory while training.</summary>
     public long TrainingBytes => Parts.Sum(part => part.Bytes);

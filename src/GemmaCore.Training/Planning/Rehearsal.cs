@@ -25,6 +25,7 @@ public sealed class Rehearsal(Func<Device> openDevice, Func<Device, ModelVariant
         List<PlanPart> weights = WeightParts(model, device, out long mapped);
         using var stage = new TrainingStage(configuration, model);
         EncodedExample example = Sample(model, sample);
+        PassWork picture = stage.KeepsFeatures && sample.Images > 0 ? PassWork.OfPicture(model) : default; // its tower is about to leave
         stage.EncodePictures(show => show(example));
         if (stage.KeepsFeatures) weights.RemoveAll(part => part.Name.StartsWith("vision", StringComparison.Ordinal));
         long preparation = device.PeakAllocatedBytes;
@@ -52,6 +53,8 @@ public sealed class Rehearsal(Func<Device> openDevice, Func<Device, ModelVariant
             MappedBytes = mapped,
             PreparationBytes = preparation,
             Step = step,
+            StepWork = StepWork.Of(model, configuration, sample, encodesPictures: !stage.KeepsFeatures),
+            PictureWork = picture,
         };
     }
 

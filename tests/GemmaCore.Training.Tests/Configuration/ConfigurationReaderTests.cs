@@ -204,6 +204,16 @@ public class ConfigurationReaderTests
     public void A_quantisation_that_is_not_one_is_refused(string yaml, string message) => Assert.Contains(message, Refused(yaml), StringComparison.Ordinal);
 
     [Fact]
+    public void A_preset_holds_where_neither_file_nor_command_line_says_otherwise()
+    {
+        const string preset = "lora_rank: 4\nlearning_rate: 2.0e-4\nseed: 7\ndataset: { type: messages, path: theirs }", yaml = "lora_r: 8\ndataset: { path: ours }";
+        TrainingConfiguration configuration = ConfigurationReader.Read(yaml, ["learning_rate=1e-3"], preset).Configuration;
+        Assert.Equal((8, 1e-3, 7), (configuration.LoraRank, configuration.LearningRate, configuration.Seed));
+        Assert.Equal(("messages", "ours"), (configuration.Dataset.Type, configuration.Dataset.Path));
+        Assert.Throws<ConfigurationException>(() => ConfigurationReader.Read("lora_rank: 8\nlora_r: 8", [], preset)); // twice in one file is still a mistake
+    }
+
+    [Fact]
     public void Neftune_is_refused_with_a_number() => Assert.Contains("noise", Refused("neftune_noise_alpha: 5"), StringComparison.Ordinal);
 
     [Theory]

@@ -1,10 +1,10 @@
 using System.Diagnostics;
 
-namespace GemmaCore.Bench.Serving;
+namespace GemmaCore.Proof.Serving;
 
 /// <summary>Requests that come at random, whether earlier ones are answered or not: what users do, and what queues come from.</summary>
 /// <param name="Answers">All that were answered.</param>
-public sealed record PoissonLoad(IReadOnlyList<AnswerTimes> Answers)
+internal sealed record PoissonLoad(IReadOnlyList<AnswerTimes> Answers)
 {
     /// <param name="client">Who asks.</param>
     /// <param name="rate">Requests per second on average; times between them are exponentially distributed, the same in every run.</param>

@@ -1,19 +1,20 @@
 using System.Diagnostics;
 using System.Globalization;
+using GemmaCore.Bench;
 using GemmaCore.Generation;
 using GemmaCore.Models;
 using GemmaCore.Server;
 using GemmaCore.Tensors;
 using GemmaCore.Testing;
 
-namespace GemmaCore.Bench.Serving;
+namespace GemmaCore.Proof.Serving;
 
 /// <summary>
-/// <c>bench serve [MODEL] [prompt=N] [tokens=N] [clients=N] [rounds=N] [seconds=N] [load=SHARE]</c>: the server over HTTP on loopback. One client against several, by
+/// <c>proof serve [MODEL] [prompt=N] [tokens=N] [clients=N] [rounds=N] [seconds=N] [load=SHARE]</c>: the server over HTTP on loopback. One client against several, by
 /// turns; then requests that come at random (Poisson), at a share of what the several got through; then, where the model sees, a second question about a picture.
 /// MODEL is a folder, a preset (random weights) or demo.
 /// </summary>
-public static class ServeBench
+internal static class ServingSpeed
 {
     private static readonly string RealTokenizer = Goldens.RepositoryPath("../shared/fixtures/gemma3-tokenizer");
 
@@ -98,17 +99,17 @@ public static class ServeBench
         if (Directory.Exists(place)) return place;
         if (ModelPreset.Find(place) is not { } preset)
         {
-            Console.Error.WriteLine($"bench serve: {place}: neither a folder nor a preset; presets: {string.Join(", ", ModelPreset.Names)}");
+            Console.Error.WriteLine($"proof serve: {place}: neither a folder nor a preset; presets: {string.Join(", ", ModelPreset.Names)}");
             return null;
         }
 
         if (!Directory.Exists(RealTokenizer))
         {
-            Console.Error.WriteLine("bench serve: a preset needs Gemma's tokenizer in ../shared/fixtures/gemma3-tokenizer; give a model folder instead");
+            Console.Error.WriteLine("proof serve: a preset needs Gemma's tokenizer in ../shared/fixtures/gemma3-tokenizer; give a model folder instead");
             return null;
         }
 
-        string folder = Path.Combine(Path.GetTempPath(), "gemmacore-bench-serve-" + place);
+        string folder = Path.Combine(Path.GetTempPath(), "gemmacore-proof-serve-" + place);
         if (!File.Exists(Path.Combine(folder, "config.json"))) RandomCheckpoint.Write(preset, folder, 1, DType.BF16);
         if (place == "medgemma-4b")
         {

@@ -3,14 +3,14 @@ using GemmaCore.Inputs.Codecs.Jpeg2000;
 using GemmaCore.Inputs.Dicom;
 using GemmaCore.Testing.Medical;
 
-namespace GemmaCore.Bench;
+namespace GemmaCore.Proof;
 
 /// <summary>Unpacks a radiograph from every packing in a folder that tools/codec_speed.sh has made, each verified sample by sample before it is timed. One thread.</summary>
-public static class RadiographBench
+internal static class RadiographSpeed
 {
     private const int WarmUps = 5, Runs = 15;
 
-    public static int Run(string folder)
+    public static int Print(string folder)
     {
         CodecPicture picture = CodecPicture.Radiograph;
         int[] expected = picture.Values();
@@ -22,7 +22,7 @@ public static class RadiographBench
             int[] samples = path.EndsWith(".dcm", StringComparison.Ordinal) ? Stored(bytes, path) : [.. Jpeg2000Picture.Decode(bytes, path, picture.Width * picture.Height).Samples.Select(sample => (int)sample)];
             if (!samples.AsSpan().SequenceEqual(expected))
             {
-                Console.Error.WriteLine($"bench: {path}: not the samples that were packed; not timed");
+                Console.Error.WriteLine($"{path}: not the samples that were packed; not timed");
                 return 1;
             }
 

@@ -2,21 +2,21 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 
-namespace GemmaCore.Bench.Serving;
+namespace GemmaCore.Proof.Serving;
 
 /// <summary>What is asked for.</summary>
 /// <param name="PromptTokens">Random ids.</param>
 /// <param name="AnswerTokens">Exactly so many.</param>
-public sealed record RequestShape(int PromptTokens, int AnswerTokens);
+internal sealed record RequestShape(int PromptTokens, int AnswerTokens);
 
 /// <summary>When the tokens of an answer came, in milliseconds from the request.</summary>
 /// <param name="FirstToken">To the first event with text.</param>
 /// <param name="Gaps">Between events, which are tokens but for those that end inside a character.</param>
 /// <param name="Whole">To the end.</param>
-public sealed record AnswerTimes(double FirstToken, IReadOnlyList<double> Gaps, double Whole);
+internal sealed record AnswerTimes(double FirstToken, IReadOnlyList<double> Gaps, double Whole);
 
 /// <summary>Asks a server for completions as a stream of events and notes when they come.</summary>
-public sealed class LoadClient(string url, int vocabulary) : IDisposable
+internal sealed class LoadClient(string url, int vocabulary) : IDisposable
 {
     private readonly HttpClient _http = new(new SocketsHttpHandler { MaxConnectionsPerServer = 1024 }) { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(30) };
     private int _requests;
@@ -53,7 +53,7 @@ public sealed class LoadClient(string url, int vocabulary) : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         long start = Stopwatch.GetTimestamp();
         using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead).ConfigureAwait(false);
-        if (!response.IsSuccessStatusCode) throw new InvalidOperationException($"bench serve: {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync().ConfigureAwait(false)}");
+        if (!response.IsSuccessStatusCode) throw new InvalidOperationException($"proof serve: {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync().ConfigureAwait(false)}");
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync().ConfigureAwait(false));
         var times = new List<double>();
         while (await reader.ReadLineAsync().ConfigureAwait(false) is { } line)
