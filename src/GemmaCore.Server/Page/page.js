@@ -197,10 +197,19 @@ function showTiming(turn, { wait, decode, tokens, reason, said }) {
   for (const fact of facts) row.appendChild(make('span', '', fact));
 }
 
-// Keeps the end in view, unless the reader has scrolled away from it.
+// Keeps the end in view, unless the reader has scrolled away from it. Only a scroll decides that: a long piece of text, or a composer that grows over the end, is nobody's wish.
+const page = document.documentElement;
+let [follows, lastTop] = [true, 0];
+
 function follow(always) {
-  const page = document.documentElement;
-  if (always || page.scrollHeight - page.scrollTop - page.clientHeight < 160) page.scrollTop = page.scrollHeight;
+  follows ||= always;
+  if (follows) page.scrollTop = page.scrollHeight;
+}
+
+function heedScroll() {
+  const isNear = page.scrollHeight - page.scrollTop - page.clientHeight < 160;
+  if (isNear || page.scrollTop < lastTop) follows = isNear;
+  lastTop = page.scrollTop;
 }
 
 function startAgain() {
@@ -246,6 +255,8 @@ for (const opener of at('openers').querySelectorAll('button')) {
   });
 }
 receive(add);
+addEventListener('scroll', heedScroll, { passive: true });
+new ResizeObserver(() => follow(false)).observe(document.querySelector('footer'));
 key.value = sessionStorage.getItem('gemmacore.key') ?? '';
 key.addEventListener('change', () => {
   sessionStorage.setItem('gemmacore.key', key.value.trim());
