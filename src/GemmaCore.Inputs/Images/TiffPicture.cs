@@ -54,13 +54,11 @@ internal sealed class TiffPicture
     /// <param name="maxPixels">Refuse larger pictures before they are unpacked.</param>
     /// <param name="window">For grey of more than 8 bits; null for the upper 8 of 16.</param>
     /// <exception cref="InputException">It is not there, too large, damaged, or needs a window.</exception>
-    public static RgbImage Show(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, picture =>
-    {
-        picture.Require(maxPixels);
-        if (picture.IsDeep) return picture.Deep(window);
-        if (window is null && TiffPieces.AreJpeg2000(picture._tiff)) return picture.Region(maxPixels, new PictureRegion(0, 0, picture._width, picture._height));
-        return window is null ? picture.Colours() : throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
-    });
+    public static RgbImage Show(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, picture => picture.Shown(maxPixels, window));
+
+    /// <summary>The same, with what else can be chosen; values that are no brightness from the smallest to the largest where no window is given.</summary>
+    /// <exception cref="InputException">As for <see cref="Show"/>.</exception>
+    public static PictureView View(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, picture => picture.View(maxPixels, window));
 
     /// <summary>Width and height of a page of which parts can be unpacked: coloured or of 8 bits, the first row on top, in pieces that are not too large; null for another.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
@@ -105,14 +103,34 @@ internal sealed class TiffPicture
         if (piece < 0 || piece > Math.Max(maxPixels, 1 << 20)) throw Damaged("its tiles are larger than any picture");
     }
 
-    private RgbImage Deep(GreyWindow? window)
+    private RgbImage Shown(long maxPixels, GreyWindow? window)
+    {
+        Require(maxPixels);
+        if (IsDeep) return Grey(window).Show(window);
+        if (window is null && TiffPieces.AreJpeg2000(_tiff)) return Region(maxPixels, new PictureRegion(0, 0, _width, _height));
+        return window is null ? Colours() : throw new InputException($"{_name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
+    }
+
+    private PictureView View(long maxPixels, GreyWindow? window)
+    {
+        int pages = _tiff.NumberOfDirectories();
+        if (!IsDeep) return new PictureView { Picture = Shown(maxPixels, window), Frames = pages };
+        Require(maxPixels);
+        GreyWindow usual = IsBrightness ? GreyWindow.Unchanged : GreyWindow.Full;
+        return PictureView.Of(Grey(IsBrightness ? window : window ?? usual) with { DefaultWindow = usual }, window, pages);
+    }
+
+    private bool IsBrightness => _bits == 16 && _format == SampleFormat.UINT;
+
+    // Through no window, the upper byte of each value.
+    private GreyPicture Grey(GreyWindow? window)
     {
         if (_format is not (SampleFormat.UINT or SampleFormat.INT or SampleFormat.IEEEFP) || _bits is not (16 or 32) || (_bits == 16 && _format == SampleFormat.IEEEFP))
             throw Damaged($"samples of {_bits} bits and format {(int)_format} are not read here");
         double[] values = Values();
         if (window is null)
         {
-            if (_bits != 16 || _format != SampleFormat.UINT) throw new InputException($"{_name}: holds values that are no brightness; say which become black and white, e.g. --window full");
+            if (!IsBrightness) throw new InputException($"{_name}: holds values that are no brightness; say which become black and white, e.g. --window full");
             window = GreyWindow.Unchanged;
             for (int i = 0; i < values.Length; i++) values[i] = (int)values[i] >> 8;
         }
@@ -120,7 +138,7 @@ internal sealed class TiffPicture
         return new GreyPicture
         {
             Name = _name, Width = _width, Height = _height, Values = values, DefaultWindow = window, IsInverted = Photometric == BitMiracle.LibTiff.Classic.Photometric.MINISWHITE,
-        }.Show(window);
+        };
     }
 
     // Strips are tiles as wide as the picture.
