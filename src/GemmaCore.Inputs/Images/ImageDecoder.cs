@@ -26,7 +26,7 @@ public static class ImageDecoder
     public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels, GreyWindow? window = null)
     {
         string name = source.Path ?? "image";
-        if (source.Region is { } region) return LargePicture.Open(source, applyOrientation, maxPixels, window).Read(region);
+        if (source.Region is not null || source.Magnification is not null) return LargePicture.Open(source, applyOrientation, maxPixels, window).Read(source.Region);
         window = source.Window ?? window;
         if (source.Slice > 0) return Volume.Open(name, maxPixels).Show(source.Slice, window);
         ReadOnlyMemory<byte> file = FileOf(source);

@@ -63,7 +63,11 @@ internal sealed class TiffPicture
     /// <summary>Width and height of a page of which parts can be unpacked: coloured or of 8 bits, the first row on top, in pieces that are not too large; null for another.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
     public static (int Width, int Height)? SizeInPieces(ReadOnlyMemory<byte> file, string name, int page, long maxPixels) => With(file, name, page, picture =>
-        !picture.IsDeep && picture.Field(TiffTag.ORIENTATION, 1) == 1 && TiffPieces.Of(picture._tiff, picture._width, picture._height, maxPixels) is not null ? (picture._width, picture._height) : ((int, int)?)null);
+        picture.IsInPieces(maxPixels) ? (picture._width, picture._height) : ((int, int)?)null);
+
+    /// <summary>Such a page with the smaller copies of it; null for another page.</summary>
+    /// <exception cref="InputException">It is not there, or damaged.</exception>
+    public static SlidePyramid? Pyramid(ReadOnlyMemory<byte> file, string name, int page, long maxPixels) => With(file, name, page, picture => picture.IsInPieces(maxPixels) ? SlidePyramid.Of(picture._tiff, name) : null);
 
     /// <summary>A part of such a page.</summary>
     /// <exception cref="InputException">It is damaged.</exception>
@@ -119,6 +123,8 @@ internal sealed class TiffPicture
         GreyWindow usual = IsBrightness ? GreyWindow.Unchanged : GreyWindow.Full;
         return PictureView.Of(Grey(IsBrightness ? window : window ?? usual) with { DefaultWindow = usual }, window, pages);
     }
+
+    private bool IsInPieces(long maxPixels) => !IsDeep && Field(TiffTag.ORIENTATION, 1) == 1 && TiffPieces.Of(_tiff, _width, _height, maxPixels) is not null;
 
     private bool IsBrightness => _bits == 16 && _format == SampleFormat.UINT;
 

@@ -41,7 +41,15 @@ public static class Slides
     /// <summary>The same as BigTIFF.</summary>
     public static byte[] BigTiff(int tile, Compression compression, params RgbImage[] pages) => Tiff("w8l", tile, compression, pages);
 
-    private static byte[] Tiff(string mode, int tile, Compression compression, RgbImage[] pages)
+    /// <summary>As TIFF in tiles of 16, with a description and a resolution.</summary>
+    public static byte[] Described(RgbImage picture, string description, float resolution, ResUnit unit) => Tiff("w", 16, Compression.LZW, [picture], tiff =>
+    {
+        tiff.SetField(TiffTag.IMAGEDESCRIPTION, description);
+        tiff.SetField(TiffTag.XRESOLUTION, resolution);
+        tiff.SetField(TiffTag.RESOLUTIONUNIT, unit);
+    });
+
+    private static byte[] Tiff(string mode, int tile, Compression compression, RgbImage[] pages, Action<Tiff>? describe = null)
     {
         using var stream = new MemoryStream();
         using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", mode, stream, new TiffStream()))
@@ -49,6 +57,7 @@ public static class Slides
             foreach (RgbImage page in pages)
             {
                 Describe(tiff, page, tile, compression);
+                describe?.Invoke(tiff);
                 int across = tile > 0 ? tile : page.Width, down = tile > 0 ? tile : 7, piece = 0;
                 for (int top = 0; top < page.Height; top += down)
                 {
