@@ -28,14 +28,14 @@ internal sealed class LargePicture
     public static LargePicture Open(ImageSource source, bool applyOrientation = false, long maxPixels = ImageDecoder.DefaultMaxPixels, GreyWindow? window = null)
     {
         string name = source.Path ?? "image";
-        ReadOnlyMemory<byte> file = source.Slice == 0 ? ImageDecoder.FileOf(source) : default;
-        if (source.Magnification is { } magnification) return OpenSlide(file, name, source, magnification, maxPixels, source.Window ?? window);
-        if ((source.Window ?? window) is null && TiffPicture.IsOne(file.Span) && TiffPicture.SizeInPieces(file, name, source.Frame, maxPixels) is { } size)
-            return new LargePicture(name, size.Width, size.Height, null, region => TiffPicture.ShowRegion(file, name, source.Frame, maxPixels, region));
+        TiffFile? tiff = source.Slice == 0 ? TiffFile.Of(source) : null;
+        if (source.Magnification is { } magnification) return OpenSlide(tiff, name, source, magnification, maxPixels, source.Window ?? window);
+        if (tiff is not null && (source.Window ?? window) is null && TiffPicture.SizeInPieces(tiff, source.Frame, maxPixels) is { } size)
+            return new LargePicture(name, size.Width, size.Height, null, region => TiffPicture.ShowRegion(tiff, source.Frame, maxPixels, region));
         source = source with { Region = null };
         if (source.Slice == 0)
         {
-            source = source with { Bytes = file };
+            if (tiff is null) source = source with { Bytes = ImageDecoder.FileOf(source) };
             (int width, int height) = ImageDecoder.ReadSize(source);
             if ((long)width * height > maxPixels)
                 throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} that are decoded at once; of a TIFF file in tiles only what is shown is decoded, e.g. vips tiffsave IN OUT.tif --tile");
@@ -63,9 +63,9 @@ internal sealed class LargePicture
             : throw new InputException($"{_name}: the part at {part.Left}, {part.Top} of {part.Width} x {part.Height} pixels does not lie within the picture of {Width} x {Height}");
     }
 
-    private static LargePicture OpenSlide(ReadOnlyMemory<byte> file, string name, ImageSource source, double magnification, long maxPixels, GreyWindow? window)
+    private static LargePicture OpenSlide(TiffFile? file, string name, ImageSource source, double magnification, long maxPixels, GreyWindow? window)
     {
-        if (window is not null || !TiffPicture.IsOne(file.Span) || TiffPicture.Pyramid(file, name, source.Frame, maxPixels) is not { } pyramid)
+        if (window is not null || file is null || TiffPicture.Pyramid(file, source.Frame, maxPixels) is not { } pyramid)
             throw new InputException($"{name}: a magnification was asked for, and only slides have one: coloured TIFF files in tiles or strips, without a window");
         double share = pyramid.Share(magnification);
         return new LargePicture(name, pyramid.Scan.Width, pyramid.Scan.Height, null, region =>
@@ -73,7 +73,7 @@ internal sealed class LargePicture
             (SlideLevel level, PictureRegion part, int width, int height) = pyramid.Find(region, share);
             if ((long)part.Width * part.Height > maxPixels)
                 throw new InputException($"{name}: {part.Width} x {part.Height} pixels of page {level.Page} are more than the {maxPixels} that are decoded at once; show a smaller part, tiles, or a lower magnification");
-            RgbImage read = TiffPicture.ShowRegion(file, name, level.Page, maxPixels, part);
+            RgbImage read = TiffPicture.ShowRegion(file, level.Page, maxPixels, part);
             return (width, height) == (part.Width, part.Height) ? read : PillowResize.Resize(read, width, height, ResampleFilter.Bilinear);
         }) { Share = share };
     }

@@ -31,9 +31,9 @@ public sealed record PictureView
     {
         ArgumentNullException.ThrowIfNull(source);
         string name = source.Path ?? "image";
+        if (TiffFile.Of(source) is { } tiff) return TiffPicture.View(tiff, source.Frame, maxPixels, source.Window);
         ReadOnlyMemory<byte> file = ImageDecoder.FileOf(source);
         if (DicomFile.IsOne(file.Span)) return DicomFrames.Open(DicomFile.Read(file, name), maxPixels).View(source.Frame, source.Window);
-        if (TiffPicture.IsOne(file.Span)) return TiffPicture.View(file, name, source.Frame, maxPixels, source.Window);
         return new PictureView { Picture = ImageDecoder.Decode(source with { Bytes = file }, maxPixels: maxPixels) };
     }
 

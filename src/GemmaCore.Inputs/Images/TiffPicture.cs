@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using BitMiracle.LibTiff.Classic;
 
 namespace GemmaCore.Inputs;
@@ -35,50 +34,44 @@ internal sealed class TiffPicture
 
     private Photometric Photometric => (Photometric)Field(TiffTag.PHOTOMETRIC, -1);
 
-    /// <summary>Whether a file is TIFF or BigTIFF, in either order of bytes.</summary>
-    public static bool IsOne(ReadOnlySpan<byte> file) =>
-        IsBig(file) || (file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8)));
-
-    /// <summary>Whether a file is BigTIFF, whose places have 64 bits.</summary>
-    public static bool IsBig(ReadOnlySpan<byte> file) => file.Length >= 8 && (file[..4].SequenceEqual("II+\0"u8) || file[..4].SequenceEqual("MM\0+"u8));
-
     /// <summary>Width and height of a page.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
-    public static (int Width, int Height) ReadSize(ReadOnlyMemory<byte> file, string name, int page) =>
-        With(file, name, page, picture => (picture._width, picture._height));
+    public static (int Width, int Height) ReadSize(TiffFile file, int page) =>
+        With(file, page, picture => (picture._width, picture._height));
 
     /// <summary>A page as a picture.</summary>
-    /// <param name="file">The whole file.</param>
-    /// <param name="name">Its name, for complaints.</param>
+    /// <param name="file">The file.</param>
     /// <param name="page">From 1.</param>
     /// <param name="maxPixels">Refuse larger pictures before they are unpacked.</param>
     /// <param name="window">For grey of more than 8 bits; null for the upper 8 of 16.</param>
     /// <exception cref="InputException">It is not there, too large, damaged, or needs a window.</exception>
-    public static RgbImage Show(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, picture => picture.Shown(maxPixels, window));
+    public static RgbImage Show(TiffFile file, int page, long maxPixels, GreyWindow? window) => With(file, page, picture => picture.Shown(maxPixels, window));
 
     /// <summary>The same, with what else can be chosen; values that are no brightness from the smallest to the largest where no window is given.</summary>
     /// <exception cref="InputException">As for <see cref="Show"/>.</exception>
-    public static PictureView View(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, picture => picture.View(maxPixels, window));
+    public static PictureView View(TiffFile file, int page, long maxPixels, GreyWindow? window) => With(file, page, picture => picture.View(maxPixels, window));
 
     /// <summary>Width and height of a page of which parts can be unpacked: coloured or of 8 bits, the first row on top, in pieces that are not too large; null for another.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
-    public static (int Width, int Height)? SizeInPieces(ReadOnlyMemory<byte> file, string name, int page, long maxPixels) => With(file, name, page, picture =>
+    public static (int Width, int Height)? SizeInPieces(TiffFile file, int page, long maxPixels) => With(file, page, picture =>
         picture.IsInPieces(maxPixels) ? (picture._width, picture._height) : ((int, int)?)null);
 
     /// <summary>Such a page with the smaller copies of it; null for another page.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
-    public static SlidePyramid? Pyramid(ReadOnlyMemory<byte> file, string name, int page, long maxPixels) => With(file, name, page, picture => picture.IsInPieces(maxPixels) ? SlidePyramid.Of(picture._tiff, name) : null);
+    public static SlidePyramid? Pyramid(TiffFile file, int page, long maxPixels) => With(file, page, picture => picture.IsInPieces(maxPixels) ? SlidePyramid.Of(picture._tiff, file.Name) : null);
 
     /// <summary>A part of such a page.</summary>
     /// <exception cref="InputException">It is damaged.</exception>
-    public static RgbImage ShowRegion(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, PictureRegion region) => With(file, name, page, picture => picture.Region(maxPixels, region));
+    public static RgbImage ShowRegion(TiffFile file, int page, long maxPixels, PictureRegion region) => With(file, page, picture => picture.Region(maxPixels, region));
 
-    private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, Func<TiffPicture, T> use)
+    private static T With<T>(TiffFile file, int page, Func<TiffPicture, T> use)
     {
-        using var stream = new MemoryStream(MemoryMarshal.TryGetArray(file, out ArraySegment<byte> segment) ? segment.Array! : file.ToArray(), segment.Offset, file.Length, writable: false);
+        string name = file.Name;
+        using Stream stream = file.Open();
         // The library loses its way among places of 64 bits whose upper byte comes first.
-        if (IsBig(file.Span) && file.Span[0] == 'M') throw new InputException($"{name}: BigTIFF in big-endian order is not read here; save it anew, e.g. vips tiffsave IN OUT.tif --tile --bigtiff");
-        if (!TiffDirectories.AreSound(file.Span)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
+        if (file is { IsBig: true, IsSwapped: true }) throw new InputException($"{name}: BigTIFF in big-endian order is not read here; save it anew, e.g. vips tiffsave IN OUT.tif --tile --bigtiff");
+        if (!TiffDirectories.AreSound(stream, file.IsBig, file.IsSwapped)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
+        stream.Position = 0; // where the library begins to read
         try
         {
             return Use(stream, name, page, use);
@@ -91,7 +84,7 @@ internal sealed class TiffPicture
         }
     }
 
-    private static T Use<T>(MemoryStream stream, string name, int page, Func<TiffPicture, T> use)
+    private static T Use<T>(Stream stream, string name, int page, Func<TiffPicture, T> use)
     {
         using Tiff? tiff = Tiff.ClientOpen(name, "rm", stream, new TiffStream());
         if (tiff is null || page < 1 || (page > 1 && !tiff.SetDirectory((short)Math.Min(page - 1, short.MaxValue))))

@@ -105,5 +105,44 @@ public sealed class SlideTests
         DicomTests.AssertSays(string.Create(CultureInfo.InvariantCulture, $"and {magnification * 1.1:0.##}x was asked for"), () => At(slide, magnification * 1.1));
     }
 
+    [Theory]
+    [InlineData(5_000_000_000, true)]
+    [InlineData(3_000_000_000, false)] // behind what a signed number of 32 bits can say
+    public void A_file_larger_than_memory_takes_as_much_of_it_as_is_shown(long at, bool isBig)
+    {
+        RgbImage picture = Slides.Picture(96, 64, new PictureRegion(0, 0, 96, 30));
+        string path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName() + ".tif");
+        try
+        {
+            Slides.Far(path, picture, at, isBig);
+            Assert.True(new FileInfo(path).Length > at);
+            ImageSource slide = ImageSource.FromFile(path);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Assert.Equal((96, 64), ImageDecoder.ReadSize(slide));
+            Assert.Equal(picture.Pixels, ImageDecoder.Decode(slide).Pixels);
+            Assert.Equal(picture.Crop(13, 11, 50, 40).Pixels, ImageDecoder.Decode(slide with { Region = new(13, 11, 50, 40) }).Pixels);
+            Assert.Equal(3, PictureCut.Of(new TileCut { Size = 32 }).Regions(slide).Count);
+            Assert.Equal(1, PictureView.Of(slide).Frames);
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 64 << 20);
+
+            // Cut off in the middle of its directory, of its lists, of its tiles.
+            using (FileStream file = File.OpenWrite(path)) file.SetLength(new FileInfo(path).Length - 20);
+            DicomTests.AssertSays("its directories make no sense", () => ImageDecoder.Decode(slide));
+            using (FileStream file = File.OpenWrite(path)) file.SetLength(at);
+            DicomTests.AssertSays("its directories make no sense", () => ImageDecoder.Decode(slide with { Region = new(13, 11, 50, 40) }));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void A_file_that_cannot_be_read_is_one_line()
+    {
+        DicomTests.AssertSays("no-such-slide.tif: cannot be read", () => ImageDecoder.Decode(ImageSource.FromFile("no-such-slide.tif")));
+        DicomTests.AssertSays("no-such-slide.tif: cannot be read", () => At(ImageSource.FromFile("no-such-slide.tif"), 10));
+    }
+
     private static RgbImage At(ImageSource source, double magnification) => ImageDecoder.Decode(source with { Magnification = magnification });
 }
