@@ -75,7 +75,10 @@ internal sealed class LargePicture
                 throw new InputException($"{name}: {part.Width} x {part.Height} pixels of page {level.Page} are more than the {maxPixels} that are decoded at once; show a smaller part, tiles, or a lower magnification");
             RgbImage read = TiffPicture.ShowRegion(file, level.Page, maxPixels, part);
             return (width, height) == (part.Width, part.Height) ? read : PillowResize.Resize(read, width, height, ResampleFilter.Bilinear);
-        }) { Share = share };
+        })
+        {
+            Share = share,
+        };
     }
 }
 

@@ -79,7 +79,9 @@ async function add(files) {
 }
 
 function remove(index) {
-  URL.revokeObjectURL(waiting.splice(index, 1)[0].url);
+  const [gone] = waiting.splice(index, 1);
+  gone.isGone = true;
+  URL.revokeObjectURL(gone.url);
   add([]);
   question.focus();
 }

@@ -93,6 +93,7 @@ export function choices(key, changed) {
       problem = null;
       try {
         Object.assign(asking, await look(asking, asked, key()));
+        if (asking.isGone) URL.revokeObjectURL(asking.url); // nobody will see it
         if (asking === picture) draw();
         changed(null);
         URL.revokeObjectURL(before);
