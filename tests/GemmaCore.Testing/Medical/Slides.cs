@@ -41,8 +41,8 @@ public static class Slides
     /// <summary>The same as BigTIFF.</summary>
     public static byte[] BigTiff(int tile, Compression compression, params RgbImage[] pages) => Tiff("w8l", tile, compression, pages);
 
-    /// <summary>As TIFF in tiles of 16, with a description and a resolution.</summary>
-    public static byte[] Described(RgbImage picture, string description, float resolution, ResUnit unit) => Tiff("w", 16, Compression.LZW, [picture], tiff =>
+    /// <summary>As TIFF in tiles of 16, with a description and a resolution, and smaller levels.</summary>
+    public static byte[] Described(RgbImage picture, string description, float resolution, ResUnit unit, params RgbImage[] levels) => Tiff("w", 16, Compression.LZW, [picture, .. levels], tiff =>
     {
         tiff.SetField(TiffTag.IMAGEDESCRIPTION, description);
         tiff.SetField(TiffTag.XRESOLUTION, resolution);
