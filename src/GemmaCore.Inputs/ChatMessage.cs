@@ -38,11 +38,14 @@ public sealed record ImageSource(string? Path, ReadOnlyMemory<byte>? Bytes)
     /// <summary>The part of the picture that is meant; null for all of it.</summary>
     public PictureRegion? Region { get; init; }
 
+    /// <summary>The magnification at which a slide is shown, e.g. 10; null for all pixels that were scanned. Places stay those of the scan.</summary>
+    public double? Magnification { get; init; }
+
     /// <summary>How grey values of more than 8 bits become bytes; null for what the picture's kind asks for.</summary>
     public GreyWindow? Window { get; init; }
 
     /// <summary>What tells this picture from others of the same file: empty unless a frame, a slice, a window or a part was chosen.</summary>
-    public string Choice => (Frame == 1 ? "" : FormattableString.Invariant($" frame {Frame}")) + (Slice == 0 ? "" : FormattableString.Invariant($" slice {Slice}")) + (Window is null ? "" : $" window {Window.Name}")
+    public string Choice => (Frame == 1 ? "" : FormattableString.Invariant($" frame {Frame}")) + (Slice == 0 ? "" : FormattableString.Invariant($" slice {Slice}")) + (Window is null ? "" : $" window {Window.Name}") + (Magnification is { } times ? FormattableString.Invariant($" at {times}x") : "")
         + (Region is { } part ? FormattableString.Invariant($" part {part.Left},{part.Top},{part.Width},{part.Height}") : "");
 
     /// <summary>A picture in a file, read on use.</summary>

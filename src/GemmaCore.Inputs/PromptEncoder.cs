@@ -199,7 +199,7 @@ public sealed record PromptEncoder
 
     private PreparedImage Prepare(ImageSource source, Dictionary<string, Volume> volumes)
     {
-        if (source.Region is { } region) return new PreparedImage([Process(LastPicture.Open(source, ApplyOrientation, MaxImagePixels, Window).Read(region))]);
+        if (source.Region is not null || source.Magnification is not null) return new PreparedImage([Process(LastPicture.Open(source, ApplyOrientation, MaxImagePixels, Window).Read(source.Region))]);
         RgbImage image = source.Slice > 0 ? Slice(source, volumes) : ImageDecoder.Decode(source, ApplyOrientation, MaxImagePixels, Window);
         List<ImagePixels> pixels = [Process(image)];
         foreach (PictureRegion crop in PanAndScan?.Crops(image.Width, image.Height) ?? [])

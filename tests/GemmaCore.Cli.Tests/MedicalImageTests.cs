@@ -81,6 +81,29 @@ public sealed class MedicalImageTests : IDisposable
     }
 
     [Fact]
+    public void A_slide_is_shown_at_a_magnification_and_in_part()
+    {
+        string slide = Goldens.Path("slides/aperio.svs"), part = _folder.File("part.png");
+        string[] generate = ["generate", "demo", "--prompt", Question, "--image", slide];
+        int tokens = Answer("--image", Picture)["usage"]!["image_tokens"]!.GetValue<int>();
+        // At 5x it has 96 x 64 pixels.
+        Assert.Equal(6 * tokens, Answer("--image", slide, "--magnification", "5", "--tiles", "--tile-size", "32", "--tissue", "none")["usage"]!["image_tokens"]!.GetValue<int>());
+        Assert.Equal(2 * tokens, Answer("--image", slide, "--magnification", "5x", "--region", "0,0,256,128", "--tiles", "--tile-size", "32", "--tissue", "none")["usage"]!["image_tokens"]!.GetValue<int>());
+        File.WriteAllBytes(part, Slides.Png(ImageDecoder.Decode(ImageSource.FromFile(slide) with { Magnification = 5, Region = new(40, 80, 256, 128) })));
+        Assert.Equal(Answer("--image", part)["logprobs"]!.ToJsonString(), Answer("--image", slide, "--magnification", "5", "--region", "40,80,256,128")["logprobs"]!.ToJsonString());
+
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--magnification", "0"]), 2, "--magnification: expected a number above 0");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--magnification", "ten", "--tiles"]), 2, "--magnification: expected a number above 0", "'ten'");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--magnification", "40"]), 1, "aperio.svs: was scanned at 20x, and 40x was asked for");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--region", "1,2,3"]), 2, "--region: expected x,y,width,height");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--region", "380,0,10,10"]), 1, "does not lie within the picture of 384 x 256");
+        AssertOneLine(GemmacoreProcess.Run([.. generate, "--region", "0,0,10,10", "--crops", "2"]), 2, "not with --crops");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--region", "0,0,10,10"), 2, "--image");
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--image", Picture, "--magnification", "10"), 1, "only slides have one");
+        AssertOneLine(GemmacoreProcess.Run("predict", "demo", "--data", Goldens.DemoPath("data"), "--magnification", "10", "--out", _folder.File("out.json")), 2, "--magnification goes with --tiles or --tile-rows");
+    }
+
+    [Fact]
     public void Tiles_of_a_slide_are_rows_of_their_own_with_their_place_in_the_output()
     {
         string folder = _folder.File("data/validation-public/Pathology/made");

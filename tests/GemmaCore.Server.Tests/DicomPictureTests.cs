@@ -98,13 +98,57 @@ public sealed class DicomPictureTests(SharedServer shared) : IClassFixture<Share
     }
 
     [Fact]
+    public async Task A_preview_with_choices_says_what_can_be_chosen_and_nothing_else_of_the_file()
+    {
+        using HttpResponseMessage response = await Preview(Server, "application/dicom", Scan, ""","frame":2,"window":"-600/1500","choices":true""");
+        string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((HttpStatusCode.OK, "application/json"), (response.StatusCode, response.Content.Headers.ContentType!.MediaType));
+        Assert.True(response.Headers.CacheControl!.NoStore);
+        Assert.DoesNotContain("INVENTED", text, StringComparison.Ordinal);
+        using JsonDocument reply = JsonDocument.Parse(text);
+        JsonElement root = reply.RootElement;
+        Assert.Equal(["picture", "frames", "window", "range", "unit", "windows"], root.EnumerateObject().Select(member => member.Name));
+        byte[] png = Convert.FromBase64String(root.GetProperty("picture").GetString()!["data:image/png;base64,".Length..]);
+        ImageSource source = ImageSource.FromBytes(Scan) with { Frame = 2, Window = GreyWindow.Parse("-600/1500") };
+        Assert.Equal(ImageDecoder.Decode(source).Pixels, ImageDecoder.Decode(ImageSource.FromBytes(png)).Pixels);
+        Assert.Equal((2, "-600/1500", "HU", -600, 1500), (root.GetProperty("frames").GetInt32(), root.GetProperty("window").GetString(), root.GetProperty("unit").GetString(),
+            root.GetProperty("range").GetProperty("centre").GetInt32(), root.GetProperty("range").GetProperty("width").GetInt32()));
+        Assert.Equal(["ct", "ct-serving", "lung", "mediastinum", "abdomen", "liver", "bone", "brain", "subdural", "full"], root.GetProperty("windows").EnumerateArray().Select(choice => choice.GetProperty("window").GetString()));
+
+        // Bytes as they are have no name: null says so.
+        using HttpResponseMessage plain = await Preview(Server, "image/png", Png(Slides.Picture(4, 4)), ""","choices":true""");
+        Assert.Equal(""","frames":1,"window":null,"range":null,"windows":[]}""", (await plain.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))[^52..]);
+    }
+
+    [Theory]
+    [InlineData(""","frame":3""", "no frame 3; the file has 2")]
+    [InlineData(""","frame":0""", "from 1")]
+    [InlineData(""","frame":1.5""", "from 1")]
+    [InlineData(""","window":"40/0" """, "CENTRE/WIDTH")]
+    [InlineData(""","window":"1e999/40" """, "CENTRE/WIDTH")]
+    [InlineData(""","window":"file:2" """, "has 0 windows of its own")]
+    [InlineData(""","choices":"yes" """, "true or false")]
+    public async Task A_preview_that_makes_no_sense_is_refused_in_one_line(string more, string says)
+    {
+        foreach (string choices in more.Contains("choices", StringComparison.Ordinal) ? [""] : new[] { "", ""","choices":true""" })
+        {
+            using HttpResponseMessage response = await Preview(Server, "application/dicom", Scan, more + choices);
+            string message = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).RootElement.GetProperty("error").GetProperty("message").GetString()!;
+            Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+            Assert.Contains(says, message, StringComparison.Ordinal);
+            Assert.DoesNotContain('\n', message);
+        }
+    }
+
+    [Fact]
     public async Task A_preview_has_the_limits_and_the_keys_of_every_route()
     {
         await using RunningServer server = await RunningServer.StartAsync(new ServerOptions { ApiKeys = ["secret"], MaxImagePixels = 1000 });
         using (HttpResponseMessage refused = await Preview(server, "application/dicom", Scan, "")) Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
         server.Client.DefaultRequestHeaders.Authorization = new("Bearer", "secret");
         foreach ((byte[] file, string more, string says) in new[]
-            { (Scan, "", "too large"), (Scan[..300], "", "damaged or cut off"), (Scan, ""","series":1""", "series"), ([1, 2, 3], "", "expected PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM") })
+            { (Scan, "", "too large"), (Scan[..300], "", "damaged or cut off"), (Scan, ""","series":1""", "series"), ([1, 2, 3], "", "expected PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM"),
+              (Scan, ""","choices":true""", "too large"), ([1, 2, 3], ""","choices":true""", "expected PNG, JPEG, WebP, BMP, GIF, TIFF or DICOM") })
         {
             using HttpResponseMessage response = await Preview(server, "application/dicom", file, more);
             string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);

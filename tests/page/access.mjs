@@ -1,7 +1,7 @@
 // Accessibility, checked on what Chromium itself tells assistive programs, and on the colours it has computed.
 import assert from 'node:assert/strict';
 
-const controls = ['button', 'textbox', 'combobox', 'spinbutton', 'link', 'image', 'img', 'list', 'log', 'form', 'region', 'searchbox'];
+const controls = ['button', 'textbox', 'combobox', 'spinbutton', 'link', 'image', 'img', 'list', 'log', 'form', 'region', 'searchbox', 'slider'];
 
 // Every control, picture and landmark in the accessibility tree has a name.
 export async function checkNames(page) {

@@ -48,3 +48,12 @@ export async function answered(page, count = 1) {
   await page.waitForFunction(count => document.querySelectorAll('#log .turn:not(.you)[aria-busy="false"]').length === count, count);
   return page.locator('#log .turn:not(.you) .text').last().textContent();
 }
+
+// Drops a file on the page, as the desktop does it.
+export async function drop(page, name, bytes, type = '') {
+  await page.evaluate(([name, bytes, type]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name, { type }));
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+  }, [name, [...bytes], type]);
+}

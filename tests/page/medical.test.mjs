@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { medicalType } from '../../src/GemmaCore.Server/Page/pictures.js';
 import { checkContrast, checkNames } from './access.mjs';
-import { answered, ask, launch, open, ready, sizes } from './browser.mjs';
+import { answered, ask, drop, launch, open, ready, sizes } from './browser.mjs';
 import { radiograph, tiff } from './medical.mjs';
 import { serve } from './server.mjs';
 
@@ -13,14 +13,6 @@ after(() => Promise.all([server.stop(), locked.stop(), browser.close()]));
 
 function post(path, body) {
   return fetch(`${server.url}/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-}
-
-async function drop(page, name, bytes, type = '') {
-  await page.evaluate(([name, bytes, type]) => {
-    const data = new DataTransfer();
-    data.items.add(new File([new Uint8Array(bytes)], name, { type }));
-    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
-  }, [name, [...bytes], type]);
 }
 
 // Red, green and blue of some pixels of the picture that waits.
@@ -42,7 +34,7 @@ for (const size of Object.keys(sizes)) {
     // Columns hold 0, 16, 32, … and the window reaches from 256 to 768: black, middle grey, white.
     assert.deepEqual(await seen(page, [[10, 3], [32, 3], [60, 3]]), [64, 48, [0, 0, 0], [128, 128, 128], [255, 255, 255]]);
     const { url, ...more } = (await preview).postDataJSON();
-    assert.deepEqual(more, {});
+    assert.deepEqual(more, { frame: 1, window: null, choices: true });
     const shown = Buffer.from(await (await post('preview', { url })).arrayBuffer());
     for (const word of ['INVENTED', '19700101']) assert.ok(!shown.includes(word), word);
     await checkNames(page);
@@ -53,7 +45,7 @@ for (const size of Object.keys(sizes)) {
     const request = page.waitForRequest('**/v1/chat/completions');
     await ask(page, 'Detect the nodule.');
     const sent = (await request).postDataJSON();
-    assert.equal(sent.messages[0].content[0].image_url.url, url);
+    assert.deepEqual(sent.messages[0].content[0], { type: 'image_dicom', image_dicom: { url, frame: 1, window: 'file' } });
     assert.match(url, /^data:application\/dicom;base64,/);
     const text = await answered(page);
     const picture = { type: 'image_url', image_url: { url: `data:image/png;base64,${shown.toString('base64')}` } };

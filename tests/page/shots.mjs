@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { answered, ask, launch, open, ready, sizes } from './browser.mjs';
-import { radiograph, tiff } from './medical.mjs';
+import { scan, tiff } from './medical.mjs';
 import { picture, serve } from './server.mjs';
 
 const folder = process.argv[2] ?? 'shots';
@@ -44,11 +44,22 @@ for (const size of Object.keys(sizes)) {
     await page.waitForTimeout(200);
     await shot(page, '7-conversation');
     await page.locator('#file').setInputFiles([
-      { name: 'chest.dcm', mimeType: 'application/dicom', buffer: Buffer.from(radiograph()) }, { name: 'slide.tif', mimeType: 'image/tiff', buffer: Buffer.from(tiff()) },
+      { name: 'slide.tif', mimeType: 'image/tiff', buffer: Buffer.from(tiff()) }, { name: 'chest.dcm', mimeType: 'application/dicom', buffer: Buffer.from(scan()) },
     ]);
-    await page.waitForFunction(() => document.querySelectorAll('#pictures img').length === 2);
-    await page.waitForTimeout(300);
+    await page.locator('#view').waitFor();
+    await page.getByRole('slider', { name: 'Frame' }).focus();
+    for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowRight');
+    await page.getByLabel('Window', { exact: true }).selectOption('Lung');
+    await page.waitForTimeout(600);
     await shot(page, '9-medical');
+    await page.getByLabel('Width').fill('0');
+    await shot(page, '9-wrong');
+    await page.getByRole('button', { name: 'Done' }).click();
+    await page.getByLabel('Question', { exact: true }).fill('What is seen?');
+    await page.keyboard.press('Enter');
+    await answered(page, 3);
+    await page.waitForTimeout(200);
+    await shot(page, '9-sent');
     await close();
     const other = await open(browser, locked.url, { size, scheme });
     await other.page.waitForFunction(() => !document.getElementById('notice').hidden);

@@ -158,6 +158,33 @@ test('The keyboard reaches everything in order and sees where it is', async () =
   assert.deepEqual(await close(), []);
 });
 
+test('A composer that grows covers no last line, and moves nobody who reads further up', async () => {
+  const { page, close } = await open(browser, server.url, { size: 'phone' });
+  await ready(page);
+  const said = Array.from({ length: 60 }, (_, index) => `Line ${index + 1}.`).join('\n');
+  await page.route('**/v1/chat/completions', route => route.fulfill({
+    contentType: 'text/event-stream', body: [{ choices: [{ index: 0, delta: { content: said } }] }, { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }].map(event => `data: ${JSON.stringify(event)}\n\n`).join('') + 'data: [DONE]\n\n',
+  }));
+  await ask(page, 'Describe it.');
+  await answered(page);
+  // The end of the conversation lies above the composer, not below it.
+  const isSeen = () => page.waitForFunction(() => document.getElementById('composer').getBoundingClientRect().top >= document.querySelector('.turn:last-child .timing').getBoundingClientRect().bottom);
+  await isSeen();
+  const chest = picture('Xray', 'phantom_chest_0000.jpg');
+  await page.locator('#file').setInputFiles([chest, chest, chest, chest, chest]);
+  await page.waitForFunction(() => document.querySelectorAll('#pictures img').length === 5);
+  await isSeen();
+  await page.getByLabel('Question', { exact: true }).fill('One\ntwo\nthree\nfour\nfive\nsix');
+  await isSeen();
+
+  await page.evaluate(() => scrollTo(0, 100));
+  await page.locator('#file').setInputFiles([chest, chest, chest, chest]);
+  await page.waitForFunction(() => document.querySelectorAll('#pictures img').length === 9);
+  await page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  assert.equal(await page.evaluate(() => scrollY), 100);
+  assert.deepEqual(await close(), []);
+});
+
 test('Nothing moves for those who asked for that', async () => {
   const { page, close } = await open(browser, server.url, { reducedMotion: 'reduce' });
   await ready(page);

@@ -21,6 +21,7 @@ internal static class FuzzTable
         ("TIFF files, whole and in parts", DeepPictureFuzz.Tiff),
         ("BigTIFF files, whole and in parts", DeepPictureFuzz.BigTiff),
         ("JPEG 2000 in TIFF, whole and in parts", DeepPictureFuzz.TiffOfJpeg2000),
+        ("slides at a magnification", DeepPictureFuzz.Magnified),
         ("PNG files of 16 bits", DeepPictureFuzz.Png),
     ];
 

@@ -41,10 +41,10 @@ internal static class GenerateCommand
             long start = Stopwatch.GetTimestamp();
             GreyWindow? window = view.Window(parsed);
             PictureCut? cut = cuts.Read(parsed);
-            if (cut is not null && parsed.GetValue(images) is not { Length: > 0 }) throw new UsageException("--tiles and --crops cut pictures; give one with --image");
+            IReadOnlyList<ImageSource> sources = [.. view.Sources(parsed, parsed.GetValue(images) ?? []).Select(source => cuts.Part(parsed, source))];
+            if (sources.Count == 0 && (cut is not null || cuts.HasPart(parsed))) throw new UsageException("--tiles, --crops, --region and --magnification are about pictures; give one with --image");
             ContentPart[] volumes = [.. view.Volumes(parsed, cut is not null)];
             if ((volumes.Length > 0 || cut is not null) && parsed.GetValue(raw)) throw new UsageException("--volume, --tiles and --crops go with the chat template, not with --raw");
-            IReadOnlyList<ImageSource> sources = view.Sources(parsed, parsed.GetValue(images) ?? []);
             ContentPart[] pictures = [.. volumes, .. sources.SelectMany(source => cut?.Parts(source, window) ?? [new ImagePart(source)])];
             using GemmaModel loaded = model.Load(parsed);
             CutOptions.RequireRoom(loaded, pictures);

@@ -51,12 +51,17 @@ internal sealed class DicomFrames
     /// <exception cref="InputException">It is not there or cannot be shown, or a window was asked for and the picture is coloured.</exception>
     public RgbImage Show(int frame, GreyWindow? window)
     {
-        if (Image.IsGrey) return (Modality == "MR" && Image.Frames > 1 ? Grey(frame) with { Extent = Extent() } : Grey(frame)).Show(window);
+        if (Image.IsGrey) return GreyFor(frame, window).Show(window);
         Require(frame);
         return window is null
             ? _pixels.Colours(frame - 1)
             : throw DicomImage.Wrong(File, $"window '{window.Name}' was asked for, and its picture is coloured; leave the window out");
     }
+
+    /// <summary>The same, with what else can be chosen.</summary>
+    /// <exception cref="InputException">As for <see cref="Show"/>.</exception>
+    public PictureView View(int frame, GreyWindow? window) =>
+        Image.IsGrey ? PictureView.Of(GreyFor(frame, window), window, Image.Frames) : new PictureView { Picture = Show(frame, window), Frames = Image.Frames };
 
     /// <summary>The values of a grey frame.</summary>
     /// <param name="frame">From 1.</param>
@@ -64,17 +69,17 @@ internal sealed class DicomFrames
     public GreyPicture Grey(int frame)
     {
         Require(frame);
-        WindowRange? window = Attributes.Window(frame - 1);
+        IReadOnlyList<OwnWindow> windows = Attributes.Windows(frame - 1);
         (double Slope, double Intercept)? rescale = Attributes.Rescale(frame - 1, needsBoth: Modality == "CT");
         Func<LookUpTable>? table = WindowTable(frame - 1, rescale);
-        bool isDeep = Image.BitsAllocated > 8, asks = window is not null || table is not null;
+        bool isDeep = Image.BitsAllocated > 8, asks = windows.Count > 0 || table is not null;
         return new GreyPicture
         {
             Name = File.Name,
             Width = Image.Columns,
             Height = Image.Rows,
             Values = [.. _pixels.Stored(frame - 1).Select(Meaning(rescale))],
-            OwnWindow = window,
+            OwnWindows = windows,
             OwnTable = table,
             DefaultWindow = Modality switch
             {
@@ -88,28 +93,34 @@ internal sealed class DicomFrames
         };
     }
 
-    /// <summary>Smallest and largest value of all frames.</summary>
-    /// <exception cref="InputException">A frame is damaged, or too many would have to be unpacked.</exception>
-    public (double Smallest, double Largest) Extent()
-    {
-        long all = (long)Image.Rows * Image.Columns * Image.Frames;
-        if (File.Syntax.Packing != PixelPacking.None && all / FramesWorth > _maxPixels)
-            throw new InputException($"{File.Name}: its grey depends on all {Image.Frames} frames, and to unpack their {all} pixels is more than {FramesWorth} times the {_maxPixels} allowed for one; unpack it first, e.g. gdcmconv --raw IN OUT");
-        (double smallest, double largest) = (double.MaxValue, double.MinValue);
-        for (int frame = 1; frame <= Image.Frames; frame++)
-        {
-            double[] values = Grey(frame).Values;
-            (smallest, largest) = (Math.Min(smallest, values.Min()), Math.Max(largest, values.Max()));
-        }
-
-        return (smallest, largest);
-    }
-
     private static string ModalityOf(DicomDataset data)
     {
         string modality = data.Text(DicomTag.Modality), sopClass = data.Text(DicomTag.SopClass);
         if (modality.Length > 0) return modality;
         return Array.Find(Kinds, kind => sopClass == kind.SopClass || sopClass.StartsWith(kind.SopClass + ".", StringComparison.Ordinal)).Modality ?? "";
+    }
+
+    // Only where a frame is stretched do the others count.
+    private GreyPicture GreyFor(int frame, GreyWindow? window)
+    {
+        GreyPicture grey = Grey(frame);
+        return Modality == "MR" && Image.Frames > 1 && (window ?? grey.DefaultWindow) == GreyWindow.Full ? grey with { Extent = Extent() } : grey;
+    }
+
+    // Smallest and largest value of all frames of an MR file, whose values are the stored ones.
+    private (double Smallest, double Largest) Extent()
+    {
+        long all = (long)Image.Rows * Image.Columns * Image.Frames;
+        if (File.Syntax.Packing != PixelPacking.None && all / FramesWorth > _maxPixels)
+            throw new InputException($"{File.Name}: its grey depends on all {Image.Frames} frames, and to unpack their {all} pixels is more than {FramesWorth} times the {_maxPixels} allowed for one; unpack it first, e.g. gdcmconv --raw IN OUT");
+        (int smallest, int largest) = (int.MaxValue, int.MinValue);
+        for (int frame = 0; frame < Image.Frames; frame++)
+        {
+            int[] values = _pixels.Stored(frame);
+            (smallest, largest) = (Math.Min(smallest, values.Min()), Math.Max(largest, values.Max()));
+        }
+
+        return (smallest, largest);
     }
 
     private void Require(int frame)

@@ -33,6 +33,7 @@ internal static class DicomTag
     public const uint WindowWidth = 0x0028_1051;
     public const uint RescaleIntercept = 0x0028_1052;
     public const uint RescaleSlope = 0x0028_1053;
+    public const uint WindowExplanation = 0x0028_1055;
     public const uint WindowFunction = 0x0028_1056;
     public const uint RedDescriptor = 0x0028_1101;
     public const uint RedTable = 0x0028_1201;

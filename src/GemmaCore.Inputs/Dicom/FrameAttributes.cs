@@ -8,16 +8,17 @@ internal sealed class FrameAttributes(DicomFile file)
 {
     private readonly List<DicomDataset> _shared = file.Data.Items(DicomTag.SharedGroups), _perFrame = file.Data.Items(DicomTag.PerFrameGroups);
 
-    /// <summary>The first window of a frame; null for none.</summary>
+    /// <summary>The windows of a frame, as far as they make sense, the most important one first.</summary>
     /// <param name="frame">From 0, as everywhere here.</param>
-    /// <exception cref="InputException">Its numbers are none.</exception>
-    public WindowRange? Window(int frame)
+    /// <exception cref="InputException">Their numbers are none, or the first makes no sense.</exception>
+    public IReadOnlyList<OwnWindow> Windows(int frame)
     {
-        DicomDataset? place = Place(frame, DicomTag.FrameWindows, DicomTag.WindowWidth);
-        if (place?.Number(DicomTag.WindowCentre) is not { } centre || place.Number(DicomTag.WindowWidth) is not { } width) return null;
-        return width >= 1
-            ? new WindowRange(centre, width, place.Text(DicomTag.WindowFunction) == "SIGMOID")
-            : throw DicomImage.Wrong(file, "its window is narrower than 1");
+        if (Place(frame, DicomTag.FrameWindows, DicomTag.WindowWidth) is not { } place) return [];
+        double[] centres = place.Numbers(DicomTag.WindowCentre), widths = place.Numbers(DicomTag.WindowWidth);
+        string[] labels = place.Texts(DicomTag.WindowExplanation);
+        bool isSigmoid = place.Text(DicomTag.WindowFunction) == "SIGMOID";
+        if (centres.Length > 0 && widths is [< 1, ..]) throw DicomImage.Wrong(file, "its window is narrower than 1");
+        return [.. centres.Zip(widths).TakeWhile(window => window.Second >= 1).Select((window, index) => new OwnWindow(new WindowRange(window.First, window.Second, isSigmoid), labels.ElementAtOrDefault(index) ?? ""))];
     }
 
     /// <summary>The item that holds a frame's first table from values to grey (VOI LUT sequence); null for none.</summary>

@@ -15,8 +15,8 @@ internal sealed record GreyPicture
     /// <summary>[Height, Width]: Hounsfield units of CT, else what the file's numbers stand for.</summary>
     public required double[] Values { get; init; }
 
-    /// <summary>The window that the file asks for; null for none.</summary>
-    public WindowRange? OwnWindow { get; init; }
+    /// <summary>The windows that the file asks for, the most important one first.</summary>
+    public IReadOnlyList<OwnWindow> OwnWindows { get; init; } = [];
 
     /// <summary>Reads the table from values to grey that the file asks for; null for none.</summary>
     public Func<LookUpTable>? OwnTable { get; init; }
@@ -52,18 +52,32 @@ internal sealed record GreyPicture
         return new RgbImage(Width, Height, pixels);
     }
 
+    /// <summary>The one range of values that a window shows; null where it shows three, a table's values, or bytes as they are.</summary>
+    public WindowRange? Range(GreyWindow window)
+    {
+        if (window == GreyWindow.Full) return new WindowRange((Ends.Smallest + Ends.Largest) / 2, Ends.Largest - Ends.Smallest);
+        if (window.OwnIndex is { } index) return index < OwnWindows.Count ? OwnWindows[index].Range : null;
+        return window.Channels is [var only] ? only : null;
+    }
+
+    private (double Smallest, double Largest) Ends => Extent ?? (Values.Min(), Values.Max());
+
     private Func<double, byte>[] Curves(GreyWindow window)
     {
         if (window == GreyWindow.Unchanged) return [value => (byte)Math.Clamp(value, 0, 255)];
-        if (window == GreyWindow.OfFile && OwnWindow is { } own) return [own.Curve()];
-        if (window == GreyWindow.OfFile || window == GreyWindow.Table)
-        {
-            if (OwnTable is { } table) return [table().Grey];
-            throw new InputException($"{Name}: has no {(window == GreyWindow.Table ? "table of grey values (VOI LUT)" : "window")} of its own; use 'full', a window of the list, or CENTRE/WIDTH");
-        }
-
-        if (window != GreyWindow.Full) return [.. window.Channels.Select(range => range.Curve())];
-        (double smallest, double largest) = Extent ?? (Values.Min(), Values.Max());
-        return [WindowRange.Stretch(smallest, largest)];
+        if (window == GreyWindow.Full) return [WindowRange.Stretch(Ends.Smallest, Ends.Largest)];
+        if (window.OwnIndex is not { } index) return window == GreyWindow.Table ? [TableOr("table of grey values (VOI LUT)")] : [.. window.Channels.Select(range => range.Curve())];
+        if (index < OwnWindows.Count) return [OwnWindows[index].Range.Curve()];
+        if (index == 0) return [TableOr("window")];
+        throw new InputException($"{Name}: has {OwnWindows.Count} windows of its own, and '{window.Name}' was asked for");
     }
+
+    private Func<double, byte> TableOr(string what) => OwnTable is { } read
+        ? read().Grey
+        : throw new InputException($"{Name}: has no {what} of its own; use 'full', a window of the list, or CENTRE/WIDTH");
 }
+
+/// <summary>A window that a file asks for.</summary>
+/// <param name="Range">Its values.</param>
+/// <param name="Label">What the file calls it, e.g. LUNG; empty for nothing.</param>
+internal sealed record OwnWindow(WindowRange Range, string Label);

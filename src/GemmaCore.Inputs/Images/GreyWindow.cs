@@ -7,6 +7,8 @@ namespace GemmaCore.Inputs;
 /// </summary>
 public sealed record GreyWindow
 {
+    private const string OwnPrefix = "file:";
+
     private GreyWindow(string name, params WindowRange[] channels) => (Name, Channels) = (name, channels);
 
     /// <summary>
@@ -20,8 +22,8 @@ public sealed record GreyWindow
     /// <summary>From the smallest to the largest value; of a series or a volume, over all of it.</summary>
     public static GreyWindow Full { get; } = new("full");
 
-    /// <summary>The window that the file itself asks for; where it has none, the table (VOI LUT).</summary>
-    public static GreyWindow OfFile { get; } = new("file");
+    /// <summary>The window that the file itself asks for, the first of several; where it has none, the table (VOI LUT).</summary>
+    public static GreyWindow OfFile { get; } = new("file") { OwnIndex = 0 };
 
     /// <summary>The table of grey values (VOI LUT) of a DICOM file, also where it has a window.</summary>
     public static GreyWindow Table { get; } = new("lut");
@@ -43,15 +45,26 @@ public sealed record GreyWindow
     /// <summary>One range, or three for red, green and blue; none where the picture decides.</summary>
     internal IReadOnlyList<WindowRange> Channels { get; }
 
-    /// <summary>What can be asked for.</summary>
-    public static string Known { get; } = string.Join(", ", Named.Select(window => window.Name)) + " or CENTRE/WIDTH";
+    /// <summary>Which of the file's own windows, from 0; null where it is none of them.</summary>
+    internal int? OwnIndex { get; private init; }
 
-    /// <summary>A window by its name, or as CENTRE/WIDTH, e.g. <c>-600/1500</c>.</summary>
+    /// <summary>What can be asked for.</summary>
+    public static string Known { get; } = string.Join(", ", Named.Select(window => window.Name)) + $", {OwnPrefix}2 (the file's second), or CENTRE/WIDTH";
+
+    /// <summary>The windows that have a meaning in Hounsfield units.</summary>
+    internal static IEnumerable<GreyWindow> Hounsfield => Named.Where(window => window.Channels.Count > 0);
+
+    /// <summary>One of the file's own windows.</summary>
+    /// <param name="index">From 0.</param>
+    internal static GreyWindow Own(int index) => index == 0 ? OfFile : new GreyWindow(FormattableString.Invariant($"{OwnPrefix}{index + 1}")) { OwnIndex = index };
+
+    /// <summary>A window by its name, as one of the file's own, e.g. <c>file:2</c>, or as CENTRE/WIDTH, e.g. <c>-600/1500</c>.</summary>
     /// <exception cref="InputException">Neither.</exception>
     public static GreyWindow Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         if (Array.Find(Named, window => window.Name == text) is { } named) return named;
+        if (text.StartsWith(OwnPrefix, StringComparison.Ordinal) && int.TryParse(text.AsSpan(OwnPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int own) && own > 0) return Own(own - 1);
         string[] numbers = text.Split('/');
         if (numbers.Length == 2 && TryRead(numbers[0], out double centre) && TryRead(numbers[1], out double width) && width >= 1)
             return new GreyWindow(text, new WindowRange(centre, width));

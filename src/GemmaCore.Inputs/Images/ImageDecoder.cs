@@ -26,12 +26,12 @@ public static class ImageDecoder
     public static RgbImage Decode(ImageSource source, bool applyOrientation = false, long maxPixels = DefaultMaxPixels, GreyWindow? window = null)
     {
         string name = source.Path ?? "image";
-        if (source.Region is { } region) return LargePicture.Open(source, applyOrientation, maxPixels, window).Read(region);
+        if (source.Region is not null || source.Magnification is not null) return LargePicture.Open(source, applyOrientation, maxPixels, window).Read(source.Region);
         window = source.Window ?? window;
         if (source.Slice > 0) return Volume.Open(name, maxPixels).Show(source.Slice, window);
+        if (TiffFile.Of(source) is { } tiff) return TiffPicture.Show(tiff, source.Frame, maxPixels, window);
         ReadOnlyMemory<byte> file = FileOf(source);
         if (DicomFile.IsOne(file.Span)) return DicomFrames.Open(DicomFile.Read(file, name), maxPixels).Show(source.Frame, window);
-        if (TiffPicture.IsOne(file.Span)) return TiffPicture.Show(file, name, source.Frame, maxPixels, window);
         if (source.Frame != 1) throw new InputException($"{name}: frame {source.Frame} was asked for, and only DICOM and TIFF files have frames here");
         if (window is not null && DeepPng.IsOne(file.Span)) return DeepPng.Read(file, name, maxPixels).Show(window);
         if (window is not null) throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
@@ -44,13 +44,14 @@ public static class ImageDecoder
 
     /// <summary>Whether a picture is a page of a TIFF file, by its content.</summary>
     /// <exception cref="InputException">Unreadable file.</exception>
-    public static bool IsTiff(ImageSource source) => TiffPicture.IsOne(FileOf(source).Span);
+    public static bool IsTiff(ImageSource source) => TiffFile.Of(source) is not null;
 
     /// <summary>Width and height as the header says, without decoding.</summary>
     /// <exception cref="InputException">Unreadable file, or no picture.</exception>
     public static (int Width, int Height) ReadSize(ImageSource source)
     {
         string name = source.Path ?? "image";
+        if (TiffFile.Of(source) is { } tiff) return TiffPicture.ReadSize(tiff, source.Frame);
         ReadOnlyMemory<byte> file = FileOf(source);
         if (DicomFile.IsOne(file.Span))
         {
@@ -58,7 +59,6 @@ public static class ImageDecoder
             return (image.Columns, image.Rows);
         }
 
-        if (TiffPicture.IsOne(file.Span)) return TiffPicture.ReadSize(file, name, source.Frame);
         using SKData data = SKData.CreateCopy(file.Span);
         using SKCodec codec = Open(data, name);
         return (codec.Info.Width, codec.Info.Height);

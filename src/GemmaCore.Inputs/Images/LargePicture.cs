@@ -16,6 +16,9 @@ internal sealed class LargePicture
 
     public int Height { get; }
 
+    /// <summary>How many of the pixels of a row are shown, of those that were scanned; less than 1 at a lower magnification.</summary>
+    public double Share { get; private init; } = 1;
+
     /// <summary>Opens a picture.</summary>
     /// <param name="source">Where it comes from; its region does not matter.</param>
     /// <param name="applyOrientation">As for <see cref="ImageDecoder.Decode"/>.</param>
@@ -25,13 +28,14 @@ internal sealed class LargePicture
     public static LargePicture Open(ImageSource source, bool applyOrientation = false, long maxPixels = ImageDecoder.DefaultMaxPixels, GreyWindow? window = null)
     {
         string name = source.Path ?? "image";
-        ReadOnlyMemory<byte> file = source.Slice == 0 ? ImageDecoder.FileOf(source) : default;
-        if ((source.Window ?? window) is null && TiffPicture.IsOne(file.Span) && TiffPicture.SizeInPieces(file, name, source.Frame, maxPixels) is { } size)
-            return new LargePicture(name, size.Width, size.Height, null, region => TiffPicture.ShowRegion(file, name, source.Frame, maxPixels, region));
+        TiffFile? tiff = source.Slice == 0 ? TiffFile.Of(source) : null;
+        if (source.Magnification is { } magnification) return OpenSlide(tiff, name, source, magnification, maxPixels, source.Window ?? window);
+        if (tiff is not null && (source.Window ?? window) is null && TiffPicture.SizeInPieces(tiff, source.Frame, maxPixels) is { } size)
+            return new LargePicture(name, size.Width, size.Height, null, region => TiffPicture.ShowRegion(tiff, source.Frame, maxPixels, region));
         source = source with { Region = null };
         if (source.Slice == 0)
         {
-            source = source with { Bytes = file };
+            if (tiff is null) source = source with { Bytes = ImageDecoder.FileOf(source) };
             (int width, int height) = ImageDecoder.ReadSize(source);
             if ((long)width * height > maxPixels)
                 throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} that are decoded at once; of a TIFF file in tiles only what is shown is decoded, e.g. vips tiffsave IN OUT.tif --tile");
@@ -41,13 +45,40 @@ internal sealed class LargePicture
         return new LargePicture(name, whole.Width, whole.Height, whole, region => whole.Crop(region.Left, region.Top, region.Width, region.Height));
     }
 
-    /// <summary>A part of it.</summary>
-    /// <exception cref="InputException">It does not lie within the picture, or is damaged.</exception>
-    public RgbImage Read(PictureRegion region)
+    /// <summary>A part of it; null for all.</summary>
+    /// <exception cref="InputException">It does not lie within the picture, has too many pixels at once, or is damaged.</exception>
+    public RgbImage Read(PictureRegion? region)
     {
-        if (region.Left < 0 || region.Top < 0 || region.Width < 1 || region.Height < 1 || region.Width > Width - region.Left || region.Height > Height - region.Top)
-            throw new InputException($"{_name}: the part at {region.Left}, {region.Top} of {region.Width} x {region.Height} pixels does not lie within the picture of {Width} x {Height}");
-        return _whole is not null && region == new PictureRegion(0, 0, Width, Height) ? _whole : _read(region);
+        PictureRegion part = Within(region);
+        return _whole is not null && part == new PictureRegion(0, 0, Width, Height) ? _whole : _read(part);
+    }
+
+    /// <summary>A part, null for all, that lies within the picture.</summary>
+    /// <exception cref="InputException">It does not.</exception>
+    public PictureRegion Within(PictureRegion? region)
+    {
+        PictureRegion part = region ?? new PictureRegion(0, 0, Width, Height);
+        return part.Left >= 0 && part.Top >= 0 && part.Width >= 1 && part.Height >= 1 && part.Width <= Width - part.Left && part.Height <= Height - part.Top
+            ? part
+            : throw new InputException($"{_name}: the part at {part.Left}, {part.Top} of {part.Width} x {part.Height} pixels does not lie within the picture of {Width} x {Height}");
+    }
+
+    private static LargePicture OpenSlide(TiffFile? file, string name, ImageSource source, double magnification, long maxPixels, GreyWindow? window)
+    {
+        if (window is not null || file is null || TiffPicture.Pyramid(file, source.Frame, maxPixels) is not { } pyramid)
+            throw new InputException($"{name}: a magnification was asked for, and only slides have one: coloured TIFF files in tiles or strips, without a window");
+        double share = pyramid.Share(magnification);
+        return new LargePicture(name, pyramid.Scan.Width, pyramid.Scan.Height, null, region =>
+        {
+            (SlideLevel level, PictureRegion part, int width, int height) = pyramid.Find(region, share);
+            if ((long)part.Width * part.Height > maxPixels)
+                throw new InputException($"{name}: {part.Width} x {part.Height} pixels of page {level.Page} are more than the {maxPixels} that are decoded at once; show a smaller part, tiles, or a lower magnification");
+            RgbImage read = TiffPicture.ShowRegion(file, level.Page, maxPixels, part);
+            return (width, height) == (part.Width, part.Height) ? read : PillowResize.Resize(read, width, height, ResampleFilter.Bilinear);
+        })
+        {
+            Share = share,
+        };
     }
 }
 

@@ -42,13 +42,20 @@ public sealed record PictureCut
         return parts.Length == 1 ? [new ImagePart(parts[0].Part)] : [.. parts.SelectMany(part => (ContentPart[])[new ImagePart(part.Part), new TextPart(part.Place)])];
     }
 
-    /// <summary>The same without words: what is cut out.</summary>
+    /// <summary>A picture at the magnification that the tiles ask for.</summary>
+    public ImageSource Of(ImageSource source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return Tiles is { Magnification: { } magnification } ? source with { Magnification = magnification } : source;
+    }
+
+    /// <summary>The same as <see cref="Parts"/> without words: what is cut out, of a picture's <see cref="ImageSource.Region"/> where it has one and is cut into tiles.</summary>
     /// <exception cref="InputException">As for <see cref="Parts"/>.</exception>
     public IReadOnlyList<PictureRegion> Regions(ImageSource source, GreyWindow? window = null)
     {
         ArgumentNullException.ThrowIfNull(source);
         string name = source.Path ?? "image";
-        if (Tiles is { } tiles) return tiles.Choose(LargePicture.Open(source, window: window), name);
+        if (Tiles is { } tiles) return tiles.Choose(LargePicture.Open(Of(source), window: window), source.Region, name);
         (int width, int height) = ImageDecoder.ReadSize(source);
         if (Math.Min(width, height) < Scales[^1]) throw new InputException($"{name}: {width} x {height} pixels cannot be cut in {Scales[^1]} x {Scales[^1]} crops");
         return [.. Scales.SelectMany(scale => Enumerable.Range(0, scale * scale).Select(index => Crop(width, height, scale, index / scale, index % scale)))];
@@ -67,6 +74,7 @@ public sealed record PictureCut
     private IEnumerable<(ImageSource Part, string Place)> Named(ImageSource source, GreyWindow? window)
     {
         IReadOnlyList<PictureRegion> regions = Regions(source, window);
+        source = Of(source);
         if (Tiles is not null)
             return regions.Select((region, index) => (source with { Region = region }, FormattableString.Invariant($"TILE {index + 1} (x {region.Left}, y {region.Top})")));
         IEnumerable<string> places = Scales.SelectMany(scale => Enumerable.Range(0, scale * scale).Select(index =>

@@ -16,41 +16,51 @@ internal static class TiffDirectories
 
     private static readonly int[] TypeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 
+    private const int ChunkBytes = 1 << 16;
+
     /// <summary>False where a directory or a list of values does not lie within the file, where there are too many, or fewer pieces than the picture needs.</summary>
-    public static bool AreSound(ReadOnlySpan<byte> file)
+    /// <param name="file">Of any length.</param>
+    /// <param name="isBig">Places and counts have 64 bits.</param>
+    /// <param name="isSwapped">The upper byte of a number comes first.</param>
+    public static bool AreSound(Stream file, bool isBig, bool isSwapped)
     {
-        bool isSwapped = file[0] == 'M', isBig = TiffPicture.IsBig(file);
-        // Of BigTIFF, places and counts have 64 bits.
         int countBytes = isBig ? 8 : 2, placeBytes = isBig ? 8 : 4, entryBytes = isBig ? 20 : 12;
-        if (file.Length < 2 * placeBytes) return false;
-        ulong at = Number(file[placeBytes..], placeBytes, isSwapped);
+        var buffer = new byte[MostEntries * 20];
+        if (!TryRead(file, placeBytes, buffer.AsSpan(0, placeBytes))) return false;
+        ulong at = Number(buffer, placeBytes, isSwapped), length = (ulong)file.Length;
         for (int page = 0; at != 0; page++)
         {
-            if (page == MostPages || at > (ulong)Math.Max(0, file.Length - countBytes - placeBytes)) return false;
-            ReadOnlySpan<byte> directory = file[(int)at..];
-            ulong entries = Number(directory, countBytes, isSwapped);
-            if (entries is 0 or > MostEntries || countBytes + placeBytes + entryBytes * (int)entries > directory.Length) return false;
+            if (page == MostPages || at > length || !TryRead(file, (long)at, buffer.AsSpan(0, countBytes))) return false;
+            ulong entries = Number(buffer, countBytes, isSwapped);
+            if (entries is 0 or > MostEntries || !TryRead(file, (long)at + countBytes, buffer.AsSpan(0, entryBytes * (int)entries))) return false;
             var values = new Dictionary<int, (long Count, long Value)>();
             for (int i = 0; i < (int)entries; i++)
             {
-                ReadOnlySpan<byte> entry = directory.Slice(countBytes + entryBytes * i, entryBytes), field = entry[(4 + placeBytes)..];
+                ReadOnlySpan<byte> entry = buffer.AsSpan(entryBytes * i, entryBytes), field = entry[(4 + placeBytes)..];
                 int tag = (int)Number(entry, 2, isSwapped), type = (int)Number(entry[2..], 2, isSwapped);
                 if (type >= TypeBytes.Length || TypeBytes[type] == 0) return false;
                 ulong count = Number(entry[4..], placeBytes, isSwapped), place = Number(field, placeBytes, isSwapped);
-                if (count > (ulong)file.Length) return false;
+                if (count > length) return false;
                 ulong bytes = count * (ulong)TypeBytes[type];
                 bool isInside = bytes <= (ulong)placeBytes;
-                if (!isInside && (place > (ulong)file.Length || bytes > (ulong)file.Length - place)) return false;
-                if (tag is StripLengths or TileLengths && !AreWithin(isInside ? field : file[(int)place..], (int)count, TypeBytes[type], isSwapped, file.Length)) return false;
+                if (!isInside && (place > length || bytes > length - place)) return false;
+                if (tag is StripLengths or TileLengths && !(isInside ? AreWithin(field[..(int)bytes], TypeBytes[type], isSwapped, length) : AreWithin(file, (long)place, (long)bytes, TypeBytes[type], isSwapped))) return false;
                 ulong value = isInside && TypeBytes[type] < placeBytes ? Number(field, TypeBytes[type], isSwapped) : place;
                 values[tag] = ((long)count, (long)Math.Min(value, long.MaxValue));
             }
 
-            if (!HasAllPieces(values)) return false;
-            at = Number(directory[(countBytes + entryBytes * (int)entries)..], placeBytes, isSwapped);
+            if (!HasAllPieces(values) || !TryRead(file, (long)at + countBytes + entryBytes * (int)entries, buffer.AsSpan(0, placeBytes))) return false;
+            at = Number(buffer, placeBytes, isSwapped);
         }
 
         return true;
+    }
+
+    private static bool TryRead(Stream file, long at, Span<byte> bytes)
+    {
+        if (at > file.Length - bytes.Length) return false;
+        file.Position = at;
+        return file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) == bytes.Length;
     }
 
     // The library makes room for as many pieces as the size asks for, however few there are.
@@ -64,11 +74,23 @@ internal static class TiffDirectories
     }
 
     // No packed piece is longer than the file.
-    private static bool AreWithin(ReadOnlySpan<byte> list, int count, int bytes, bool isSwapped, int fileLength)
+    private static bool AreWithin(Stream file, long at, long length, int bytes, bool isSwapped)
+    {
+        var chunk = new byte[Math.Min(length, ChunkBytes)];
+        for (long end = at + length; at < end; at += chunk.Length)
+        {
+            Span<byte> part = chunk.AsSpan(0, (int)Math.Min(chunk.Length, end - at));
+            if (!TryRead(file, at, part) || !AreWithin(part, bytes, isSwapped, (ulong)file.Length)) return false;
+        }
+
+        return true;
+    }
+
+    private static bool AreWithin(ReadOnlySpan<byte> list, int bytes, bool isSwapped, ulong fileLength)
     {
         if (bytes is not (2 or 4 or 8)) return false;
-        for (int i = 0; i < count; i++)
-            if (Number(list[(bytes * i)..], bytes, isSwapped) > (ulong)fileLength) return false;
+        for (int i = 0; i < list.Length; i += bytes)
+            if (Number(list[i..], bytes, isSwapped) > fileLength) return false;
         return true;
     }
 

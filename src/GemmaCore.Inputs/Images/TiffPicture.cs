@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using BitMiracle.LibTiff.Classic;
 
 namespace GemmaCore.Inputs;
@@ -35,48 +34,44 @@ internal sealed class TiffPicture
 
     private Photometric Photometric => (Photometric)Field(TiffTag.PHOTOMETRIC, -1);
 
-    /// <summary>Whether a file is TIFF or BigTIFF, in either order of bytes.</summary>
-    public static bool IsOne(ReadOnlySpan<byte> file) =>
-        IsBig(file) || (file.Length >= 8 && (file[..4].SequenceEqual("II*\0"u8) || file[..4].SequenceEqual("MM\0*"u8)));
-
-    /// <summary>Whether a file is BigTIFF, whose places have 64 bits.</summary>
-    public static bool IsBig(ReadOnlySpan<byte> file) => file.Length >= 8 && (file[..4].SequenceEqual("II+\0"u8) || file[..4].SequenceEqual("MM\0+"u8));
-
     /// <summary>Width and height of a page.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
-    public static (int Width, int Height) ReadSize(ReadOnlyMemory<byte> file, string name, int page) =>
-        With(file, name, page, picture => (picture._width, picture._height));
+    public static (int Width, int Height) ReadSize(TiffFile file, int page) =>
+        With(file, page, picture => (picture._width, picture._height));
 
     /// <summary>A page as a picture.</summary>
-    /// <param name="file">The whole file.</param>
-    /// <param name="name">Its name, for complaints.</param>
+    /// <param name="file">The file.</param>
     /// <param name="page">From 1.</param>
     /// <param name="maxPixels">Refuse larger pictures before they are unpacked.</param>
     /// <param name="window">For grey of more than 8 bits; null for the upper 8 of 16.</param>
     /// <exception cref="InputException">It is not there, too large, damaged, or needs a window.</exception>
-    public static RgbImage Show(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, GreyWindow? window) => With(file, name, page, picture =>
-    {
-        picture.Require(maxPixels);
-        if (picture.IsDeep) return picture.Deep(window);
-        if (window is null && TiffPieces.AreJpeg2000(picture._tiff)) return picture.Region(maxPixels, new PictureRegion(0, 0, picture._width, picture._height));
-        return window is null ? picture.Colours() : throw new InputException($"{name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
-    });
+    public static RgbImage Show(TiffFile file, int page, long maxPixels, GreyWindow? window) => With(file, page, picture => picture.Shown(maxPixels, window));
+
+    /// <summary>The same, with what else can be chosen; values that are no brightness from the smallest to the largest where no window is given.</summary>
+    /// <exception cref="InputException">As for <see cref="Show"/>.</exception>
+    public static PictureView View(TiffFile file, int page, long maxPixels, GreyWindow? window) => With(file, page, picture => picture.View(maxPixels, window));
 
     /// <summary>Width and height of a page of which parts can be unpacked: coloured or of 8 bits, the first row on top, in pieces that are not too large; null for another.</summary>
     /// <exception cref="InputException">It is not there, or damaged.</exception>
-    public static (int Width, int Height)? SizeInPieces(ReadOnlyMemory<byte> file, string name, int page, long maxPixels) => With(file, name, page, picture =>
-        !picture.IsDeep && picture.Field(TiffTag.ORIENTATION, 1) == 1 && TiffPieces.Of(picture._tiff, picture._width, picture._height, maxPixels) is not null ? (picture._width, picture._height) : ((int, int)?)null);
+    public static (int Width, int Height)? SizeInPieces(TiffFile file, int page, long maxPixels) => With(file, page, picture =>
+        picture.IsInPieces(maxPixels) ? (picture._width, picture._height) : ((int, int)?)null);
+
+    /// <summary>Such a page with the smaller copies of it; null for another page.</summary>
+    /// <exception cref="InputException">It is not there, or damaged.</exception>
+    public static SlidePyramid? Pyramid(TiffFile file, int page, long maxPixels) => With(file, page, picture => picture.IsInPieces(maxPixels) ? SlidePyramid.Of(picture._tiff, file.Name) : null);
 
     /// <summary>A part of such a page.</summary>
     /// <exception cref="InputException">It is damaged.</exception>
-    public static RgbImage ShowRegion(ReadOnlyMemory<byte> file, string name, int page, long maxPixels, PictureRegion region) => With(file, name, page, picture => picture.Region(maxPixels, region));
+    public static RgbImage ShowRegion(TiffFile file, int page, long maxPixels, PictureRegion region) => With(file, page, picture => picture.Region(maxPixels, region));
 
-    private static T With<T>(ReadOnlyMemory<byte> file, string name, int page, Func<TiffPicture, T> use)
+    private static T With<T>(TiffFile file, int page, Func<TiffPicture, T> use)
     {
-        using var stream = new MemoryStream(MemoryMarshal.TryGetArray(file, out ArraySegment<byte> segment) ? segment.Array! : file.ToArray(), segment.Offset, file.Length, writable: false);
+        string name = file.Name;
+        using Stream stream = file.Open();
         // The library loses its way among places of 64 bits whose upper byte comes first.
-        if (IsBig(file.Span) && file.Span[0] == 'M') throw new InputException($"{name}: BigTIFF in big-endian order is not read here; save it anew, e.g. vips tiffsave IN OUT.tif --tile --bigtiff");
-        if (!TiffDirectories.AreSound(file.Span)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
+        if (file is { IsBig: true, IsSwapped: true }) throw new InputException($"{name}: BigTIFF in big-endian order is not read here; save it anew, e.g. vips tiffsave IN OUT.tif --tile --bigtiff");
+        if (!TiffDirectories.AreSound(stream, file.IsBig, file.IsSwapped)) throw new InputException($"{name}: the TIFF file is damaged or cut off: its directories make no sense");
+        stream.Position = 0; // where the library begins to read
         try
         {
             return Use(stream, name, page, use);
@@ -89,7 +84,7 @@ internal sealed class TiffPicture
         }
     }
 
-    private static T Use<T>(MemoryStream stream, string name, int page, Func<TiffPicture, T> use)
+    private static T Use<T>(Stream stream, string name, int page, Func<TiffPicture, T> use)
     {
         using Tiff? tiff = Tiff.ClientOpen(name, "rm", stream, new TiffStream());
         if (tiff is null || page < 1 || (page > 1 && !tiff.SetDirectory((short)Math.Min(page - 1, short.MaxValue))))
@@ -105,14 +100,36 @@ internal sealed class TiffPicture
         if (piece < 0 || piece > Math.Max(maxPixels, 1 << 20)) throw Damaged("its tiles are larger than any picture");
     }
 
-    private RgbImage Deep(GreyWindow? window)
+    private RgbImage Shown(long maxPixels, GreyWindow? window)
+    {
+        Require(maxPixels);
+        if (IsDeep) return Grey(window).Show(window);
+        if (window is null && TiffPieces.AreJpeg2000(_tiff)) return Region(maxPixels, new PictureRegion(0, 0, _width, _height));
+        return window is null ? Colours() : throw new InputException($"{_name}: window '{window.Name}' was asked for, and the picture has 8 bits or colours; leave the window out");
+    }
+
+    private PictureView View(long maxPixels, GreyWindow? window)
+    {
+        int pages = _tiff.NumberOfDirectories();
+        if (!IsDeep) return new PictureView { Picture = Shown(maxPixels, window), Frames = pages };
+        Require(maxPixels);
+        GreyWindow usual = IsBrightness ? GreyWindow.Unchanged : GreyWindow.Full;
+        return PictureView.Of(Grey(IsBrightness ? window : window ?? usual) with { DefaultWindow = usual }, window, pages);
+    }
+
+    private bool IsInPieces(long maxPixels) => !IsDeep && Field(TiffTag.ORIENTATION, 1) == 1 && TiffPieces.Of(_tiff, _width, _height, maxPixels) is not null;
+
+    private bool IsBrightness => _bits == 16 && _format == SampleFormat.UINT;
+
+    // Through no window, the upper byte of each value.
+    private GreyPicture Grey(GreyWindow? window)
     {
         if (_format is not (SampleFormat.UINT or SampleFormat.INT or SampleFormat.IEEEFP) || _bits is not (16 or 32) || (_bits == 16 && _format == SampleFormat.IEEEFP))
             throw Damaged($"samples of {_bits} bits and format {(int)_format} are not read here");
         double[] values = Values();
         if (window is null)
         {
-            if (_bits != 16 || _format != SampleFormat.UINT) throw new InputException($"{_name}: holds values that are no brightness; say which become black and white, e.g. --window full");
+            if (!IsBrightness) throw new InputException($"{_name}: holds values that are no brightness; say which become black and white, e.g. --window full");
             window = GreyWindow.Unchanged;
             for (int i = 0; i < values.Length; i++) values[i] = (int)values[i] >> 8;
         }
@@ -120,7 +137,7 @@ internal sealed class TiffPicture
         return new GreyPicture
         {
             Name = _name, Width = _width, Height = _height, Values = values, DefaultWindow = window, IsInverted = Photometric == BitMiracle.LibTiff.Classic.Photometric.MINISWHITE,
-        }.Show(window);
+        };
     }
 
     // Strips are tiles as wide as the picture.

@@ -14,8 +14,13 @@ public sealed record TileCut
     /// <summary>Places that are looked at for tissue, at most.</summary>
     public const int MostPlaces = 100_000;
 
-    /// <summary>Side of a tile in pixels of the picture; larger ones show more at a lower magnification.</summary>
+    private const int LargestMagnification = 400;
+
+    /// <summary>Side of a tile in pixels of the picture, or in those that it has at <see cref="Magnification"/>; larger ones show more at a lower magnification.</summary>
     public int Size { get; init; } = UsualSize;
+
+    /// <summary>The magnification at which a slide is looked at; null for all pixels that were scanned. Places of tiles are pixels of the scan in either case.</summary>
+    public double? Magnification { get; init; }
 
     /// <summary>From one tile's edge to the next; 0 for <see cref="Size"/>. Less makes them overlap.</summary>
     public int Stride { get; init; }
@@ -30,7 +35,7 @@ public sealed record TileCut
     public int Seed { get; init; }
 
     /// <summary>The keys of <see cref="Parse"/>.</summary>
-    public static IReadOnlyList<string> Keys { get; } = ["size", "stride", "most", "tissue", "seed"];
+    public static IReadOnlyList<string> Keys { get; } = ["size", "stride", "magnification", "most", "tissue", "seed"];
 
     /// <summary>A cut from names and values, as a configuration has them.</summary>
     /// <exception cref="InputException">A value makes no sense.</exception>
@@ -45,10 +50,22 @@ public sealed record TileCut
         {
             Size = size,
             Stride = Number("stride", size, 1, int.MaxValue),
+            Magnification = values.TryGetValue("magnification", out string? times) ? ParseMagnification(times) : null,
             Most = Number("most", UsualMost, 1, MostPlaces),
             Tissue = values.TryGetValue("tissue", out string? rule) ? TissueRule.Parse(rule) : TissueRule.Hsv,
             Seed = Number("seed", 0, 0, int.MaxValue),
         };
+    }
+
+    /// <summary>A magnification as people write it: 10, 2.5 or 10x.</summary>
+    /// <exception cref="InputException">It is none.</exception>
+    public static double ParseMagnification(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        string number = text.EndsWith('x') ? text[..^1] : text;
+        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double magnification) && magnification is > 0 and <= LargestMagnification
+            ? magnification
+            : throw new InputException(FormattableString.Invariant($"magnification: expected a number above 0 up to {LargestMagnification}, e.g. 10 or 2.5, got '{text}'"));
     }
 
     /// <summary>Every place of a tile in a picture of this size, row by row.</summary>
@@ -66,11 +83,18 @@ public sealed record TileCut
         ];
     }
 
-    /// <summary>The tiles to show.</summary>
+    /// <summary>The tiles to show, of a part or, where that is null, of all.</summary>
     /// <exception cref="InputException">None holds tissue, there are too many places, or the picture is damaged.</exception>
-    internal IReadOnlyList<PictureRegion> Choose(LargePicture picture, string name)
+    internal IReadOnlyList<PictureRegion> Choose(LargePicture picture, PictureRegion? part, string name)
     {
-        PictureRegion[] tiles = [.. Grid(picture.Width, picture.Height).Where(place => Tissue == TissueRule.None || Tissue.Holds(picture.Read(place)))];
+        int OfScan(int length) => (int)Math.Min(Math.Round(length / picture.Share), int.MaxValue);
+        PictureRegion within = picture.Within(part);
+        TileCut ofScan = this with { Size = OfScan(Size), Stride = OfScan(Stride) };
+        PictureRegion[] tiles =
+        [
+            .. ofScan.Grid(within.Width, within.Height).Select(place => place with { Left = within.Left + place.Left, Top = within.Top + place.Top })
+                .Where(place => Tissue == TissueRule.None || Tissue.Holds(picture.Read(place))),
+        ];
         if (tiles.Length == 0) throw new InputException($"{name}: no tile holds tissue by the rule '{Tissue.Name}'; lower its share (hsv/0.05), or take all tiles with 'none'");
         if (tiles.Length <= Most) return tiles;
         int[] order = [.. Enumerable.Range(0, tiles.Length)];

@@ -87,6 +87,15 @@ internal sealed record EmbeddingReport(string Object, int Index, object Embeddin
 
 internal sealed record EmbeddingUsage(long PromptTokens, long TotalTokens);
 
+// What a preview's file lets one choose. The window is null for bytes as they are, the range where there is none or more than one.
+internal sealed record PictureReport(
+    string Picture, int Frames, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Window, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] RangeReport? Range,
+    string? Unit, IReadOnlyList<WindowReport> Windows);
+
+internal sealed record RangeReport(double Centre, double Width);
+
+internal sealed record WindowReport([property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Window, string Label);
+
 internal sealed record Health(string Status);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
@@ -102,5 +111,6 @@ internal sealed record Health(string Status);
 [JsonSerializable(typeof(EmbeddingList))]
 [JsonSerializable(typeof(float[]))]
 [JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(PictureReport))]
 [JsonSerializable(typeof(Health))]
 internal sealed partial class WireJson : JsonSerializerContext;

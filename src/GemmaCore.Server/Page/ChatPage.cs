@@ -16,7 +16,7 @@ namespace GemmaCore.Server.Page;
 internal static partial class ChatPage
 {
     // A name is used only behind the script that declares it.
-    private static readonly string[] Scripts = ["boxes.js", "server.js", "pictures.js", "page.js"];
+    private static readonly string[] Scripts = ["boxes.js", "server.js", "pictures.js", "views.js", "page.js"];
 
     private static readonly Lazy<Document> Whole = new(() => Assemble("")), Padded = new(() => Assemble(" data-padded"));
 

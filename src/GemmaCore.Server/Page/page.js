@@ -1,7 +1,8 @@
 // The page: a conversation, a question, and what becomes of it.
 import { annotated, findBoxes, make } from './boxes.js';
-import { read, receive, showWaiting } from './pictures.js';
+import { part, read, receive, showWaiting } from './pictures.js';
 import { ask, listModels } from './server.js';
+import { choices, chosen, hasChoices } from './views.js';
 
 const at = id => document.getElementById(id);
 const [model, log, question, send, stop, key, notice] = ['model', 'log', 'question', 'send', 'stop', 'key', 'notice'].map(at);
@@ -10,6 +11,12 @@ let conversation = []; // messages as the server takes them
 let waiting = []; // pictures to go with the next question
 let shown = []; // pictures of the last message that had any
 let running = null; // the answer's AbortController
+
+const panel = choices(() => key.value.trim(), error => {
+  if (error) refuse(error);
+  else complain(null);
+  showChosen();
+});
 
 // Models and the key
 async function connect() {
@@ -49,24 +56,52 @@ function openSettings(open) {
 
 // The question
 function ready() {
-  send.disabled = model.disabled || running !== null || (question.value.trim() === '' && waiting.length === 0);
+  send.disabled = model.disabled || running !== null || waiting.some(({ isBusy }) => isBusy) || (question.value.trim() === '' && waiting.length === 0);
   question.style.height = 'auto';
   question.style.height = `${question.scrollHeight}px`;
 }
 
 async function add(files) {
   complain(null);
+  let opened = null;
   for (const file of files) {
     try {
-      waiting.push(await read(file, key.value.trim()));
+      const picture = await read(file, key.value.trim());
+      waiting.push(picture);
+      if (hasChoices(picture)) opened = picture;
     } catch (error) {
       refuse(error);
     }
   }
-  showWaiting(at('pictures'), waiting, index => {
-    URL.revokeObjectURL(waiting.splice(index, 1)[0].url);
-    add([]);
-    question.focus();
+  showWaiting(at('pictures'), waiting, remove, index => hasChoices(waiting[index]) && (() => choose(waiting[index] === panel.picture ? null : waiting[index])));
+  if (opened || !waiting.includes(panel.picture)) panel.open(opened);
+  showChosen();
+}
+
+function remove(index) {
+  const [gone] = waiting.splice(index, 1);
+  gone.isGone = true;
+  URL.revokeObjectURL(gone.url);
+  add([]);
+  question.focus();
+}
+
+// Opens the panel for a picture, or closes it and goes back to where it was opened.
+function choose(picture) {
+  const before = panel.picture;
+  panel.open(picture);
+  showChosen();
+  if (picture) at('view').querySelector('#frames:not([hidden]) input, #windows:not([hidden]) select')?.focus();
+  else at('pictures').children[waiting.indexOf(before)]?.querySelector('.choose').focus();
+}
+
+function showChosen() {
+  waiting.forEach((picture, index) => {
+    const item = at('pictures').children[index], image = item?.querySelector('img');
+    if (!image) return; // not shown yet
+    if (image.src !== picture.url) image.src = picture.url;
+    image.alt = [picture.name, chosen(picture)].filter(Boolean).join(', ');
+    item.querySelector('.choose')?.setAttribute('aria-expanded', picture === panel.picture);
   });
   ready();
 }
@@ -77,9 +112,11 @@ function showQuestion(text, pictures) {
   if (pictures.length > 0) {
     const row = turn.appendChild(make('div', 'shown'));
     for (const picture of pictures) {
-      const image = row.appendChild(document.createElement('img'));
+      const item = row.appendChild(make('div'));
+      const image = item.appendChild(document.createElement('img'));
       image.src = picture.url;
       image.alt = picture.name;
+      if (chosen(picture)) item.appendChild(make('p', 'which', chosen(picture)));
     }
   }
   if (text) turn.appendChild(make('p', 'said', text));
@@ -97,7 +134,7 @@ function body(message) {
 async function submit() {
   if (send.disabled) return;
   const text = question.value.trim(), pictures = waiting;
-  const message = { role: 'user', content: [...pictures.map(({ data }) => ({ type: 'image_url', image_url: { url: data } })), ...text ? [{ type: 'text', text }] : []] };
+  const message = { role: 'user', content: [...pictures.map(part), ...text ? [{ type: 'text', text }] : []] };
   complain(null);
   at('empty').hidden = true;
   const asked = showQuestion(text, pictures);
@@ -197,10 +234,19 @@ function showTiming(turn, { wait, decode, tokens, reason, said }) {
   for (const fact of facts) row.appendChild(make('span', '', fact));
 }
 
-// Keeps the end in view, unless the reader has scrolled away from it.
+// Keeps the end in view, unless the reader has scrolled away from it. Only a scroll decides that: a long piece of text, or a composer that grows over the end, is nobody's wish.
+const page = document.documentElement;
+let [follows, lastTop] = [true, 0];
+
 function follow(always) {
-  const page = document.documentElement;
-  if (always || page.scrollHeight - page.scrollTop - page.clientHeight < 160) page.scrollTop = page.scrollHeight;
+  follows ||= always;
+  if (follows) page.scrollTop = page.scrollHeight;
+}
+
+function heedScroll() {
+  const isNear = page.scrollHeight - page.scrollTop - page.clientHeight < 160;
+  if (isNear || page.scrollTop < lastTop) follows = isNear;
+  lastTop = page.scrollTop;
 }
 
 function startAgain() {
@@ -227,8 +273,11 @@ question.addEventListener('keydown', event => {
   submit();
 });
 addEventListener('keydown', event => {
-  if (event.key === 'Escape') running?.abort();
+  if (event.key !== 'Escape') return;
+  if (at('view').contains(document.activeElement)) choose(null);
+  else running?.abort();
 });
+at('done').addEventListener('click', () => choose(null));
 stop.addEventListener('click', () => running?.abort());
 at('attach').addEventListener('click', () => at('file').click());
 at('file').addEventListener('change', event => {
@@ -246,6 +295,8 @@ for (const opener of at('openers').querySelectorAll('button')) {
   });
 }
 receive(add);
+addEventListener('scroll', heedScroll, { passive: true });
+new ResizeObserver(() => follow(false)).observe(document.querySelector('footer'));
 key.value = sessionStorage.getItem('gemmacore.key') ?? '';
 key.addEventListener('change', () => {
   sessionStorage.setItem('gemmacore.key', key.value.trim());

@@ -20,11 +20,11 @@ export async function listModels(key) {
   return (await response.json()).data;
 }
 
-// A picture that browsers cannot show, as the model is shown it.
-export async function preview(url, key) {
-  const response = await fetch('preview', { method: 'POST', headers: { ...headers(key), 'Content-Type': 'application/json' }, body: JSON.stringify({ url }) });
+// A picture that browsers cannot show, as the model is shown it, and what can be chosen of its file.
+export async function preview(url, { frame, window }, key) {
+  const response = await fetch('preview', { method: 'POST', headers: { ...headers(key), 'Content-Type': 'application/json' }, body: JSON.stringify({ url, frame, window, choices: true }) });
   if (!response.ok) throw await complaint(response);
-  return await response.blob();
+  return await response.json();
 }
 
 // Events of a streamed answer: { thought }, { text }, { reason }, { tokens }.

@@ -38,8 +38,9 @@ public static class CutPictures
 
     private static IEnumerable<TrainingExample> Tiles(TrainingExample row, ImageSource[] pictures, PictureCut cut)
     {
-        if (pictures is not [{ Slice: 0 } picture]) throw new DatasetException($"tiles become rows where a row has one picture, and this one has {pictures.Length}");
+        if (pictures is not [{ Slice: 0 } whole]) throw new DatasetException($"tiles become rows where a row has one picture, and this one has {pictures.Length}");
         if (row.Task == TaskType.Detection) throw new DatasetException("boxes of a whole picture are no answer about its tiles; show them in one prompt");
+        ImageSource picture = cut.Of(whole);
         return cut.Regions(picture).Select(region => row with
         {
             Row = FormattableString.Invariant($"{row.Row} tile {region.Left},{region.Top}"),

@@ -75,6 +75,7 @@ public sealed class DeepPictureTests
     {
         Assert.InRange(DeepPictureFuzz.Tiff(20_000, seed: 2026).Accepted, 1_000, 19_000);
         Assert.InRange(DeepPictureFuzz.Png(10_000, seed: 2026).Accepted, 500, 9_500);
+        Assert.InRange(DeepPictureFuzz.Magnified(10_000, seed: 2026).Accepted, 500, 9_500);
     }
 
     private static RgbImage Decode(byte[] file, string? window, int page = 1) =>

@@ -34,6 +34,12 @@ public static class DeepPictureFuzz
         .. (((ushort, string)[])[(33005, "tile8"), (33003, "ycbcr8")]).Select(tile => Slides.Packed(tile.Item1, Slide, 32, 16, File.ReadAllBytes(Goldens.Path($"codecs/j2k_{tile.Item2}.j2k")))),
     ];
 
+    private static readonly byte[][] SlideSeeds =
+    [
+        Slides.Described(Slide, "Aperio|AppMag = 20|MPP = 0.5", 0, ResUnit.NONE), Slides.Described(Slide, "", 40_000, ResUnit.CENTIMETER, Slides.Picture(Slide.Width / 2, Slide.Height / 2)),
+        Slides.Described(Slide, "AppMag = 20", 0, ResUnit.NONE, Slides.Picture(Slide.Width / 4, Slide.Height / 4)),
+    ];
+
     private static readonly byte[][] PngSeeds = [DeepPictures.Png(9, 9, new ushort[81]), DeepPictures.Png(9, 9, new ushort[81], interlaced: true), DeepPictures.Png(1, 1, [77]), DeepPictures.Png(64, 2, new ushort[128])];
 
     /// <summary>Tries <paramref name="iterations"/> damaged TIFF files, whole and in parts, always the same ones for one <paramref name="seed"/>.</summary>
@@ -45,10 +51,13 @@ public static class DeepPictureFuzz
     /// <summary>The same for slides in tiles of JPEG 2000.</summary>
     public static FuzzCount TiffOfJpeg2000(long iterations, int seed) => Run(iterations, seed, Jpeg2000Seeds, pages: 2);
 
+    /// <summary>The same for slides of two levels that say how large they were scanned, at a magnification.</summary>
+    public static FuzzCount Magnified(long iterations, int seed) => Run(iterations, seed, SlideSeeds, pages: 2, magnification: 10);
+
     /// <summary>The same for PNG files of 16 bits.</summary>
     public static FuzzCount Png(long iterations, int seed) => Run(iterations, seed, PngSeeds, pages: 1);
 
-    private static FuzzCount Run(long iterations, int seed, byte[][] seeds, int pages)
+    private static FuzzCount Run(long iterations, int seed, byte[][] seeds, int pages, double? magnification = null)
     {
         var damage = new ByteDamage(seed);
         long accepted = 0;
@@ -56,13 +65,14 @@ public static class DeepPictureFuzz
         {
             byte[] file = damage.Damage(seeds[damage.Random.Next(seeds.Length)], staysInPlace: damage.Random.Next(2) == 0); // directories are found by their place
             if (pages == 1 && damage.Random.Next(4) > 0) file = DeepPictures.Summed(file);
-            var source = ImageSource.FromBytes(file) with { Frame = damage.Random.Next(8) == 0 ? pages : 1, Window = damage.Random.Next(4) == 0 ? GreyWindow.Full : null };
+            var source = ImageSource.FromBytes(file) with { Frame = damage.Random.Next(8) == 0 ? pages : 1, Window = damage.Random.Next(4) == 0 ? GreyWindow.Full : null, Magnification = magnification };
             if (damage.Random.Next(2) == 0) source = source with { Region = new PictureRegion(damage.Random.Next(6), damage.Random.Next(4), damage.Random.Next(1, 20), damage.Random.Next(1, 12)) };
             try
             {
                 RgbImage image = ImageDecoder.Decode(source, maxPixels: MostPixels);
                 if (image.Pixels.Length != 3 * image.Width * image.Height) throw new InvalidOperationException("the picture is not of its size");
-                if (source.Region is { } part && (image.Width, image.Height) != (part.Width, part.Height)) throw new InvalidOperationException("the part is not of the size that was asked for");
+                if (magnification is null && source.Region is { } part && (image.Width, image.Height) != (part.Width, part.Height)) throw new InvalidOperationException("the part is not of the size that was asked for");
+                if (magnification is null && source.Region is null && !PictureView.Of(source, MostPixels).Picture.Pixels.AsSpan().SequenceEqual(image.Pixels)) throw new InvalidOperationException("what is seen is not what the model is shown");
                 accepted++;
             }
             catch (InputException refusal)

@@ -8,7 +8,7 @@ public static class DicomFuzz
 {
     private const long MostPixels = 4096;
 
-    private static readonly GreyWindow?[] Windows = [null, null, GreyWindow.Full, GreyWindow.Parse("lung"), GreyWindow.OfFile, GreyWindow.Table];
+    private static readonly GreyWindow?[] Windows = [null, null, GreyWindow.Full, GreyWindow.Parse("lung"), GreyWindow.OfFile, GreyWindow.Parse("file:2"), GreyWindow.Table];
 
     private static readonly byte[][] Seeds =
     [
@@ -40,6 +40,7 @@ public static class DicomFuzz
                 RgbImage image = ImageDecoder.Decode(source, maxPixels: MostPixels);
                 if (image.Pixels.Length != 3 * image.Width * image.Height || (image.Width, image.Height) != ImageDecoder.ReadSize(source))
                     throw new InvalidOperationException("the picture is not of the size that the header says");
+                if (!PictureView.Of(source, MostPixels).Picture.Pixels.AsSpan().SequenceEqual(image.Pixels)) throw new InvalidOperationException("what is seen is not what the model is shown");
                 accepted++;
             }
             catch (InputException refusal)

@@ -41,7 +41,57 @@ public static class Slides
     /// <summary>The same as BigTIFF.</summary>
     public static byte[] BigTiff(int tile, Compression compression, params RgbImage[] pages) => Tiff("w8l", tile, compression, pages);
 
-    private static byte[] Tiff(string mode, int tile, Compression compression, RgbImage[] pages)
+    /// <summary>As TIFF in tiles of 16, with a description and a resolution, and smaller levels.</summary>
+    public static byte[] Described(RgbImage picture, string description, float resolution, ResUnit unit, params RgbImage[] levels) => Tiff("w", 16, Compression.LZW, [picture, .. levels], tiff =>
+    {
+        tiff.SetField(TiffTag.IMAGEDESCRIPTION, description);
+        tiff.SetField(TiffTag.XRESOLUTION, resolution);
+        tiff.SetField(TiffTag.RESOLUTIONUNIT, unit);
+    });
+
+    /// <summary>A file of any length on the disk that holds, but for one page in plain tiles of 16 from a place on, nothing: a sparse one, which takes no room.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="picture">What the page shows; its sides are multiples of 16.</param>
+    /// <param name="at">Where tiles, lists and directory begin.</param>
+    /// <param name="isBig">BigTIFF, else TIFF.</param>
+    public static void Far(string path, RgbImage picture, long at, bool isBig)
+    {
+        using var file = new BinaryWriter(File.Create(path));
+        int columns = picture.Width / 16, tiles = columns * (picture.Height / 16), tileBytes = 3 * 16 * 16;
+        long offsets = at + tiles * tileBytes, lengths = offsets + 8 * tiles, directory = lengths + 8 * tiles;
+        void Place(long place)
+        {
+            if (isBig) file.Write(place);
+            else file.Write((uint)place);
+        }
+
+        void Entry(short tag, int count, long value) // numbers of 32 bits, and in BigTIFF lists of 64
+        {
+            file.Write(tag);
+            file.Write((short)(isBig && count > 1 ? 16 : 4));
+            Place(count);
+            Place(value);
+        }
+
+        file.Write(isBig ? "II+\0\u0008\0\0\0"u8 : "II*\0"u8);
+        Place(directory);
+        file.BaseStream.Position = at;
+        for (int tile = 0; tile < tiles; tile++) file.Write(Piece(picture, tile % columns * 16, tile / columns * 16, 16, 16));
+        for (int tile = 0; tile < tiles; tile++) Place(at + (long)tile * tileBytes);
+        file.BaseStream.Position = lengths;
+        for (int tile = 0; tile < tiles; tile++) Place(tileBytes);
+        file.BaseStream.Position = directory;
+        (short Tag, int Count, long Value)[] entries =
+        [
+            (256, 1, picture.Width), (257, 1, picture.Height), (258, 1, 8), (259, 1, 1), (262, 1, 2), (277, 1, 3), (284, 1, 1), (322, 1, 16), (323, 1, 16), (324, tiles, offsets), (325, tiles, lengths),
+        ];
+        if (isBig) file.Write((long)entries.Length);
+        else file.Write((short)entries.Length);
+        foreach ((short tag, int count, long value) in entries) Entry(tag, count, value);
+        Place(0);
+    }
+
+    private static byte[] Tiff(string mode, int tile, Compression compression, RgbImage[] pages, Action<Tiff>? describe = null)
     {
         using var stream = new MemoryStream();
         using (Tiff tiff = BitMiracle.LibTiff.Classic.Tiff.ClientOpen("slide", mode, stream, new TiffStream()))
@@ -49,6 +99,7 @@ public static class Slides
             foreach (RgbImage page in pages)
             {
                 Describe(tiff, page, tile, compression);
+                describe?.Invoke(tiff);
                 int across = tile > 0 ? tile : page.Width, down = tile > 0 ? tile : 7, piece = 0;
                 for (int top = 0; top < page.Height; top += down)
                 {
