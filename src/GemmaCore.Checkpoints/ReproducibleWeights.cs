@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using System.Text;
 
 namespace GemmaCore.Checkpoints;
@@ -22,7 +23,7 @@ public static class ReproducibleWeights
     public static void Fill(string name, ulong seed, double a, double b, long start, Span<float> values)
     {
         ulong origin = (Hash(name) ^ unchecked(seed * Golden)) + unchecked((ulong)start * Golden);
-        int i = Vector512.IsHardwareAccelerated ? FillVectors(origin, a, b, values) : 0;
+        int i = Avx512F.IsSupported ? FillVectors(origin, a, b, values) : 0;
         for (; i < values.Length; i++) values[i] = (float)((2 * Uniform(origin, (ulong)i) - 1) * a + b);
     }
 

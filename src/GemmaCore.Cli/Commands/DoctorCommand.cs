@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
@@ -39,7 +38,7 @@ internal static class DoctorCommand
         ["cpu"] = CpuName(),
         ["cores"] = Environment.ProcessorCount,
         ["simd"] = new JsonArray([.. Features().Select(name => (JsonNode)name)]),
-        ["cpu_path"] = Vector512.IsHardwareAccelerated && Avx512F.IsSupported ? "avx512" : Avx2.IsSupported && Fma.IsSupported ? "avx2" : "portable",
+        ["cpu_path"] = Avx512F.IsSupported ? "avx512" : Avx2.IsSupported && Fma.IsSupported ? "avx2" : "portable",
         ["precision"] = "fp32 arithmetic on weights in their stored type",
         ["memory_gib"] = Math.Round(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30), 1),
         ["cuda"] = CudaReport.Examine(),

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using GemmaCore.Tensors;
 
@@ -60,7 +59,7 @@ internal static unsafe class Gemm
     public static void Run<TRight>(WorkerPool workers, in GemmSizes sizes, TRight right) where TRight : struct, IRightMatrix
     {
         if (sizes.Rows == 0 || sizes.Columns == 0) return;
-        if (Vector512.IsHardwareAccelerated) PackedGemm<Tile512, TRight>.Run(workers, sizes, right);
+        if (Avx512F.IsSupported) PackedGemm<Tile512, TRight>.Run(workers, sizes, right);
         else if (Fma.IsSupported && Avx2.IsSupported) PackedGemm<Tile256, TRight>.Run(workers, sizes, right);
         else PackedGemm<TileScalar, TRight>.Run(workers, sizes, right);
     }

@@ -48,7 +48,7 @@ internal static unsafe class Panels
                 byte* from = source + (long)column * TElements.Size;
                 float* to = panel + (long)k * width;
                 if (Sse.IsSupported) Sse.Prefetch0(from + RowsAhead * step);
-                if (Vector512.IsHardwareAccelerated)
+                if (Avx512F.IsSupported)
                     for (; i <= used - 16; i += 16) TElements.Load16(from + i * TElements.Size).Store(to + i);
                 if (Vector256.IsHardwareAccelerated)
                     for (; i <= used - 8; i += 8) TElements.Load8(from + i * TElements.Size).Store(to + i);

@@ -38,7 +38,7 @@ internal static unsafe class RowDots
 
     public static void Run<TElements>(WorkerPool workers, in GemmSizes sizes) where TElements : struct, IElements
     {
-        if (Vector512.IsHardwareAccelerated) Run<Vector512<float>, Unit512, TElements>(workers, sizes);
+        if (Avx512F.IsSupported) Run<Vector512<float>, Unit512, TElements>(workers, sizes);
         else if (Fma.IsSupported && Avx2.IsSupported) Run<Vector256<float>, Unit256, TElements>(workers, sizes);
         else Run<float, UnitScalar, TElements>(workers, sizes);
     }

@@ -36,7 +36,7 @@ internal static unsafe class Int8Dots
         {
             Codes = codes, Scales = scales, X = x, Y = y, Bias = bias, Rows = rows, Outputs = outputs, Inputs = inputs, Ahead = (BytesAhead + pair - 1) / pair * pair,
         };
-        if (Vector512.IsHardwareAccelerated) Run<Vector512<float>, Unit512, TScales>(workers, product);
+        if (Avx512F.IsSupported) Run<Vector512<float>, Unit512, TScales>(workers, product);
         else if (Fma.IsSupported && Avx2.IsSupported) Run<Vector256<float>, Unit256, TScales>(workers, product);
         else Run<float, UnitScalar, TScales>(workers, product);
     }
