@@ -78,21 +78,21 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
             ["source"] = record.Dataset,
             ["case_id"] = record.CaseId,
             ["uid"] = record.Uid,
-            ["volume_path"] = null,
+            ["volume_path"] = images.FirstOrDefault(),
             ["image_path"] = images.FirstOrDefault(),
             ["image"] = images.FirstOrDefault(),
             ["images"] = new JsonArray([.. images.Select(image => (JsonNode)image)]),
             ["modality"] = record.Modality,
             ["task_type"] = task,
-            ["metric"] = record.Task is { } known ? ScoringRules.Flare26.For(known, false)?.Metrics[0] : null,
+            ["metric"] = Metric(record.Task),
             ["subtask"] = record.TaskText,
             ["qid"] = record.QuestionId,
-            ["follow_up"] = false,
+            ["follow_up"] = "",
             ["question_type"] = record.Field("QuestionType"),
             ["prompt"] = PromptSet.Preamble26(new PromptQuestion(record.Task, record.IsInstanceDetection, record.Modality, record.Question, record.OptionsLine(), images.Length)),
             ["question"] = record.Question,
             ["answer"] = target,
-            ["choices"] = record.Options is { } options ? JsonNode.Parse(options.GetRawText()) : null,
+            ["choices"] = record.Options is { } options ? JsonNode.Parse(options.GetRawText()) : new JsonArray(),
             ["raw_answer"] = JsonNode.Parse(answer.GetRawText()),
             ["messages"] = Messages(example, images, target),
         };
@@ -100,6 +100,17 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
         if (!_lines.TryGetValue(record.Split, out List<string>? lines)) _lines.Add(record.Split, lines = []);
         lines.Add(row.ToJsonString(Line));
     }
+
+    // The baseline's names of what a task is chosen by.
+    private static string? Metric(TaskType? task) => task switch
+    {
+        TaskType.Classification => "balanced_accuracy",
+        TaskType.MultiLabelClassification => "f1_score",
+        TaskType.Detection => "f1_iou_0.5",
+        TaskType.Counting or TaskType.Regression => "mean_absolute_error",
+        TaskType.ReportGeneration => "green_score",
+        _ => null,
+    };
 
     private static JsonArray Messages(TrainingExample example, string[] images, string target)
     {
