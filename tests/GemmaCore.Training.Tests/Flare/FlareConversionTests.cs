@@ -156,5 +156,14 @@ public sealed class FlareConversionTests : IDisposable
     }
 
     [Fact]
+    public void A_picture_in_another_case_is_taken_where_only_one_can_be_meant()
+    {
+        string small = _tree.Picture("training/Xray/dental/imagesTr/a.JPG");
+        Assert.Equal(small, new FlareImages(_tree.PathOf("training/Xray/dental")).Find("imagesTr/A.jpg"));
+        _tree.Picture("training/Xray/dental/imagesTr/A.JPG", 1);
+        Assert.Null(new FlareImages(_tree.PathOf("training/Xray/dental")).Find("imagesTr/A.jpg"));
+    }
+
+    [Fact]
     public void A_folder_without_splits_says_what_was_expected() => Assert.Contains("expected training, validation-public", Assert.Throws<DatasetException>(() => Convert()).Message, StringComparison.Ordinal);
 }
