@@ -37,7 +37,7 @@ public sealed partial class FlareRecord
         TaskText = Text(Find(TaskKeys));
         Task = TaskText.Length == 0 ? null : TaskTypes.Parse(TaskText) ?? throw new FormatException($"TaskType '{TaskText}' is unknown");
         Question = Text(Find(QuestionKeys));
-        Modality = Text(Find(["Modality"]));
+        Modality = Text(Find(["Modality"])) is { Length: > 0 } named ? named : FlareSplits.Category(file);
         ImageNames = Names(Find(ImageKeys));
         // Converted rows name their data set themselves.
         if (Text(Find(["uid"])).Split(':') is { Length: >= 6 } parts) Dataset = parts[1];
@@ -61,7 +61,7 @@ public sealed partial class FlareRecord
     /// <summary>The question.</summary>
     public string Question { get; }
 
-    /// <summary>Modality as spelt in the row.</summary>
+    /// <summary>Modality as spelt in the row; where it does not say, the category's folder.</summary>
     public string Modality { get; }
 
     /// <summary>Names of the pictures, as written.</summary>

@@ -38,6 +38,13 @@ public static class FlareSplits
         return ((string[])[split, .. spellings]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists);
     }
 
+    /// <summary>The category of a question file, <c>&lt;split&gt;/&lt;Category&gt;/&lt;dataset&gt;/file</c>; empty where it does not lie in such folders.</summary>
+    public static string Category(string file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return file.Split('/', '\\') is [.., var split, var category, _, _] && Spellings.Any(group => group.Contains(split)) ? category : "";
+    }
+
     /// <summary>The name that uids carry: what the row says, overruled by hidden and testing folders. Of folders named like a split the one nearest to the file counts.</summary>
     public static string Name(string rowSplit, string file)
     {

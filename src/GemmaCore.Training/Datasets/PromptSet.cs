@@ -111,15 +111,16 @@ public sealed record PromptSet(string Name, string? System, Func<PromptQuestion,
     internal static string Preamble26(PromptQuestion prompt)
     {
         string question = prompt.Options.Length > 0 ? $"{prompt.Question}\nOptions: {prompt.Options}" : prompt.Question;
+        string modality = prompt.Modality.Length > 0 ? prompt.Modality : "medical image";
         string preamble = prompt.Task switch
         {
-            TaskType.Classification => $"Answer the medical image classification question for this {prompt.Modality} image. For multiple-choice questions, "
+            TaskType.Classification => $"Answer the medical image classification question for this {modality} image. For multiple-choice questions, "
                 + "return the selected option letter or text exactly as annotated.",
-            TaskType.MultiLabelClassification => $"Identify all applicable findings or labels in this {prompt.Modality} image. Select all that apply.",
+            TaskType.MultiLabelClassification => $"Identify all applicable findings or labels in this {modality} image. Select all that apply.",
             TaskType.Detection => "Identify and locate the requested findings. Return bounding boxes exactly in the coordinate format requested by the question.",
             TaskType.Counting => "Return only the numeric count requested for this image.",
             TaskType.Regression => "Return only the requested numeric value, preserving units if present.",
-            TaskType.ReportGeneration => $"Generate a concise diagnostic report for this {prompt.Modality} image.",
+            TaskType.ReportGeneration => $"Generate a concise diagnostic report for this {modality} image.",
             _ => "",
         };
         if (preamble.Length == 0) return question;

@@ -73,6 +73,16 @@ public sealed class FlareConversionTests : IDisposable
         Assert.Equal($"train:dental:q:{caseId}:disease_diagnosis_classification:{questionId}", (string?)Rows("train.jsonl")[0]["uid"]);
     }
 
+    [Theory]
+    [InlineData("training/Xray/dental/q.json", "Xray")] // the category's folder
+    [InlineData("training/dental/q.json", "medical image")]
+    public void A_row_without_a_modality_is_asked_as_the_baseline_asks(string file, string modality)
+    {
+        _tree.Write(file, """[{"TaskType":"multilabel","Question":"?","Answer":"A"}]""");
+        Convert();
+        Assert.Equal($"Identify all applicable findings or labels in this {modality} image. Select all that apply.\nQuestion: ?", (string?)Rows("train.jsonl")[0]["prompt"]);
+    }
+
     [Fact]
     public void Folders_above_the_data_do_not_name_the_split()
     {
