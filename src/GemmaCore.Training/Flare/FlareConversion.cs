@@ -28,6 +28,7 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
 {
     private static readonly JsonSerializerOptions Line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private readonly HashSet<string> _uids = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, List<string>> _lines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, SortedDictionary<string, int>> _datasets = new(StringComparer.Ordinal);
     private int _withoutAnswer, _unpacked;
@@ -57,6 +58,7 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
         FlareDataset.ForEachRow(questions, file, report, (row, index) =>
         {
             TrainingExample example = reader.Read(row, index); // also says what is wrong with a row
+            if (!_uids.Add(example.Uid)) throw new DatasetException($"another row has the same name, '{example.Uid}'; ids (ID, qid, question_id) must differ from row to row");
             Add(new FlareRecord(row, file, dataset, index), example);
         });
     }

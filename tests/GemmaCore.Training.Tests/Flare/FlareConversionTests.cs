@@ -73,6 +73,15 @@ public sealed class FlareConversionTests : IDisposable
         Assert.Equal($"train:dental:q:{caseId}:disease_diagnosis_classification:{questionId}", (string?)Rows("train.jsonl")[0]["uid"]);
     }
 
+    [Fact]
+    public void Two_rows_of_one_id_are_refused_and_reported()
+    {
+        _tree.Write("training/Xray/dental/q.json", """[{"TaskType":"Classification","Question":"?","Answer":"A","ID":7},{"TaskType":"Classification","Question":"Again?","Answer":"B","ID":7}]""");
+        Assert.Contains("q.json: row 1: another row has the same name, 'train:dental:q:7:disease_diagnosis_classification:7'", Assert.Throws<DatasetException>(() => Convert()).Message, StringComparison.Ordinal);
+        Assert.Equal(1, Convert(report: new RowReport(Skip: true)).Rows["train.jsonl"]);
+        Assert.Equal("row named twice", Assert.Single(FlareReport.Of(_tree.Root, null, PromptSet.Question).Faults).Kind);
+    }
+
     [Theory]
     [InlineData("training/Xray/dental/q.json", "Xray")] // the category's folder
     [InlineData("training/dental/q.json", "medical image")]
