@@ -58,6 +58,7 @@ internal sealed class DataSource
 
     private TrainingExample[] Configured(DatasetConfiguration dataset, IReadOnlyList<string> splits, IReadOnlyList<string> datasets, RowReport report)
     {
+        dataset = dataset with { ForAnswers = true };
         if (dataset.Type == "flare" && datasets.Count > 0) dataset = dataset with { Tasks = datasets };
         TrainingExample[] rows = [.. splits.SelectMany(split => Dataset.Open(dataset, split, report))];
         if (datasets.Count == 0) return rows;

@@ -24,7 +24,7 @@ internal sealed class ReferenceAnswers
     public string Answer(ParseResult parsed, ModelOptions options, IReadOnlyList<DataSource> references, string[] splits, string[] datasets, string? folder)
     {
         if (folder is null) throw new UsageException("--out: a MODEL's answers are kept beside the scores; name a folder");
-        PromptSet prompts = PromptSet.Of(parsed.GetValue(_prompts)!);
+        PromptSet prompts = PromptSet.Of(parsed.GetValue(_prompts)!, answers: true);
         var report = new RowReport(references.Any(source => source.SkipsBadRows));
         TrainingExample[] rows = [.. references.SelectMany(source => source.Rows(splits, datasets, prompts, report))];
         GreyWindow?[] windows = [.. references.Select(source => source.ImageWindow).Distinct()];

@@ -35,10 +35,10 @@ public static class TaskTypes
         char[] letters = [.. text.Trim().ToLowerInvariant().Select(c => c is '_' or '-' or '(' or ')' ? ' ' : c)];
         return string.Join(' ', new string(letters).Split(' ', StringSplitOptions.RemoveEmptyEntries)) switch
         {
-            "classification" or "disease diagnosis classification" or "disease diagnosis" => TaskType.Classification,
-            "multi label classification" or "multilabel classification" => TaskType.MultiLabelClassification,
+            "classification" or "cls" or "disease diagnosis classification" or "disease diagnosis" => TaskType.Classification,
+            "multi label classification" or "multilabel classification" or "multi label" or "multilabel" => TaskType.MultiLabelClassification,
             "detection" or "instance detection" => TaskType.Detection,
-            "counting" or "cell counting" => TaskType.Counting,
+            "counting" or "cell counting" or "count" => TaskType.Counting,
             "regression" => TaskType.Regression,
             "report generation" or "report" => TaskType.ReportGeneration,
             _ => null,

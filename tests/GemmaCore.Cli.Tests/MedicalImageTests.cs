@@ -237,6 +237,8 @@ public sealed class MedicalImageTests : IDisposable
         Assert.False(Directory.Exists(_folder.File("half")));
         AssertOneLine(GemmacoreProcess.Run("scrub", files[0], "--out", files[0]), 2, "the file itself");
         AssertOneLine(GemmacoreProcess.Run("scrub", _folder.File("no"), "--out", output), 2, "not found");
+        File.WriteAllText(_folder.File("notes.txt"), "no picture");
+        AssertOneLine(GemmacoreProcess.Run("scrub", _folder.File("notes.txt"), "--out", _folder.File("copy.txt")), 1, "not a DICOM file");
     }
 
     [Fact]

@@ -22,7 +22,12 @@ public class AnswerTextTests
     [InlineData("[\"A\", \"b \", 20.0]", "20|a|b")]
     [InlineData("{\"labels\": [\"x\", \"y\"]}", "x|y")]
     [InlineData("{\"labels\": \"x; y\"}", "x|y")]
-    [InlineData("{\"x\": true, \"y\": false, \"z\": 1}", "x")]
+    [InlineData("{\"x\": true, \"y\": false, \"z\": 1}", "x|z")]
+    [InlineData("{\"a\": 0, \"b\": \"yes\", \"c\": \"\", \"d\": null, \"e\": []}", "b")] // what Python takes for true
+    [InlineData("a; None; b", "a|b")] // a label that says there is none is none, also among others
+    [InlineData("[\"No finding\"]", "")]
+    [InlineData("[null, 1.5, true]", "1.5|true")]
+    [InlineData("{\"labels\": {\"x\": 1, \"none\": 1}}", "x")]
     [InlineData("[unclosed, list", "[unclosed|list")]
     [InlineData("Endodontic Treatment, Restorative Treatment, and Complications", "and complications|endodontic treatment|restorative treatment")]
     public void Labels_follow_the_2026_rules(string text, string expected) =>
@@ -34,7 +39,6 @@ public class AnswerTextTests
     [InlineData("-3.25 mm", -3.25)]
     [InlineData("1e3", 1)] // no exponents
     [InlineData("[12]", 12)]
-    [InlineData("[1, 2]", 1)] // not one element: the text "[1 2]" after commas are deleted starts with 1
     [InlineData("{\"count\": \"9\"}", 9)]
     [InlineData("{\"value\": {\"count\": 5}}", 5)]
     [InlineData("{\"boxes\": 3}", 3)] // no member of a known name: the text is searched, as for any other answer
@@ -44,6 +48,9 @@ public class AnswerTextTests
     [Theory]
     [InlineData("many")]
     [InlineData("")]
+    [InlineData("[1, 2]")] // which of the two?
+    [InlineData("[true]")]
+    [InlineData("{\"value\": null}")]
     public void Number_is_null_when_there_is_none(string text) => Assert.Null(AnswerText.Number(text));
 
     [Fact]

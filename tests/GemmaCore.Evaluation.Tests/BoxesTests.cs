@@ -14,6 +14,11 @@ public class BoxesTests
     [InlineData("{\"1\": [[1, 2, 3, 4], [5, 6, 7, 8]], \"X\": [[9, 9, 10, 10]]}", 3)]
     [InlineData("[]", 0)]
     [InlineData("{}", 0)]
+    [InlineData("", 0)]
+    [InlineData("No findings", 0)] // says that there is nothing, which is an answer
+    [InlineData("[\"[1, 2, 3, 4]\", null, \"none\"]", 1)]
+    [InlineData("{\"x1\": \"1\", \"y1\": \"2\", \"x2\": \"3\", \"y2\": \"4.5\"}", 1)]
+    [InlineData("{\"1\": [[1, 2, 3, 4], [5, 6, 7, 8]], \"1\": [[9, 9, 10, 10]]}", 1)] // of two members with one name the last counts
     public void Boxes_are_found_in_every_spelling(string text, int count) => Assert.Equal(count, Boxes.Parse(text)!.Count);
 
     [Theory]
@@ -21,8 +26,9 @@ public class BoxesTests
     [InlineData("[1, 2, 3]")]
     [InlineData("[1.2.3, 4, 5, 6] x")]
     [InlineData("no box")]
-    [InlineData("")]
     [InlineData("{\"box\": \"left\"}")]
+    [InlineData("the box is [1 2 3 4]")] // numbers stand between commas
+    [InlineData("{\"x1\": 1, \"y1\": 2, \"x2\": 3, \"y2\": \"wide\"}")]
     public void An_answer_with_a_bad_group_or_without_a_group_has_no_boxes(string text) => Assert.Null(Boxes.Parse(text));
 
     [Fact]
@@ -34,6 +40,12 @@ public class BoxesTests
 
     [Fact]
     public void A_null_label_is_no_label() => Assert.Null(Boxes.Parse("{\"box\": [1,2,3,4], \"label\": null}")![0].Label);
+
+    [Theory]
+    [InlineData("{\"box\": [1,2,3,4], \"name\": \"b\", \"label\": \"a\"}", "a")] // label goes before name
+    [InlineData("{\"X\": [{\"box\": [1,2,3,4], \"label\": \" \"}]}", "x")] // an empty label leaves the key's
+    [InlineData("{\"X\": [{\"box\": [1,2,3,4], \"label\": 5}]}", "5")]
+    public void The_innermost_label_that_says_something_counts(string text, string label) => Assert.Equal(label, Assert.Single(Boxes.Parse(text)!).Label);
 
     [Theory]
     [InlineData(0, 0, 2, 1, 0, 0, 1, 1, 0.5)]

@@ -13,6 +13,9 @@ public class TaskTypesTests
     [InlineData("counting", TaskType.Counting)]
     [InlineData(" Cell  Counting ", TaskType.Counting)]
     [InlineData("report_generation", TaskType.ReportGeneration)]
+    [InlineData("cls", TaskType.Classification)] // these three are the baseline's own
+    [InlineData("multilabel", TaskType.MultiLabelClassification)]
+    [InlineData("count", TaskType.Counting)]
     public void Every_spelling_of_the_data_set_is_known(string text, TaskType expected) => Assert.Equal(expected, TaskTypes.Parse(text));
 
     [Fact]

@@ -44,7 +44,7 @@ internal static class PredictCommand
             DataSource place = DataSource.Of(source, parsed.GetValue(settings) ?? []);
             var report = new RowReport(parsed.GetValue(badRow) is { } wish ? wish == "skip" : place.SkipsBadRows);
             string[] splits = parsed.GetValue(split) is { } one ? [one] : DataSource.IsConfiguration(source) ? [] : ["validation-public"];
-            IReadOnlyList<TrainingExample> rows = place.Rows(splits, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!), report);
+            IReadOnlyList<TrainingExample> rows = place.Rows(splits, parsed.GetValue(datasets) ?? [], PromptSet.Of(parsed.GetValue(prompts)!, answers: true), report);
             if (cuts.Read(parsed) is { } cut) rows = CutPictures.Of(rows, cut, cuts.AsRows(parsed), report);
             string file = parsed.GetValue(output)!;
             LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;

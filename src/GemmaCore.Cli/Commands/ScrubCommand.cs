@@ -43,7 +43,9 @@ internal static class ScrubCommand
     {
         if (Directory.Exists(to)) throw new UsageException($"--out {to}: this is a folder; a file is written");
         if (Path.GetFullPath(from) == Path.GetFullPath(to)) throw new UsageException($"--out {to}: is the file itself; give another name");
-        ScrubbedFile scrubbed = scrub.Scrub(File.ReadAllBytes(from), from);
+        byte[] content = File.ReadAllBytes(from);
+        if (!DicomScrub.IsDicom(content)) throw new IOException($"{from}: not a DICOM file");
+        ScrubbedFile scrubbed = scrub.Scrub(content, from);
         AtomicFile.WriteAllBytes(to, scrubbed.Content);
         counts.Add(scrubbed);
     }

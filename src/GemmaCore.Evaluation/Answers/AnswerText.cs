@@ -22,18 +22,22 @@ public static partial class AnswerText
     public static JsonElement? Decode(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        string start = text.TrimStart();
-        if (start.Length == 0 || start[0] is not ('[' or '{')) return null;
+        return text.TrimStart() is ['[' or '{', ..] ? Json(text) : null;
+    }
+
+    /// <summary>The JSON value of a text, of whatever kind; null where it is none, or has half a surrogate pair in it.</summary>
+    internal static JsonElement? Json(string text)
+    {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(start);
+            using JsonDocument document = JsonDocument.Parse(text.Trim());
             JsonElement root = document.RootElement.Clone();
             ReadAllText(root);
             return root;
         }
         catch (Exception error) when (error is JsonException or ArgumentException or InvalidOperationException)
         {
-            // Not JSON after all, or with half a surrogate pair in it: the rules go on with the text as it is.
+            // The rules go on with the text as it is.
             return null;
         }
     }
@@ -42,15 +46,7 @@ public static partial class AnswerText
     public static IReadOnlySet<string> Labels(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        if (Decode(text) is { } json)
-        {
-            if (json.ValueKind == JsonValueKind.Array) return ToSet(json.EnumerateArray().Select(Text));
-            if (json.TryGetProperty("labels", out JsonElement labels))
-                return labels.ValueKind == JsonValueKind.Array ? ToSet(labels.EnumerateArray().Select(Text)) : Split(Text(labels));
-            return ToSet(json.EnumerateObject().Where(entry => entry.Value.ValueKind == JsonValueKind.True).Select(entry => entry.Name));
-        }
-
-        return Split(text);
+        return Decode(text) is { } json ? LabelsOf(json) : Split(text);
     }
 
     /// <summary>Labels as a JSON list, in order; <see cref="Labels"/> reads the same set from it.</summary>
@@ -61,18 +57,7 @@ public static partial class AnswerText
     public static double? Number(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        if (Decode(text) is { } json)
-        {
-            if (json.ValueKind == JsonValueKind.Array && json.GetArrayLength() == 1) return NumberOf(json[0]);
-            if (json.ValueKind == JsonValueKind.Object)
-            {
-                foreach (string key in (string[])["value", "count", "number", "prediction"])
-                    if (json.TryGetProperty(key, out JsonElement value)) return NumberOf(value);
-            }
-        }
-
-        Match match = FirstNumber().Match(text.Replace(",", "", StringComparison.Ordinal));
-        return match.Success ? double.Parse(match.Value, CultureInfo.InvariantCulture) : null;
+        return Decode(text) is { } json ? NumberOf(json) : FirstNumber(text);
     }
 
     /// <summary>A finite number without exponent, as <see cref="Number"/> reads it; short where that loses nothing.</summary>
@@ -83,20 +68,65 @@ public static partial class AnswerText
         return text.Contains('E', StringComparison.Ordinal) ? value.ToString("F340", CultureInfo.InvariantCulture).TrimEnd('0').TrimEnd('.') : text;
     }
 
-    // A JSON number is taken as it is, exponent included; anything else is read as text.
-    private static double? NumberOf(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble() : Number(Text(value));
+    /// <summary>True for an empty answer and for the words that say that there is nothing (flare.md §6.3).</summary>
+    internal static bool NamesNothing(string text) => NoLabels.Contains(Normalise(text));
 
-    // Whole numbers print without ".0", so that 20.0 and "20" are one label.
+    /// <summary>The members of an object as Python's dictionaries hold them: of several with one name the last, where the first stands.</summary>
+    internal static IEnumerable<JsonProperty> Members(JsonElement json) => json.EnumerateObject().GroupBy(entry => entry.Name, StringComparer.Ordinal).Select(group => group.Last());
+
+    /// <summary>A JSON value as text, as Python's <c>str</c> writes numbers and truth values; whole numbers without ".0", so that 20.0 and "20" are one label.</summary>
     internal static string Text(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => value.GetString()!,
-        JsonValueKind.Number when value.GetDouble() is var number && number == Math.Floor(number) && Math.Abs(number) < 1e15 =>
-            number.ToString("F0", CultureInfo.InvariantCulture),
-        // As Python's str writes it.
+        // Exponents are written out: the parsers of numbers know none.
+        JsonValueKind.Number when value.GetRawText().AsSpan().ContainsAny(".eE") && value.GetDouble() is var number && double.IsFinite(number) => FormatNumber(number),
         JsonValueKind.True => "True",
         JsonValueKind.False => "False",
         _ => value.GetRawText(),
     };
+
+    private static IReadOnlySet<string> LabelsOf(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Array => ToSet(json.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.Null ? "" : Text(item))),
+        JsonValueKind.Object when json.TryGetProperty("labels", out JsonElement labels) => LabelsOf(labels),
+        JsonValueKind.Object => ToSet(Members(json).Where(entry => IsTrue(entry.Value)).Select(entry => entry.Name)),
+        JsonValueKind.String => Labels(json.GetString()!),
+        JsonValueKind.Null => ToSet([]),
+        _ => Split(Text(json)),
+    };
+
+    // What counts as true in Python.
+    private static bool IsTrue(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null or JsonValueKind.False => false,
+        JsonValueKind.Number => value.GetDouble() != 0,
+        JsonValueKind.String => value.GetString()!.Length > 0,
+        JsonValueKind.Array => value.GetArrayLength() > 0,
+        JsonValueKind.Object => value.EnumerateObject().Any(),
+        _ => true,
+    };
+
+    // A JSON number is taken as it is, exponent included. A list of several numbers is no number, whichever comes first.
+    private static double? NumberOf(JsonElement json)
+    {
+        switch (json.ValueKind)
+        {
+            case JsonValueKind.Number: return json.GetDouble();
+            case JsonValueKind.String: return Number(json.GetString()!);
+            case JsonValueKind.Array: return json.GetArrayLength() == 1 ? NumberOf(json[0]) : null;
+            case JsonValueKind.Object:
+                foreach (string key in (string[])["value", "count", "number", "prediction"])
+                    if (json.TryGetProperty(key, out JsonElement value)) return NumberOf(value);
+                return FirstNumber(json.GetRawText());
+            default: return null;
+        }
+    }
+
+    private static double? FirstNumber(string text)
+    {
+        Match match = FirstDigits().Match(text.Replace(",", "", StringComparison.Ordinal));
+        return match.Success ? double.Parse(match.Value, CultureInfo.InvariantCulture) : null;
+    }
 
     // Strings are decoded on use; a bad one has to show before anything is scored.
     private static void ReadAllText(JsonElement value)
@@ -115,16 +145,16 @@ public static partial class AnswerText
 
     private static HashSet<string> Split(string text)
     {
-        if (NoLabels.Contains(Normalise(text))) return [];
+        if (NamesNothing(text)) return [];
         char[] separators = text.AsSpan().IndexOfAny(";\n|") >= 0 ? [';', '\n', '|'] : [','];
         return ToSet(text.Split(separators));
     }
 
-    private static HashSet<string> ToSet(IEnumerable<string> labels) => [.. labels.Select(Normalise).Where(label => label.Length > 0)];
+    private static HashSet<string> ToSet(IEnumerable<string> labels) => [.. labels.Select(Normalise).Where(label => !NoLabels.Contains(label))];
 
     [GeneratedRegex(@"\s+")]
     private static partial Regex WhiteSpace();
 
     [GeneratedRegex(@"[+-]?[0-9]+(\.[0-9]+)?")]
-    private static partial Regex FirstNumber();
+    private static partial Regex FirstDigits();
 }

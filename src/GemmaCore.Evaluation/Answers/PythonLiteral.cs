@@ -5,7 +5,7 @@ namespace GemmaCore.Evaluation;
 /// <summary>
 /// Reads what Python's <c>ast.literal_eval</c> reads: numbers, strings in single or double quotes, lists, tuples, sets, dictionaries, None, True, False.
 /// The challenge's scorer passes boxes through it, so JSON's <c>null</c> and <c>true</c> are errors there (flare.md §7.1).
-/// Values are <see cref="double"/>, <see cref="string"/>, <see cref="bool"/>, null, lists, or lists of key and value pairs.
+/// Values are <see cref="double"/>, <see cref="string"/>, <see cref="bool"/>, null, lists, arrays for tuples and sets, or lists of key and value pairs.
 /// </summary>
 public sealed class PythonLiteral
 {
@@ -44,10 +44,20 @@ public sealed class PythonLiteral
             case '(':
                 if (!ReadItems(')', depth, out value, out bool comma)) return false;
                 // One value in parentheses without a comma is that value.
-                if (value is List<object?> { Count: 1 } items && !comma) value = items[0];
+                var items = (List<object?>)value!;
+                value = items.Count == 1 && !comma ? items[0] : items.ToArray();
                 return true;
             case '{': return ReadBraces(depth, out value);
-            case '\'' or '"': return ReadString(out value);
+            case '\'' or '"':
+                if (!ReadString(out value)) return false;
+                // Strings beside each other are one string.
+                for (SkipBlanks(); _at < _text.Length && (_text[_at] is '\'' or '"'); SkipBlanks())
+                {
+                    if (!ReadString(out object? more)) return false;
+                    value = (string)value! + (string)more!;
+                }
+
+                return true;
             default: return ReadWord(depth, out value);
         }
     }
@@ -88,13 +98,13 @@ public sealed class PythonLiteral
             if (_text[_at] == '}')
             {
                 _at++;
-                if (items.Count > 0) value = items;
+                if (items.Count > 0) value = items.ToArray();
                 return items.Count == 0 || pairs.Count == 0;
             }
 
             if (!comma || !Read(depth + 1, out object? key)) return false;
             // Lists and dictionaries cannot be keys or members of a set.
-            if (key is List<KeyValuePair<object?, object?>>) return false;
+            if (key is List<object?> or List<KeyValuePair<object?, object?>>) return false;
             if (Take(':'))
             {
                 if (!Read(depth + 1, out object? entry)) return false;

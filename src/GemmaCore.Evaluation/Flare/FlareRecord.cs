@@ -1,20 +1,21 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace GemmaCore.Evaluation;
 
 /// <summary>
 /// One object of a FLARE question file, its keys found under all the names in use and in any case (flare.md §1.2). Knows text, not pictures and not prompts.
 /// </summary>
-public sealed class FlareRecord
+public sealed partial class FlareRecord
 {
     private static readonly string[] ImageKeys = ["ImageName", "image_name", "images", "image", "image_path", "ImagePath", "file_name", "filename"];
     private static readonly string[] QuestionKeys = ["Question", "question", "prompt"];
     private static readonly string[] AnswerKeys = ["Answer", "label", "target", "Report"];
     private static readonly string[] TaskKeys = ["TaskType", "task_type", "task"];
     private static readonly string[] OptionKeys = ["Choices", "Options"];
-    private static readonly string[] QuestionIdKeys = ["qid", "QuestionID", "question_id"];
-    private static readonly string[] CaseIdKeys = ["ID", "case_id", "CaseID"];
+    private static readonly string[] QuestionIdKeys = ["qid", "QuestionID", "question_id", "ID"];
+    private static readonly string[] CaseIdKeys = ["ID", "case_id", "CaseID", "qid", "QuestionID"];
 
     private readonly JsonElement _row;
     private readonly Dictionary<string, JsonElement> _fields = new(StringComparer.OrdinalIgnoreCase); // those with a value, the first of each name
@@ -36,7 +37,7 @@ public sealed class FlareRecord
         TaskText = Text(Find(TaskKeys));
         Task = TaskText.Length == 0 ? null : TaskTypes.Parse(TaskText) ?? throw new FormatException($"TaskType '{TaskText}' is unknown");
         Question = Text(Find(QuestionKeys));
-        Modality = Text(Find(["Modality"]));
+        Modality = Text(Find(["Modality"])) is { Length: > 0 } named ? named : FlareSplits.Category(file);
         ImageNames = Names(Find(ImageKeys));
         // Converted rows name their data set themselves.
         if (Text(Find(["uid"])).Split(':') is { Length: >= 6 } parts) Dataset = parts[1];
@@ -60,7 +61,7 @@ public sealed class FlareRecord
     /// <summary>The question.</summary>
     public string Question { get; }
 
-    /// <summary>Modality as spelt in the row.</summary>
+    /// <summary>Modality as spelt in the row; where it does not say, the category's folder.</summary>
     public string Modality { get; }
 
     /// <summary>Names of the pictures, as written.</summary>
@@ -129,7 +130,7 @@ public sealed class FlareRecord
         string given = Text(Find(["uid"]));
         string caseId = Text(Find(CaseIdKeys)), questionId = Text(Find(QuestionIdKeys)), index = _index.ToString(CultureInfo.InvariantCulture);
         if (caseId.Length == 0) caseId = ImageNames.Count > 0 ? Path.GetFileNameWithoutExtension(ImageNames[0]) : index;
-        CaseId = new string([.. caseId.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-' ? c : '_')]);
+        CaseId = OtherCharacters().Replace(caseId, "_").Trim('_') is { Length: > 0 } plain ? plain : "unknown";
         QuestionId = questionId.Length > 0 ? questionId : index;
         return given.Length > 0 ? given : string.Join(':', Split, Dataset, Path.GetFileNameWithoutExtension(_file), CaseId, Task?.Name() ?? "other", QuestionId);
     }
@@ -159,4 +160,7 @@ public sealed class FlareRecord
             ? item.GetString()!
             : throw new FormatException($"ImageName must be a file name or a list of them, got {item.GetRawText()}"))];
     }
+
+    [GeneratedRegex("[^A-Za-z0-9_.-]+")]
+    private static partial Regex OtherCharacters();
 }

@@ -38,20 +38,27 @@ public static class FlareSplits
         return ((string[])[split, .. spellings]).Select(name => Path.Combine(root, name)).FirstOrDefault(Directory.Exists);
     }
 
-    /// <summary>The name that uids carry: what the row says, overruled by hidden and testing folders.</summary>
+    /// <summary>The category of a question file, <c>&lt;split&gt;/&lt;Category&gt;/&lt;dataset&gt;/file</c>; empty where it does not lie in such folders.</summary>
+    public static string Category(string file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return file.Split('/', '\\') is [.., var split, var category, _, _] && Spellings.Any(group => group.Contains(split)) ? category : "";
+    }
+
+    /// <summary>The name that uids carry: what the row says, overruled by hidden and testing folders. Of folders named like a split the one nearest to the file counts.</summary>
     public static string Name(string rowSplit, string file)
     {
         ArgumentNullException.ThrowIfNull(rowSplit);
         ArgumentNullException.ThrowIfNull(file);
-        string[] folders = file.Split('/', '\\');
-        if (folders.Any(Spellings[2].Contains)) return "validation_hidden";
-        if (folders.Any(Spellings[3].Contains)) return "testing";
+        string? folder = file.Split('/', '\\').SkipLast(1).LastOrDefault(name => Spellings.Any(group => group.Contains(name)));
+        if (Spellings[2].Contains(folder)) return "validation_hidden";
+        if (Spellings[3].Contains(folder)) return "testing";
         return rowSplit.ToLowerInvariant() switch
         {
             "train" or "training" => "train",
             "val" or "validation" or "validation-public" or "validation_public" => "validation",
             "test" or "testing" => "testing",
-            "" => folders.Any(Spellings[0].Contains) ? "train" : "validation",
+            "" => Spellings[0].Contains(folder) ? "train" : "validation",
             string other => other,
         };
     }

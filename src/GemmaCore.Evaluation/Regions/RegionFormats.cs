@@ -26,7 +26,8 @@ public static class RegionFormats
         return format switch
         {
             "corners" => Boxes.Format(boxes),
-            "keyed" => "{" + string.Join(", ", boxes.GroupBy(box => box.Label ?? Unnamed).Select(group =>
+            // Labels are read in lower case, and FLARE's keys of chromosomes are 1 to 22, X and Y: the challenge takes x for another one.
+            "keyed" => "{" + string.Join(", ", boxes.GroupBy(box => box.Label is [var letter] ? char.ToUpperInvariant(letter).ToString() : box.Label ?? Unnamed).Select(group =>
                 $"{JsonSerializer.Serialize(group.Key, Plain)}: {Boxes.Format([.. group.Select(box => box with { Label = null })])}")) + "}",
             "box_2d" => "[" + string.Join(", ", regions.Select(region => Thousandths(region.Bounds, frame))) + "]",
             _ => throw new ArgumentException($"format '{format}' is unknown; expected {string.Join(", ", Names)}", nameof(format)),

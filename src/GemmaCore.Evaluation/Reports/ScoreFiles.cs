@@ -17,22 +17,32 @@ public static class ScoreFiles
     public static JsonObject Scores(EvaluationResult result)
     {
         ArgumentNullException.ThrowIfNull(result);
-        var aliases = result.Rules.Scorings.Values.SelectMany(scoring => scoring.Aliases).ToLookup(pair => pair.Name, pair => pair.Other);
+        ILookup<string, string> aliases = Aliases(result);
         var perSplit = new JsonObject();
-        foreach (IGrouping<string, GroupScore> split in result.Of(GroupKind.Split).GroupBy(group => group.Name))
-            perSplit[split.Key] = Plain(split.SelectMany(group => group.Metrics), aliases);
+        foreach (IGrouping<string, GroupScore> split in Splits(result)) perSplit[split.Key] = Plain(split.SelectMany(group => group.Metrics), aliases);
         return new JsonObject { ["mean"] = Plain(result.Mean, aliases), ["per_split"] = perSplit };
     }
 
-    /// <summary>Scores with intervals and counts by split, data set and modality; confusion matrices; detection by label; what did not fit.</summary>
+    /// <summary>
+    /// The baseline's <c>metrics</c>, <c>mean_metrics</c>, <c>by_task</c>, <c>split_results</c> and <c>num_…</c>, then what it has not: scores with intervals and counts by split, data set and
+    /// modality; confusion matrices; detection by label; what did not fit.
+    /// </summary>
     /// <param name="result">The evaluation.</param>
     /// <param name="run">What was evaluated: files, seed, resamples.</param>
     public static JsonObject Details(EvaluationResult result, JsonObject run)
     {
         ArgumentNullException.ThrowIfNull(result);
-        string[] splits = [.. result.Of(GroupKind.Split).Select(group => group.Name).Distinct()];
+        string[] splits = [.. Splits(result).Select(split => split.Key)];
+        ILookup<string, string> aliases = Aliases(result);
         return new JsonObject
         {
+            ["metrics"] = Plain(result.Mean, aliases),
+            ["mean_metrics"] = Plain(result.Mean, aliases),
+            ["by_task"] = Tasks(result),
+            ["split_results"] = new JsonObject(Splits(result).Select(split => KeyValuePair.Create(split.Key, (JsonNode?)SplitResult(split, aliases)))),
+            ["num_rows"] = result.Rows.Count,
+            ["num_splits"] = splits.Length,
+            ["num_tasks"] = result.Of(GroupKind.Split).Select(group => group.Scoring.Task).Distinct().Count(),
             ["rules"] = result.Rules.Name,
             ["run"] = run,
             ["rows"] = result.Rows.Count,
@@ -66,6 +76,43 @@ public static class ScoreFiles
             foreach (string name in aliases[metric.Name].Prepend(metric.Name)) written[name] = Number(metric.Value);
         return written;
     }
+
+    private static ILookup<string, string> Aliases(EvaluationResult result) => result.Rules.Scorings.Values.SelectMany(scoring => scoring.Aliases).ToLookup(pair => pair.Name, pair => pair.Other);
+
+    private static IEnumerable<IGrouping<string, GroupScore>> Splits(EvaluationResult result) => result.Of(GroupKind.Split).GroupBy(group => group.Name);
+
+    private static JsonObject Tasks(EvaluationResult result)
+    {
+        var written = new JsonObject();
+        foreach (IGrouping<string, GroupScore> task in result.Of(GroupKind.Split).GroupBy(group => group.Scoring.Task).OrderBy(group => group.Key, StringComparer.Ordinal))
+        {
+            GroupScore[] scored = [.. task.Where(group => !double.IsNaN(group.Metrics[0].Value))];
+            written[task.Key] = new JsonObject
+            {
+                ["metric"] = task.First().Scoring.PublishedMetric,
+                ["value"] = scored.Length > 0 ? Number(result.Mean.First(metric => metric.Name == scored[0].Scoring.Metrics[0]).Value) : null,
+                ["count"] = task.Sum(group => group.Rows.Count),
+                ["per_split"] = new JsonObject(scored.Select(group => KeyValuePair.Create(group.Name, (JsonNode?)Number(group.Metrics[0].Value)))),
+            };
+        }
+
+        return written;
+    }
+
+    private static JsonObject SplitResult(IGrouping<string, GroupScore> split, ILookup<string, string> aliases) => new()
+    {
+        ["metrics"] = Plain(split.SelectMany(group => group.Metrics), aliases),
+        ["by_task"] = new JsonObject(split.Select(group => KeyValuePair.Create(group.Scoring.Task, (JsonNode?)new JsonObject
+        {
+            ["metric"] = group.Scoring.PublishedMetric,
+            ["value"] = double.IsNaN(group.Metrics[0].Value) ? null : Number(group.Metrics[0].Value),
+            ["count"] = group.Rows.Count,
+            ["metrics"] = Plain(group.Metrics, aliases),
+        }))),
+        ["num_rows"] = split.Sum(group => group.Rows.Count),
+        ["num_tasks"] = split.Count(),
+        ["split"] = split.Key,
+    };
 
     private static JsonObject Groups(EvaluationResult result, GroupKind kind)
     {

@@ -10,11 +10,13 @@ namespace GemmaCore.Evaluation;
 /// <param name="PredictionCount">Boxes given, entries that are no boxes included.</param>
 public sealed record BoxCounts(IReadOnlyList<Box> References, IReadOnlyList<Box>? Predictions, int[] Matched, int ReferenceCount, int PredictionCount)
 {
-    /// <summary>Counts where every entry is a box.</summary>
+    /// <summary>Counts of entries, those that are no boxes (<see cref="Box.None"/>) included.</summary>
     public BoxCounts(IReadOnlyList<Box> references, IReadOnlyList<Box>? predictions, int[] matched)
-        : this(references, predictions, matched, references.Count, predictions?.Count ?? 0)
+        : this(Readable(references)!, Readable(predictions), matched, references.Count, predictions?.Count ?? 0)
     {
     }
+
+    private static Box[]? Readable(IReadOnlyList<Box>? entries) => entries is null ? null : [.. entries.Where(box => !box.IsNone)];
 }
 
 /// <summary>Detection: counts of boxes found, invented and missed, summed over all rows, then precision, recall and F1 (flare.md §6.4).</summary>

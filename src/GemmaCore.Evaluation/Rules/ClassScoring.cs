@@ -7,7 +7,7 @@ namespace GemmaCore.Evaluation;
 /// <param name="label">Reads a reference; null where the row is left out.</param>
 /// <param name="prediction">Reads a prediction; null where the row is left out, empty where nothing could be read.</param>
 /// <param name="binaryF1Fails">
-/// The rules of 2025 ask for a binary F1 where the references hold at most two classes; that call raises on text labels, and all figures become 0.
+/// The rules of 2025 ask for a binary F1 where references and predictions together hold at most two classes; that call raises on text labels, and all figures become 0.
 /// </param>
 public sealed class ClassScoring(Func<string, string?> label, Func<string?, string?> prediction, bool binaryF1Fails = false) : TaskScoring
 {
@@ -48,12 +48,13 @@ internal sealed class ClassSample : TaskSample
 
         _binaryF1Fails = binaryF1Fails;
         (_expected, _given) = (new int[rows.Count], new int[rows.Count]);
-        // Classes of the references come first, so that predictions of any other text share what follows them.
+        // Classes of the references come first; predictions of any other text share what follows them, except where they have to be counted.
         for (int i = 0; i < rows.Count; i++) _expected[i] = rows[i].Score is null ? -1 : Number(rows[i].Reference);
         int other = numbers.Count;
         for (int i = 0; i < rows.Count; i++)
-            _given[i] = rows[i].Score is null ? -1 : numbers.TryGetValue(rows[i].Prediction, out int number) ? number : other;
-        (_support, _predicted, _hits) = (new int[other + 1], new int[other + 1], new int[other + 1]);
+            _given[i] = rows[i].Score is null ? -1 : numbers.TryGetValue(rows[i].Prediction, out int number) ? number : binaryF1Fails ? Number(rows[i].Prediction) : other;
+        int classes = Math.Max(numbers.Count, other + 1);
+        (_support, _predicted, _hits) = (new int[classes], new int[classes], new int[classes]);
     }
 
     public override int Count => _expected.Length;
@@ -73,9 +74,10 @@ internal sealed class ClassSample : TaskSample
 
         double recalls = 0, f1 = 0;
         long rows = 0, hits = 0;
-        int classes = 0;
+        int classes = 0, said = 0;
         for (int c = 0; c < _support.Length; c++)
         {
+            if (_support[c] + _predicted[c] > 0) said++;
             // A class without references has recall and F1 of weight 0.
             if (_support[c] == 0) continue;
             classes++;
@@ -88,6 +90,6 @@ internal sealed class ClassSample : TaskSample
         values[0] = rows == 0 ? double.NaN : recalls / classes;
         values[1] = rows == 0 ? double.NaN : (double)hits / rows;
         values[2] = rows == 0 ? double.NaN : f1 / rows;
-        if (_binaryF1Fails && classes <= 2) values[..3].Clear();
+        if (_binaryF1Fails && said <= 2) values[..3].Clear();
     }
 }

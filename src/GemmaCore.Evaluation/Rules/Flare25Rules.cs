@@ -13,7 +13,7 @@ public static class Flare25Rules
         new LabelScoring(Flare25Answers.Labels, micro: false, skipEmptyReferences: true, skipMissing: false),
         new BoxScoring("detection", DetectionThresholds, Detection),
         new BoxScoring("instance_detection", InstanceThresholds, InstanceDetection),
-        new NumberScoring(TaskType.Counting, Flare25Answers.ReferenceNumber, Flare25Answers.Count, NoNumber.LeavesRowOut),
+        new NumberScoring(TaskType.Counting, Flare25Answers.ReferenceCount, Flare25Answers.Count, NoNumber.LeavesRowOut),
         new NumberScoring(TaskType.Regression, Flare25Answers.ReferenceNumber, Flare25Answers.Quantity, NoNumber.LeavesRowOut),
     ];
 

@@ -20,7 +20,8 @@ public static class Flare26Rules
     {
         IReadOnlyList<Box> references = Boxes.Parse(row.Reference)
             ?? throw new EvaluationException($"{row.Where}: the reference of {row.Uid} holds no readable boxes; correct or remove the row");
-        IReadOnlyList<Box>? predictions = Boxes.Parse(row.Prediction ?? "");
+        // An empty answer is no readable one, though it scores the same as one that says "none".
+        IReadOnlyList<Box>? predictions = string.IsNullOrWhiteSpace(row.Prediction) ? null : Boxes.Parse(row.Prediction);
         return new BoxCounts(references, predictions, BoxMatching.BestPairs(references, predictions ?? [], Thresholds));
     }
 }

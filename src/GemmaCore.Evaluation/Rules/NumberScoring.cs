@@ -33,6 +33,9 @@ public sealed class NumberScoring(TaskType task, Func<string, double?> reference
     /// <inheritdoc/>
     public override IReadOnlyList<string> Metrics => [Prefix + "_mean_absolute_error", Prefix + "_root_mean_squared_error"];
 
+    /// <inheritdoc/>
+    public override string PublishedMetric => "mean_absolute_error";
+
     private string Prefix => task == TaskType.Counting ? "cell_counting" : "regression";
 
     /// <inheritdoc/>

@@ -31,7 +31,7 @@ public static class OfficialRules
     /// <c>[a, b, c, d]</c> is four false positives.
     /// </summary>
     /// <param name="text">The answer.</param>
-    /// <param name="entries">The entries; null where the answer is a literal but no list.</param>
+    /// <param name="entries">The entries; null where the answer is a literal but no list (a tuple is none).</param>
     /// <returns>False where the text is no Python literal.</returns>
     public static bool TryReadBoxes(string text, out IReadOnlyList<Box>? entries)
     {
@@ -47,46 +47,54 @@ public static class OfficialRules
 
     private static BoxCounts? Detection(EvaluationRow row)
     {
-        if (row.Prediction is null || !TryReadBoxes(row.Reference, out IReadOnlyList<Box>? expected) || !TryReadBoxes(row.Prediction, out IReadOnlyList<Box>? given)) return null;
-        if (expected is null) return null;
+        if (row.Prediction is null || !PythonLiteral.TryParse(row.Reference, out object? reference) || !TryReadBoxes(row.Prediction, out IReadOnlyList<Box>? given)) return null;
+        // What the scorer goes through as references may be a tuple as well.
+        if (reference is not IEnumerable<object?> boxes) return null;
+        Box[] expected = [.. boxes.Select(Entry)];
         int matched = BoxMatching.InOrder(expected, given ?? [], Threshold);
-        return new BoxCounts(Readable(expected)!, Readable(given), [matched], expected.Count, given?.Count ?? 0);
+        return new BoxCounts(expected, given, [matched]);
     }
 
-    // Inside each key the pair with the largest IoU first, at or above the threshold.
+    // Inside each key the pair with the largest IoU first, at or above the threshold. An answer cut off in the middle is no JSON and leaves its row out.
     private static BoxCounts? InstanceDetection(EvaluationRow row)
     {
-        if (row.Prediction is null || Keyed(row.Reference) is not { } expected) return null;
-        List<Box>? given = Keyed(row.Prediction);
-        ILookup<string, Box> byKey = BoxMatching.ByLabel(given ?? []);
+        if (row.Prediction is null || AnswerText.Json(row.Reference) is not { ValueKind: JsonValueKind.Object } reference || Keyed(reference) is not { } expected) return null;
+        if (AnswerText.Json(row.Prediction) is not { } prediction) return null;
+        if (prediction.ValueKind != JsonValueKind.Object) return new BoxCounts(expected, null, [0]);
+        if (Keyed(prediction) is not { } given) return null;
+        ILookup<string, Box> byKey = BoxMatching.ByLabel(given);
         int matched = BoxMatching.ByLabel(expected).Sum(group => BoxMatching.BestPairs([.. group], [.. byKey[group.Key]], [Threshold])[0]);
         return new BoxCounts(expected, given, [matched]);
     }
 
-    /// <summary>The boxes of a JSON object of keys and lists of boxes; null where the text is none.</summary>
-    internal static List<Box>? Keyed(string text)
+    // Under a key the scorer goes through whatever has a length; what is in there and no box of four numbers counts with an IoU of 0.
+    private static List<Box>? Keyed(JsonElement json)
     {
-        if (AnswerText.Decode(text) is not { ValueKind: JsonValueKind.Object } json) return null;
         var boxes = new List<Box>();
-        foreach (JsonProperty entry in json.EnumerateObject())
+        foreach (JsonProperty entry in AnswerText.Members(json))
         {
-            if (entry.Value.ValueKind != JsonValueKind.Array) continue;
-            foreach (JsonElement box in entry.Value.EnumerateArray())
-                if (Four(box) is [var x1, var y1, var x2, var y2]) boxes.Add(new Box(x1, y1, x2, y2, entry.Name));
+            switch (entry.Value.ValueKind)
+            {
+                case JsonValueKind.Array:
+                    boxes.AddRange(entry.Value.EnumerateArray().Select(box => Four(box) is [var x1, var y1, var x2, var y2] ? new Box(x1, y1, x2, y2, entry.Name) : Box.None with { Label = entry.Name }));
+                    break;
+                case JsonValueKind.Object or JsonValueKind.String:
+                    int entries = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()!.Length : AnswerText.Members(entry.Value).Count();
+                    boxes.AddRange(Enumerable.Repeat(Box.None with { Label = entry.Name }, entries));
+                    break;
+                default: return null;
+            }
         }
 
         return boxes;
     }
 
-    internal static double[]? Four(JsonElement box) =>
+    private static double[]? Four(JsonElement box) =>
         box.ValueKind == JsonValueKind.Array && box.GetArrayLength() == 4 && box.EnumerateArray().All(number => number.ValueKind == JsonValueKind.Number)
             ? [.. box.EnumerateArray().Select(number => number.GetDouble())]
             : null;
 
-    private static Box Entry(object? entry) =>
-        entry is List<object?> { Count: 4 } four && four.All(number => number is double)
-            ? new Box((double)four[0]!, (double)four[1]!, (double)four[2]!, (double)four[3]!, null)
-            : new Box(double.NaN, double.NaN, double.NaN, double.NaN, null);
-
-    private static Box[]? Readable(IReadOnlyList<Box>? entries) => entries is null ? null : [.. entries.Where(box => !double.IsNaN(box.X1))];
+    private static Box Entry(object? entry) => entry is IReadOnlyList<object?> { Count: 4 } four && four.All(number => number is double)
+        ? new Box((double)four[0]!, (double)four[1]!, (double)four[2]!, (double)four[3]!, null)
+        : Box.None;
 }

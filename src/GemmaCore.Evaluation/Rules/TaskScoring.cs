@@ -27,6 +27,9 @@ public abstract class TaskScoring
     /// <summary>True where smaller values are better.</summary>
     public virtual bool LowerIsBetter => false;
 
+    /// <summary>What the published files call the main metric.</summary>
+    public virtual string PublishedMetric => Aliases.FirstOrDefault(pair => pair.Name == Metrics[0]).Other ?? Metrics[0];
+
     /// <summary>Reads one row.</summary>
     /// <exception cref="EvaluationException">The reference is no answer of this task, where the rules make that an error.</exception>
     public abstract ScoredRow Read(EvaluationRow row);

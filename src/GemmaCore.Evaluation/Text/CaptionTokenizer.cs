@@ -42,9 +42,10 @@ public static partial class CaptionTokenizer
     private static IEnumerable<string> Apart(string token) =>
         Contraction().Match(token) is { Success: true, Groups: var parts } ? [parts[1].Value, parts[2].Value] : [token];
 
-    // In this order: marks of several characters, abbreviations, numbers, words with inner hyphens, apostrophes and ampersands, and whatever is left by the character.
+    // In this order: marks of several characters, abbreviations, those that are some before numbers only (a report may end in "no."), numbers, words with inner hyphens, apostrophes and ampersands, and whatever is left by the character.
     [GeneratedRegex(@"\.{2,}|-{2,}|''|``
-        | (?:\p{L}\.){2,} | \b(?:mr|mrs|ms|dr|prof|st|vs|etc|jr|sr|inc|co|corp|no|fig|approx|dept|est)\.
+        | (?:\p{L}\.){2,} | \b(?:mr|mrs|ms|dr|prof|st|lt|rt|vs|etc|al|jr|sr|inc|co|corp|dept|est|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|mon|tues?|wed|thu|thurs|fri)\.
+        | \b(?:nos?|figs?|approx|ca|pp|op)\.(?=\s*\p{N})
         | (?<![\p{L}\p{N}])[-+]?\p{N}+(?:[.,:/-]\p{N}+)*(?![\p{L}\p{N}])
         | [\p{L}\p{N}]+(?:[-'&._][\p{L}\p{N}]+)*
         | \S", RegexOptions.IgnorePatternWhitespace)]

@@ -24,6 +24,10 @@ public sealed record DatasetConfiguration
     /// <summary>FLARE and tables: <c>question</c>, <c>flare25</c> or <c>flare26</c>.</summary>
     public string Prompts { get; init; } = "flare26";
 
+    /// <summary>True where a model is asked, not trained: the words of <c>flare26</c> differ.</summary>
+    [JsonIgnore]
+    public bool ForAnswers { get; init; }
+
     /// <summary>
     /// FLARE and tables: texts that replace those of the prompt set: by task (<c>classification</c>, <c>cell_counting</c>, …), by <c>system</c>, or by <c>other</c>
     /// for questions without a task. <c>{question}</c> and <c>{modality}</c> are filled in.

@@ -122,10 +122,23 @@ public static class ConversationDatasets
         }
     }
 
-    // "frame" and "window" beside the name, for DICOM files.
+    // Beside the name: "frame" and "window" for DICOM files, "region" and "magnification" for slides.
     private static ImageSource Chosen(ImageSource image, JsonElement part)
     {
-        return image with { Frame = Number(part, "frame") ?? 1, Window = Window(part) };
+        try
+        {
+            return image with
+            {
+                Frame = Number(part, "frame") ?? 1,
+                Window = Window(part),
+                Region = part.TryGetProperty("region", out JsonElement region) ? PictureRegion.Parse(region.ValueKind == JsonValueKind.Array ? region.GetRawText().Trim('[', ']') : Text(region, "region")) : null,
+                Magnification = part.TryGetProperty("magnification", out JsonElement times) ? TileCut.ParseMagnification(times.ValueKind == JsonValueKind.Number ? times.GetRawText() : Text(times, "magnification")) : null,
+            };
+        }
+        catch (InputException error)
+        {
+            throw new DatasetException(error.Message);
+        }
     }
 
     // The slices of a volume: a NIfTI file or a folder of DICOM files; "slices" is how many at most.

@@ -21,7 +21,7 @@ public static class CutPictures
         foreach (TrainingExample row in rows)
         {
             ImageSource[] pictures = [.. row.Prompt.SelectMany(message => message.Content).OfType<ImagePart>().Select(part => part.Image)];
-            if (Array.Exists(pictures, picture => picture.Region is not null)) throw new DatasetException($"{row.Row}: its pictures are cut already, by 'tiles' or 'crops' of the dataset block; leave one of the two out");
+            if (Array.Exists(pictures, picture => picture.Region is not null)) throw new DatasetException($"{row.Row}: its pictures are cut already, by 'tiles' or 'crops' of the dataset block or 'region' of the row; leave one of the two out");
             try
             {
                 if (!asRows || pictures.Length == 0) written.Add(row with { Prompt = cut.Apply(row.Prompt) });

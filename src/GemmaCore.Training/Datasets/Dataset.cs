@@ -85,5 +85,5 @@ public static class Dataset
 
     private static string Views(DatasetConfiguration configuration) => configuration.Views is [] or ["all"] ? "" : $" of views {string.Join(", ", configuration.Views)}";
 
-    private static PromptSet Prompts(DatasetConfiguration configuration) => PromptSet.Of(configuration.Prompts).With(configuration.PromptOverrides);
+    private static PromptSet Prompts(DatasetConfiguration configuration) => PromptSet.Of(configuration.Prompts, configuration.ForAnswers).With(configuration.PromptOverrides);
 }

@@ -1,8 +1,8 @@
 namespace GemmaCore.Training.Datasets;
 
 /// <summary>
-/// Finds the pictures of one question file: as a path of its own, beside the file, below the root, or by base name anywhere below the folders it knows. The
-/// folders are listed once for the file, not once for a row.
+/// Finds the pictures of one question file: as a path of its own, beside the file, below the root, or by base name anywhere below the folders it knows, if need be in
+/// another case. The folders are listed once for the file, not once for a row.
 /// </summary>
 /// <param name="folder">Folder of the question file.</param>
 /// <param name="root">Root of the data; null where only the file is known.</param>
@@ -10,6 +10,7 @@ namespace GemmaCore.Training.Datasets;
 public sealed class FlareImages(string folder, string? root = null, string? unpacked = null)
 {
     private readonly Lazy<Dictionary<string, string>> _byName = new(() => Index([folder, unpacked]));
+    private readonly Lazy<ILookup<string, string>> _inAnyCase = new(() => Index([folder, unpacked]).ToLookup(entry => entry.Key, entry => entry.Value, StringComparer.OrdinalIgnoreCase));
 
     /// <summary>The path of a picture; null where there is none.</summary>
     /// <param name="name">Name as a row spells it, with either kind of slash.</param>
@@ -19,7 +20,9 @@ public sealed class FlareImages(string folder, string? root = null, string? unpa
         if (name.Contains('\0', StringComparison.Ordinal)) return null;
         foreach (string? place in (string?[])[folder, unpacked, root])
             if (place is not null && Path.GetFullPath(Path.Combine(place, name)) is var direct && File.Exists(direct)) return direct;
-        return _byName.Value.GetValueOrDefault(name[(name.LastIndexOfAny(['/', '\\']) + 1)..]);
+        string file = name[(name.LastIndexOfAny(['/', '\\']) + 1)..];
+        // Folders that were made where case does not count: taken where only one file can be meant.
+        return _byName.Value.GetValueOrDefault(file) ?? (_inAnyCase.Value[file].ToArray() is [var only] ? only : null);
     }
 
     // Of several with one name the first by path counts.

@@ -37,13 +37,18 @@ public sealed record PromptSet(string Name, string? System, Func<PromptQuestion,
         "You are an expert medical imaging assistant.",
         prompt => $"{Instruction26(prompt.Task)}\n\n{Preamble26(prompt)}");
 
+    // When it asks for answers the baseline wants the option's letter, where it trains on "text" (flare.md §2.2).
+    private static readonly PromptSet Flare26Answers = Flare26 with { Text = prompt => $"{Instruction26(prompt.Task).Replace("option text", "option letter", StringComparison.Ordinal)}\n\n{Preamble26(prompt)}" };
+
     /// <summary>The set of that name.</summary>
+    /// <param name="name">question, flare25 or flare26.</param>
+    /// <param name="answers">True where a model is asked, false where it is trained; the words of flare26 differ.</param>
     /// <exception cref="DatasetException">There is none.</exception>
-    public static PromptSet Of(string name) => name switch
+    public static PromptSet Of(string name, bool answers = false) => name switch
     {
         "question" => Question,
         "flare25" => Flare25,
-        "flare26" => Flare26,
+        "flare26" => answers ? Flare26Answers : Flare26,
         _ => throw new DatasetException($"prompt set '{name}' is unknown; expected question, flare25 or flare26"),
     };
 
@@ -111,15 +116,16 @@ public sealed record PromptSet(string Name, string? System, Func<PromptQuestion,
     internal static string Preamble26(PromptQuestion prompt)
     {
         string question = prompt.Options.Length > 0 ? $"{prompt.Question}\nOptions: {prompt.Options}" : prompt.Question;
+        string modality = prompt.Modality.Length > 0 ? prompt.Modality : "medical image";
         string preamble = prompt.Task switch
         {
-            TaskType.Classification => $"Answer the medical image classification question for this {prompt.Modality} image. For multiple-choice questions, "
+            TaskType.Classification => $"Answer the medical image classification question for this {modality} image. For multiple-choice questions, "
                 + "return the selected option letter or text exactly as annotated.",
-            TaskType.MultiLabelClassification => $"Identify all applicable findings or labels in this {prompt.Modality} image. Select all that apply.",
+            TaskType.MultiLabelClassification => $"Identify all applicable findings or labels in this {modality} image. Select all that apply.",
             TaskType.Detection => "Identify and locate the requested findings. Return bounding boxes exactly in the coordinate format requested by the question.",
             TaskType.Counting => "Return only the numeric count requested for this image.",
             TaskType.Regression => "Return only the requested numeric value, preserving units if present.",
-            TaskType.ReportGeneration => $"Generate a concise diagnostic report for this {prompt.Modality} image.",
+            TaskType.ReportGeneration => $"Generate a concise diagnostic report for this {modality} image.",
             _ => "",
         };
         if (preamble.Length == 0) return question;

@@ -28,6 +28,7 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
 {
     private static readonly JsonSerializerOptions Line = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private readonly HashSet<string> _uids = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, List<string>> _lines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, SortedDictionary<string, int>> _datasets = new(StringComparer.Ordinal);
     private int _withoutAnswer, _unpacked;
@@ -57,6 +58,7 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
         FlareDataset.ForEachRow(questions, file, report, (row, index) =>
         {
             TrainingExample example = reader.Read(row, index); // also says what is wrong with a row
+            if (!_uids.Add(example.Uid)) throw new DatasetException($"another row has the same name, '{example.Uid}'; ids (ID, qid, question_id) must differ from row to row");
             Add(new FlareRecord(row, file, dataset, index), example);
         });
     }
@@ -78,21 +80,21 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
             ["source"] = record.Dataset,
             ["case_id"] = record.CaseId,
             ["uid"] = record.Uid,
-            ["volume_path"] = null,
+            ["volume_path"] = images.FirstOrDefault(),
             ["image_path"] = images.FirstOrDefault(),
             ["image"] = images.FirstOrDefault(),
             ["images"] = new JsonArray([.. images.Select(image => (JsonNode)image)]),
             ["modality"] = record.Modality,
             ["task_type"] = task,
-            ["metric"] = record.Task is { } known ? ScoringRules.Flare26.For(known, false)?.Metrics[0] : null,
+            ["metric"] = Metric(record.Task),
             ["subtask"] = record.TaskText,
             ["qid"] = record.QuestionId,
-            ["follow_up"] = false,
+            ["follow_up"] = "",
             ["question_type"] = record.Field("QuestionType"),
             ["prompt"] = PromptSet.Preamble26(new PromptQuestion(record.Task, record.IsInstanceDetection, record.Modality, record.Question, record.OptionsLine(), images.Length)),
             ["question"] = record.Question,
             ["answer"] = target,
-            ["choices"] = record.Options is { } options ? JsonNode.Parse(options.GetRawText()) : null,
+            ["choices"] = record.Options is { } options ? JsonNode.Parse(options.GetRawText()) : new JsonArray(),
             ["raw_answer"] = JsonNode.Parse(answer.GetRawText()),
             ["messages"] = Messages(example, images, target),
         };
@@ -100,6 +102,17 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
         if (!_lines.TryGetValue(record.Split, out List<string>? lines)) _lines.Add(record.Split, lines = []);
         lines.Add(row.ToJsonString(Line));
     }
+
+    // The baseline's names of what a task is chosen by.
+    private static string? Metric(TaskType? task) => task switch
+    {
+        TaskType.Classification => "balanced_accuracy",
+        TaskType.MultiLabelClassification => "f1_score",
+        TaskType.Detection => "f1_iou_0.5",
+        TaskType.Counting or TaskType.Regression => "mean_absolute_error",
+        TaskType.ReportGeneration => "green_score",
+        _ => null,
+    };
 
     private static JsonArray Messages(TrainingExample example, string[] images, string target)
     {

@@ -13,6 +13,7 @@ internal sealed class FlareReading(string root, string split, string file, List<
     private readonly SortedDictionary<string, int> _tasks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _classes = new(StringComparer.Ordinal);
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _uids = new(StringComparer.Ordinal);
     private readonly List<(string Where, double Number)> _numbers = [];
     private readonly List<int> _lengths = [];
     private (string? Path, string Question, string Answer) _sample = (null, "", "");
@@ -56,6 +57,7 @@ internal sealed class FlareReading(string root, string split, string file, List<
             var record = new FlareRecord(row, file, _dataset, index);
             string task = record.Task?.Name() ?? "no task", answer = record.Answer is { } value ? FlareRecord.Target(value) : "";
             _tasks[task] = _tasks.GetValueOrDefault(task) + 1;
+            if (!_uids.Add(record.Uid)) faults.Add(new DataFault("row named twice", where, record.Uid));
             List<string> found = Pictures(record, where);
             if (answer.Length > 0) Answer(record, answer, where);
             if (_sample.Path is null && found.Count > 0) _sample = (found[0], record.Question, answer);

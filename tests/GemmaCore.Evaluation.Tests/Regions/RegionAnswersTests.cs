@@ -100,4 +100,12 @@ public class RegionAnswersTests
         Assert.Equal("[[0,0,10,0,10,10,0,10],[2,2,2,4,4,4,4,2]]", annotations[1]!["segmentation"]!.ToJsonString());
         Assert.Equal((2, 1, 2), ((int)annotations[0]!["category_id"]!, (int)annotations[1]!["image_id"]!, (int)annotations[2]!["image_id"]!));
     }
+
+    [Fact]
+    public void Keys_of_chromosomes_are_written_as_FLARE_spells_them()
+    {
+        var frame = new PictureFrame(100, 100);
+        IReadOnlyList<Region> read = RegionAnswers.Parse("{\"1\": [[1, 2, 3, 4]], \"X\": [[5, 6, 7, 8]], \"Rib\": [[5, 6, 7, 8]]}", frame)!;
+        Assert.Equal("{\"1\": [[1, 2, 3, 4]], \"X\": [[5, 6, 7, 8]], \"rib\": [[5, 6, 7, 8]]}", RegionFormats.Write(read, "keyed", frame));
+    }
 }

@@ -36,6 +36,20 @@ public class EvaluatorTests
     }
 
     [Fact]
+    public void Details_begin_in_the_baselines_layout()
+    {
+        EvaluationRow[] rows = [.. TwoSplits, Row(TaskType.Detection, "[[0,0,9,9]]", "[[0,0,9,9]]", 99), Row(TaskType.Counting, "1", "1", 98, "validation_hidden")];
+        JsonObject details = ScoreFiles.Details(new Evaluator(ScoringRules.Flare26, 0, 0).Score(Matched(rows)), []);
+        Assert.Equal(["metrics", "mean_metrics", "by_task", "split_results", "num_rows", "num_splits", "num_tasks"], details.Take(7).Select(entry => entry.Key));
+        Assert.Equal((52, 2, 3), ((int)details["num_rows"]!, (int)details["num_splits"]!, (int)details["num_tasks"]!));
+        JsonNode task = details["by_task"]!["regression"]!;
+        Assert.Equal(("mean_absolute_error", 2.5, 50, 1.0), ((string?)task["metric"], (double)task["value"]!, (int)task["count"]!, (double)task["per_split"]!["testing"]!));
+        Assert.Equal(["f1_iou_0.5", "mean_absolute_error"], details["split_results"]!["testing"]!["by_task"]!.AsObject().Select(entry => (string?)entry.Value!["metric"]).Order(StringComparer.Ordinal));
+        Assert.Equal(1, (double)details["split_results"]!["testing"]!["metrics"]!["f1_iou_0.5"]!);
+        Assert.Equal(2.5, (double)details["mean_metrics"]!["regression_mean_absolute_error"]!);
+    }
+
+    [Fact]
     public void An_infinite_error_is_written_as_text() => Assert.Equal(
         "Infinity", (string?)ScoreFiles.Scores(new Evaluator(ScoringRules.Official, 0, 0).Score(Matched(TaskType.Regression, ("1", "x"))))["mean"]!["regression_mean_absolute_error"]);
 

@@ -82,13 +82,36 @@ public class CornerCaseTests
         Assert.Equal(0.5, Metric(ScoringRules.Official, TaskType.Detection, "detection_recall_iou_0.5", rows));
     }
 
+    [Theory]
+    [InlineData("([0, 0, 10, 10],)")] // a tuple is no list
+    [InlineData("{0, 10}")]
+    public void A3_a_tuple_or_a_set_of_boxes_is_no_list_officially(string prediction) =>
+        Assert.Equal((0, 1), Counts(ScoringRules.Official, "detection", TaskType.Detection, ("[[0, 0, 10, 10]]", prediction)));
+
+    [Fact]
+    public void A3_an_instance_answer_that_was_cut_off_drops_the_row_and_one_that_is_no_object_misses_all()
+    {
+        const string reference = "{\"1\": [[0, 0, 10, 10], [5, 5, 9, 9]]}";
+        Assert.Equal((0, 0), Counts(ScoringRules.Official, "instance_detection", TaskType.Detection, (reference, "{\"1\": [[0, 0, 10, 10], [5, 5")));
+        Assert.Equal((0, 2), Counts(ScoringRules.Official, "instance_detection", TaskType.Detection, (reference, "[[0, 0, 10, 10]]")));
+        Assert.Equal((0, 2), Counts(ScoringRules.Official, "instance_detection", TaskType.Detection, (reference, "null")));
+        Assert.Equal((4, 2), Counts(ScoringRules.Official, "instance_detection", TaskType.Detection, (reference, "{\"1\": [0, 0, 10, 10]}"))); // flat: four entries that are no boxes
+    }
+
+    // False positives and false negatives at 0.5.
+    private static (double, double) Counts(ScoringRules rules, string task, TaskType type, params (string Reference, string? Prediction)[] rows)
+    {
+        double Figure(string name) => task == "detection" ? Metric(rules, type, $"{task}_iou_0.5_{name}", rows) : InstanceMetric(rules, $"{task}_iou_0.5_{name}", rows);
+        return (Figure("fp"), Figure("fn"));
+    }
+
     [Fact]
     public void A3_a_flat_box_is_four_false_positives() => Assert.Equal(4, Metric(ScoringRules.Official, TaskType.Detection, "detection_iou_0.5_fp", ("[[0, 0, 10, 10]]", "[0, 0, 10, 10]")));
 
     [Fact]
     public void A3_python_spellings_are_read_officially()
     {
-        (string, string?)[] rows = [("[[0, 0, 10, 10]]", "([0., 0, 1e1, 1_0],)")];
+        (string, string?)[] rows = [("[[0, 0, 10, 10]]", "[(0., 0, 1e1, 1_0),]")];
         Assert.Equal(1, Metric(ScoringRules.Official, TaskType.Detection, F1, rows));
         Assert.Equal(1, Metric(ScoringRules.Official, TaskType.Regression, Mae, ("1", " 2.0 ")));
         Assert.Equal(double.PositiveInfinity, Metric(ScoringRules.Official, TaskType.Regression, Mae, ("1", "2 mm")));
@@ -125,15 +148,18 @@ public class CornerCaseTests
         Assert.Equal(expected, Metric(ScoringRules.Flare26, TaskType.Classification, "classification_accuracy", ("B", prediction)));
 
     [Fact]
-    public void All_figures_of_2025_are_0_where_the_references_hold_two_classes()
+    public void All_figures_of_2025_are_0_where_references_and_predictions_hold_two_classes()
     {
         Assert.Equal(0, Metric(ScoringRules.Flare25, TaskType.Classification, "balanced_accuracy", ("A", "A"), ("B", "B")));
+        Assert.Equal(0.5, Metric(ScoringRules.Flare25, TaskType.Classification, "balanced_accuracy", ("A", "A"), ("B", "C")));
         Assert.Equal(1, Metric(ScoringRules.Flare25, TaskType.Classification, "balanced_accuracy", ("A", "A"), ("B", "B)"), ("C", "Answer: C")));
     }
 
     [Theory]
     [InlineData("A fracture is seen", "A")] // the English article
     [InlineData("The answer is F", "F")] // by the last word only
+    [InlineData("ASSISTANT: c.", "C")]
+    [InlineData("user\nit is K!", "k!")]
     [InlineData("model said assistant\nAnswer: d.", "D")]
     [InlineData("Luminal b.", "B")]
     public void Classes_of_2025(string prediction, string expected) => Assert.Equal(expected, Flare25Answers.PredictedClass(prediction));
@@ -141,19 +167,31 @@ public class CornerCaseTests
     [Fact]
     public void Nothing_left_is_an_infinite_error_and_0_elsewhere_in_2025()
     {
-        Assert.Equal(double.PositiveInfinity, Metric(ScoringRules.Flare25, TaskType.Counting, "cell_counting_mean_absolute_error", ("3", "I cannot count")));
+        Assert.Equal(double.PositiveInfinity, Metric(ScoringRules.Flare25, TaskType.Counting, "cell_counting_mean_absolute_error", ("3", "To count the cells, 12 steps")));
         Assert.Equal(0, Metric(ScoringRules.Flare25, TaskType.MultiLabelClassification, "multi_label_f1_score", ("", "a")));
     }
 
     [Theory]
     [InlineData("The count is 12, at least 3 fields", 12)]
     [InlineData("between 40 and 60", 60)]
+    [InlineData("154 cells visible, total 3", 3)] // the first of the patterns that finds anything decides
+    [InlineData("We need to look at 40 cells", null)]
+    [InlineData("step 12 then 9", null)] // of the step's number the scorer sees the 2
+    [InlineData("0.5", 0)]
     [InlineData("7", 7)]
     [InlineData("3 or 4", null)]
     public void Counts_of_2025(string prediction, int? expected) => Assert.Equal(expected, (int?)Flare25Answers.Count(prediction));
 
     [Theory]
+    [InlineData("[[1, 2, 3, 4], [5, 6, 7, 8]]", 2)]
+    [InlineData("[[1, 2, 3, 4]] and [5, 6, 7, 8]", 1)] // one box in double brackets goes before everything else
+    [InlineData("[[1.5, 2.5, 3.5, 4.5]]", null)] // whole numbers only
+    [InlineData("{\"1\": [[1.5, 2, 3, 4]]}", 1)] // but cut to whole pixels in an object
+    public void Boxes_of_2025(string prediction, int? expected) => Assert.Equal(expected, Flare25Answers.Boxes(prediction)?.Count);
+
+    [Theory]
     [InlineData("image 3: 33.5 % resorption", 33.5)]
     [InlineData("-2.5 mm", -2.5)]
+    [InlineData("5. or 7", 5)]
     public void Quantities_of_2025(string prediction, double expected) => Assert.Equal(expected, Flare25Answers.Quantity(prediction));
 }

@@ -15,6 +15,7 @@ public class PythonLiteralTests
     [InlineData("'it\\'s'")]
     [InlineData("[None, True, False]")]
     [InlineData("[\n1,\n2]")]
+    [InlineData("{\"box\" \"[1, 2]\"}")] // strings beside each other are one
     [InlineData("000")]
     public void Literals_are_read(string text) => Assert.True(PythonLiteral.TryParse(text, out _));
 
@@ -34,6 +35,7 @@ public class PythonLiteralTests
     [InlineData("'open")]
     [InlineData("{'a': 1, 2}")]
     [InlineData("{{}}")]
+    [InlineData("{[1]: 2}")]
     [InlineData("1__0")]
     [InlineData("--1")]
     [InlineData("-True")]

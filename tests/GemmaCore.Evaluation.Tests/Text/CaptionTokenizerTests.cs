@@ -11,6 +11,8 @@ public sealed class CaptionTokenizerTests
     [InlineData("The patient's lungs (both) are well-expanded", "the patient 's lungs -lrb- both -rrb- are well-expanded")]
     [InlineData("A 3.5 cm mass on 12/11/2020, 1,000 cells, 5% -2.5", "a 3.5 cm mass on 12/11/2020 1,000 cells 5 % -2.5")]
     [InlineData("Dr. Smith vs. the U.S. team...", "dr. smith vs. the u.s. team")]
+    [InlineData("Pneumothorax: no. See fig. 3 of No. 2, no change in fig.", "pneumothorax no see fig. 3 of no. 2 no change in fig")]
+    [InlineData("Rt. lung on Jan. 3", "rt. lung on jan. 3")]
     [InlineData("\"quoted\" 'single' -- dashes - and--more", "quoted single dashes and more")]
     [InlineData("T2-weighted X-ray of L4-L5, 10x20mm", "t2-weighted x-ray of l4-l5 10x20mm")]
     [InlineData("We’re here; he'll see", "we 're here he 'll see")]

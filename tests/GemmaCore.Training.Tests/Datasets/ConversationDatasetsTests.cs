@@ -55,6 +55,17 @@ public sealed class ConversationDatasetsTests : IDisposable
     }
 
     [Fact]
+    public void A_slide_may_name_its_part_and_magnification()
+    {
+        const string row = """{"messages":[{"role":"user","content":[{"type":"image","image":"a.png"%}]},{"role":"assistant","content":"d"}]}""";
+        ImageSource Read(string more) => Assert.IsType<ImagePart>(Assert.Single(Messages(row.Replace("%", more, StringComparison.Ordinal)).Prompt[0].Content)).Image;
+        Assert.Equal(" at 2.5x part 10,20,30,40", Read(""","region":[10, 20, 30, 40],"magnification":2.5""").Choice);
+        Assert.Equal(" at 10x part 10,20,30,40", Read(""","region":"10,20,30,40","magnification":"10x" """).Choice);
+        foreach ((string more, string says) in (ReadOnlySpan<(string, string)>)[(""","region":[1,2,3]""", "expected x,y,width,height"), (""","region":[0,0,0,5]""", "expected x,y,width,height"), (""","region":5""", "'region' must be a string"), (""","magnification":0""", "expected a number above 0"), (""","magnification":true""", "'magnification' must be a string")])
+            Assert.Contains(says, Assert.Throws<DatasetException>(() => Read(more)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_volume_becomes_its_slices_with_numbers()
     {
         const string row = """{"messages":[{"role":"user","content":[{"type":"volume","volume":"v.nii"%},{"type":"text","text":"What?"}]},{"role":"assistant","content":"d"}]}""";

@@ -1,4 +1,5 @@
 using GemmaCore.Evaluation;
+using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Training.Tests.Datasets;
@@ -35,6 +36,27 @@ public class PromptSetTests
     [InlineData(null, "Q?", "", "Answer the medical imaging question using the provided image.\n\nQ?")]
     public void Flare26_gives_two_instructions(TaskType? task, string question, string options, string expected) =>
         Assert.Equal(expected, PromptSet.Flare26.Text(Question(task, question, options)));
+
+    // The baseline's own mismatch (flare.md §2.2).
+    [Theory]
+    [InlineData(false, "return only the correct option text or class label.")]
+    [InlineData(true, "return only the correct option letter or class label.")]
+    public void Flare26_asks_for_the_letter_where_a_model_answers(bool answers, string words)
+    {
+        Assert.Contains(words, PromptSet.Of("flare26", answers).Text(Question(TaskType.Classification)), StringComparison.Ordinal);
+        Assert.Equal(PromptSet.Flare26.Text(Question(TaskType.Counting)), PromptSet.Of("flare26", answers).Text(Question(TaskType.Counting)));
+        string file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, """[{"TaskType":"classification","Question":"Which?"}]""");
+            TrainingExample row = Dataset.Open(new DatasetConfiguration { Type = "flare", Path = file, ForAnswers = answers }, "", new RowReport(false))[0];
+            Assert.Contains(words, Assert.IsType<Inputs.TextPart>(row.Prompt[^1].Content[^1]).Text, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
 
     [Fact]
     public void Options_of_a_row_reach_the_prompt()

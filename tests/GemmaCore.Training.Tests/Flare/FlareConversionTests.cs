@@ -55,9 +55,49 @@ public sealed class FlareConversionTests : IDisposable
         ConversionResult result = Convert();
         Assert.Equal(["testing.jsonl", "train.jsonl", "validation.jsonl", "validation_hidden.jsonl"], result.Rows.Keys.Order(StringComparer.Ordinal));
         Assert.Equal("train:bone_marrow:bone_marrow_questions_train:bone_marrow_00001:disease_diagnosis_classification:0", (string?)Rows("train.jsonl")[0]["uid"]);
-        Assert.Equal("validation:retino:retino_questions_val:Retino_7__copy_:disease_diagnosis_classification:0", (string?)Rows("validation.jsonl")[0]["uid"]);
+        Assert.Equal("validation:retino:retino_questions_val:Retino_7_copy:disease_diagnosis_classification:0", (string?)Rows("validation.jsonl")[0]["uid"]);
         Assert.Equal("validation_hidden:chromosome:chromosome_questions_val:Chrm_1:detection:0", (string?)Rows("validation_hidden.jsonl")[0]["uid"]);
         Assert.Equal("testing:boneresorption:boneresorption_questions_test:boneresorption_3:regression:0", (string?)Rows("testing.jsonl")[0]["uid"]);
+    }
+
+    [Theory]
+    [InlineData("\"ID\":\"p 7/a\"", "p_7_a", "p 7/a")] // an id names the case and the question
+    [InlineData("\"id\":12", "12", "12")]
+    [InlineData("\"qid\":\"q3\"", "q3", "q3")]
+    [InlineData("\"case_id\":\"c1\",\"question_id\":\"q9\"", "c1", "q9")]
+    [InlineData("\"case_id\":\"é\"", "unknown", "0")] // nothing is left of it
+    public void A6_ids_of_a_row_name_case_and_question(string fields, string caseId, string questionId)
+    {
+        _tree.Write("training/Xray/dental/q.json", $$"""[{"TaskType":"Classification","Question":"?","Answer":"A",{{fields}}}]""");
+        Convert();
+        Assert.Equal($"train:dental:q:{caseId}:disease_diagnosis_classification:{questionId}", (string?)Rows("train.jsonl")[0]["uid"]);
+    }
+
+    [Fact]
+    public void Two_rows_of_one_id_are_refused_and_reported()
+    {
+        _tree.Write("training/Xray/dental/q.json", """[{"TaskType":"Classification","Question":"?","Answer":"A","ID":7},{"TaskType":"Classification","Question":"Again?","Answer":"B","ID":7}]""");
+        Assert.Contains("q.json: row 1: another row has the same name, 'train:dental:q:7:disease_diagnosis_classification:7'", Assert.Throws<DatasetException>(() => Convert()).Message, StringComparison.Ordinal);
+        Assert.Equal(1, Convert(report: new RowReport(Skip: true)).Rows["train.jsonl"]);
+        Assert.Equal("row named twice", Assert.Single(FlareReport.Of(_tree.Root, null, PromptSet.Question).Faults).Kind);
+    }
+
+    [Theory]
+    [InlineData("training/Xray/dental/q.json", "Xray")] // the category's folder
+    [InlineData("training/dental/q.json", "medical image")]
+    public void A_row_without_a_modality_is_asked_as_the_baseline_asks(string file, string modality)
+    {
+        _tree.Write(file, """[{"TaskType":"multilabel","Question":"?","Answer":"A"}]""");
+        Convert();
+        Assert.Equal($"Identify all applicable findings or labels in this {modality} image. Select all that apply.\nQuestion: ?", (string?)Rows("train.jsonl")[0]["prompt"]);
+    }
+
+    [Fact]
+    public void Folders_above_the_data_do_not_name_the_split()
+    {
+        _tree.Write("test/hidden/flare/training/Xray/dental/q.json", """[{"TaskType":"Classification","Question":"?","Answer":"A","Split":"train"}]""");
+        new FlareConversion(_tree.PathOf("test/hidden/flare"), Out, PromptSet.Flare26, new RowReport(false), false, FlareArchive.DefaultMaxBytes).Run();
+        Assert.StartsWith("train:dental:", (string?)Rows("train.jsonl")[0]["uid"], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -68,6 +108,8 @@ public sealed class FlareConversionTests : IDisposable
         Assert.All((string[])["train", "validation", "validation_hidden", "testing"], name => Assert.All(Rows(name + ".jsonl"), row => Assert.Equal(Fields, row.AsObject().Select(field => field.Key))));
         JsonNode row = Rows("testing.jsonl")[0];
         Assert.Equal("20.0", row["raw_answer"]!.ToJsonString());
+        Assert.Equal(("mean_absolute_error", "", (string?)row["image"]), ((string?)row["metric"], (string?)row["follow_up"], (string?)row["volume_path"]));
+        Assert.Empty(row["choices"]!.AsArray());
         Assert.Equal("Return only the requested numeric value, preserving units if present.\nQuestion: ABR?", (string?)row["prompt"]);
         Assert.Equal(["system", "user", "assistant"], row["messages"]!.AsArray().Select(message => (string?)message!["role"]));
         Assert.Equal("", (string?)Rows("validation_hidden.jsonl")[0]["answer"]);
@@ -130,6 +172,15 @@ public sealed class FlareConversionTests : IDisposable
         Assert.Equal(1, Convert(report: report).Rows["train.jsonl"]);
         Assert.Single(report.Skipped);
         Assert.Equal(2, Convert(allowMissing: true).Rows["train.jsonl"]);
+    }
+
+    [Fact]
+    public void A_picture_in_another_case_is_taken_where_only_one_can_be_meant()
+    {
+        string small = _tree.Picture("training/Xray/dental/imagesTr/a.JPG");
+        Assert.Equal(small, new FlareImages(_tree.PathOf("training/Xray/dental")).Find("imagesTr/A.jpg"));
+        _tree.Picture("training/Xray/dental/imagesTr/A.JPG", 1);
+        Assert.Null(new FlareImages(_tree.PathOf("training/Xray/dental")).Find("imagesTr/A.jpg"));
     }
 
     [Fact]

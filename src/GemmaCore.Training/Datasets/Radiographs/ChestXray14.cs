@@ -94,9 +94,10 @@ internal static class ChestXray14
 
     private static Dictionary<string, string> Pictures(string root)
     {
-        var pictures = new Dictionary<string, string>(StringComparer.Ordinal);
+        var pictures = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        var everywhere = new EnumerationOptions { RecurseSubdirectories = true, MatchCasing = MatchCasing.CaseInsensitive, AttributesToSkip = 0, IgnoreInaccessible = false };
         foreach (string folder in Directory.EnumerateDirectories(root, "images*").Order(StringComparer.Ordinal))
-            foreach (string path in Directory.EnumerateFiles(folder, "*.png", SearchOption.AllDirectories)) pictures.TryAdd(Path.GetFileName(path), Path.GetFullPath(path));
+            foreach (string path in Directory.EnumerateFiles(folder, "*.png", everywhere)) pictures.TryAdd(Path.GetFileName(path), Path.GetFullPath(path));
         return pictures.Count > 0 ? pictures : throw new DatasetException($"{root}: there are no pictures below images or images_001 … images_012; unpack the archives images_*.tar.gz there");
     }
 

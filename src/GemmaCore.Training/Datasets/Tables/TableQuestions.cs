@@ -52,7 +52,7 @@ internal sealed partial class TableQuestions
     {
         (_configuration, _dataset) = (configuration, dataset);
         _file = Path.GetFileName(file).Split('.')[0];
-        _prompts = PromptSet.Of(configuration.Prompts).With(configuration.PromptOverrides);
+        _prompts = PromptSet.Of(configuration.Prompts, configuration.ForAnswers).With(configuration.PromptOverrides);
         _texts = new Dictionary<TaskType, string>(usual);
         foreach ((string key, string text) in configuration.Questions)
         {

@@ -55,6 +55,13 @@ public sealed class ChestXray14Tests : IDisposable
     }
 
     [Fact]
+    public void Pictures_are_found_in_either_case_of_their_ending()
+    {
+        File.Move(_tree.PathOf("images/00013118_008.png"), _tree.PathOf("images/00013118_008.PNG"));
+        Assert.Equal(["00013118_008.PNG"], Assert.Single(Rows.Open(Set(", tasks: multi_label_classification"), "test")).Pictures());
+    }
+
+    [Fact]
     public void Boxes_are_corners_in_pixels_one_question_for_each_finding()
     {
         TrainingExample row = Assert.Single(Rows.Open(Set(", tasks: detection"), "test"));

@@ -85,7 +85,8 @@ public sealed class CsvDatasetTests : IDisposable
         Assert.Equal("[{\"box_2d\": [500, 250, 750, 1000]}]", Rows.Open(Set(Table, ", task: detection, box_format: box_2d"), "")[0].Answer);
         Assert.Equal("[[28, 56, 112, 84]]", Rows.Open(Set(Table, ", task: detection"), "")[0].Answer);
         Assert.Equal("[[28, 56, 112, 84]]", Rows.Open(Set(Table, ", task: report, box_format: box_2d"), "")[0].Answer);
-        Assert.Contains("line 2: the answer holds no boxes: 'none'", Rows.Refused(Set("image,question,answer\na.jpg,Where?,none\n", ", task: detection, box_format: box_2d"), ""), StringComparison.Ordinal);
+        Assert.Equal("[]", Rows.Open(Set("image,question,answer\na.jpg,Where?,none\n", ", task: detection, box_format: box_2d"), "")[0].Answer);
+        Assert.Contains("line 2: the answer holds no boxes: 'left'", Rows.Refused(Set("image,question,answer\na.jpg,Where?,left\n", ", task: detection, box_format: box_2d"), ""), StringComparison.Ordinal);
     }
 
     [Fact]
