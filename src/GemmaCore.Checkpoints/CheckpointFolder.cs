@@ -166,8 +166,7 @@ public sealed class CheckpointFolder : IDisposable
         if (files.Length == 1 && Path.GetFileName(files[0]) != "adapter_model.safetensors") AddFile(files[0], device);
         else if (File.Exists(Path.Combine(Folder, "adapter_config.json")))
             throw new CheckpointException($"{Folder}: this is an adapter, not a model; name the model and give this folder as its adapter");
-        else if (File.Exists(Path.Combine(Folder, "pytorch_model.bin")) || File.Exists(Path.Combine(Folder, "pytorch_model.bin.index.json")))
-            throw new CheckpointException($"{Folder}: pytorch_model.bin is a Python pickle and is not read; download or save the model as safetensors");
+        else if (ForeignCheckpoint.Complaint(Folder) is { } complaint) throw new CheckpointException(complaint);
         else throw new CheckpointException($"{Folder}: expected model.safetensors or {IndexName}, found {files.Length} safetensors files and neither of them");
     }
 

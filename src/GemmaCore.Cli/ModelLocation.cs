@@ -1,3 +1,4 @@
+using GemmaCore.Checkpoints;
 using GemmaCore.Checkpoints.Hub;
 
 namespace GemmaCore.Cli;
@@ -17,7 +18,14 @@ internal static class ModelLocation
     {
         // The word comes first: in a clone of this repository there is a folder of the same name. "./demo" means the folder.
         if (model == "demo") return Path.Combine(Demo, "model");
-        if (Directory.Exists(model)) return model;
+        if (Directory.Exists(model))
+        {
+            // Before the tokenizer is missed, which such a folder has none of.
+            if (!File.Exists(Path.Combine(model, "config.json")) && ForeignCheckpoint.Complaint(model) is { } foreign) throw new UsageException(foreign);
+            return model;
+        }
+
+        if (File.Exists(model)) throw new UsageException(ForeignCheckpoint.Complaint(model) ?? $"{model}: is a file; expected the model's folder");
         if (HubName.IsRepository(model))
         {
             if (new HubCache(EnvironmentVariables.HubCache).FindSnapshot(model) is { } snapshot) return snapshot;

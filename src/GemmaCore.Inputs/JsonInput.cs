@@ -43,6 +43,10 @@ internal readonly struct JsonInput
         {
             return File.ReadAllBytes(path);
         }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InputException($"{path}: not found", exception);
+        }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"{path}: cannot be read: {exception.Message}", exception);

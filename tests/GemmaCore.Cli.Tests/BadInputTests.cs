@@ -35,6 +35,33 @@ public sealed class BadInputTests : IDisposable
         AssertOneLine(GemmacoreProcess.Run("generate", model, "--prompt", "Hello", "--max-tokens", "1"), 1, words);
     }
 
+    [Theory]
+    [InlineData("model.gguf", "GGUF", "--quantize nf4 or int8")]
+    [InlineData("pytorch_model.bin", "pickles", "safetensors")]
+    [InlineData("model.onnx", "ONNX", "safetensors")]
+    [InlineData("tf_model.h5", "TensorFlow", "safetensors")]
+    public void Formats_of_others_are_refused_by_name(string name, params string[] words)
+    {
+        string folder = _folder.File("other"), file = Path.Combine(folder, name);
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(file, "GGUF");
+        AssertOneLine(GemmacoreProcess.Run("generate", file, "--prompt", "Hello"), 2, [name, .. words]);
+        AssertOneLine(GemmacoreProcess.Run("generate", folder, "--prompt", "Hello"), 2, [name, .. words]);
+
+        string model = DamagedModel.Copy(_folder);
+        foreach (string weights in Directory.GetFiles(model, "model*.safetensors*")) File.Delete(weights);
+        File.Copy(file, Path.Combine(model, name));
+        AssertOneLine(GemmacoreProcess.Run("generate", model, "--prompt", "Hello"), 1, [name, .. words]);
+    }
+
+    [Fact]
+    public void A_file_is_no_model()
+    {
+        string file = _folder.File("notes.txt");
+        File.WriteAllText(file, "");
+        AssertOneLine(GemmacoreProcess.Run("info", file), 2, "notes.txt", "is a file", "folder");
+    }
+
     [Fact]
     public void NaN_in_a_matrix_is_found_by_the_check_and_named_with_its_element()
     {
