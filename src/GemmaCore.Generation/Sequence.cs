@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using GemmaCore.Checkpoints;
 using GemmaCore.Generation.Constraints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
@@ -264,8 +265,8 @@ internal sealed class Sequence : IDisposable
         Append(candidates[0].Id, candidates[0].Logprob, candidates);
     }
 
-    // The logits are not finite: whatever came out would be no answer.
-    private static InputException NotFinite() =>
+    // The logits are not finite: whatever came out would be no answer, and who asked is not to blame.
+    private static CheckpointException NotFinite() =>
         new("the model's logits are not finite, so its weights or an adapter hold NaN, infinity or huge values; gemmacore info MODEL --check looks for them");
 
     private static TokenLogprob[] Best(float[] logits, double total, int count)
