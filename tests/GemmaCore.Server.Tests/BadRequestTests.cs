@@ -80,6 +80,9 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         { "completions", "{\"prompt\":[4096]}", "prompt[0]", "invalid_value" },
         { "completions", "{\"prompt\":[4032]}", "prompt[0]", "invalid_value" },
         { "completions", "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix", "unsupported_parameter" },
+        { "completions", "{\"prompt\":\"x\",\"suffix\":1}", "suffix", "invalid_value" },
+        { "completions", "{\"prompt\":\"x\",\"best_of\":3,\"n\":2}", "best_of", "unsupported_parameter" },
+        { "completions", "{\"prompt\":\"x\",\"stop\":5}", "stop", "invalid_value" },
         { "completions", "{\"prompt\":\"x\",\"echo\":true,\"logprobs\":1}", "echo", "unsupported_value" },
         { "completions", "{\"prompt\":[\"x\",\"y\",\"z\"],\"n\":6}", "n", "too_many_choices" },
         { "completions", "{\"prompt\":\"<start_of_image>\"}", null, null },
@@ -109,6 +112,18 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         using HttpResponseMessage response = await shared.Server.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
         string reply = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_json"), (response.StatusCode, JsonDocument.Parse(reply).RootElement.GetProperty("error").GetProperty("code").GetString()));
+    }
+
+    // Defaults that clients write out.
+    [Theory]
+    [InlineData("chat/completions", Ask + ",\"logprobs\":false,\"top_logprobs\":0")]
+    [InlineData("completions", "\"prompt\":\"x\",\"suffix\":\"\",\"best_of\":1,\"logprobs\":null")]
+    [InlineData("completions", "\"prompt\":\"x\",\"n\":2,\"best_of\":2")]
+    [InlineData("completions", "\"prompt\":\"x\",\"stream_options\":{\"include_usage\":true,\"continuous_usage_stats\":false}")]
+    public async Task What_asks_for_no_more_than_is_done_anyway_is_taken(string route, string fields)
+    {
+        (HttpStatusCode status, JsonElement reply) = await shared.Server.PostAsync("/v1/" + route, $"{{{fields},\"max_tokens\":1}}");
+        Assert.True(status == HttpStatusCode.OK, reply.ToString());
     }
 
     [Theory]

@@ -27,7 +27,7 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
         int? maxTokens = (body["max_completion_tokens"] is { IsNull: false } newer ? newer : body["max_tokens"]) is { IsNull: false } field ? field.Integer(1, longest) : null;
         bool logprobs = body["logprobs"].FlagOr(false);
         RequestField top = body["top_logprobs"];
-        if (!logprobs && !top.IsNull) throw RequestException.Invalid("'top_logprobs' needs 'logprobs' to be true", top.Path, "invalid_value");
+        if (!logprobs && top.IntegerOr(0, 0, 20) > 0) throw RequestException.Invalid("'top_logprobs' needs 'logprobs' to be true", top.Path, "invalid_value");
         SamplingFields sampling = SamplingFields.Read(body, served, maxTokens, logprobs ? top.IntegerOr(0, 0, 20) : -1);
         ToolFields tools = ToolFields.Read(body, served.Model.Constraints);
         if (tools.Tools.Count > 0 && sampling.Parameters.Constraint is not null)
