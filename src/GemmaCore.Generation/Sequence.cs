@@ -18,6 +18,7 @@ internal sealed class Sequence : IDisposable
     private readonly ConstraintProgress? _constraint;
     private readonly List<int> _ids;
     private readonly List<GeneratedToken> _tokens = [];
+    private readonly List<float> _secondsBetween = [];
     private readonly Action<GeneratedToken>? _onToken;
     private readonly long _created = Stopwatch.GetTimestamp();
     private MeanHidden? _hidden;
@@ -217,6 +218,7 @@ internal sealed class Sequence : IDisposable
         {
             CachedTokenCount = _cachedTokens,
             Embedding = _embedding,
+            SecondsBetweenTokens = _secondsBetween,
             QueueSeconds = Stopwatch.GetElapsedTime(_created, start).TotalSeconds,
         };
     }
@@ -231,8 +233,10 @@ internal sealed class Sequence : IDisposable
     private void Append(int id, float logprob, IReadOnlyList<TokenLogprob> top)
     {
         _ids.Add(id);
-        _lastToken = Stopwatch.GetTimestamp();
-        if (_firstToken == 0) _firstToken = _lastToken;
+        long now = Stopwatch.GetTimestamp();
+        if (_firstToken == 0) _firstToken = now;
+        else _secondsBetween.Add((float)Stopwatch.GetElapsedTime(_lastToken, now).TotalSeconds);
+        _lastToken = now;
         string text = "";
         if (_stopIds.Contains(id)) Finished = FinishReason.Stop;
         else
