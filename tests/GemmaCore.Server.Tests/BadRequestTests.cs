@@ -60,7 +60,7 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         { "chat/completions", "{" + Ask + ",\"tool_choice\":\"required\"}", "tool_choice", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"tool_choice\":\"sometimes\"}", "tool_choice", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}}", "tool_choice.function.name", "invalid_value" },
-        { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json_object\"}}", "tools", "unsupported_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json\"}}", "response_format.type", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"parallel_tool_calls\":1}", "parallel_tool_calls", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"temperatur\":1}", "temperatur", "unknown_parameter" },
         { "chat/completions", "{" + Ask + ",\"seed\":1.5}", "seed", "invalid_value" },

@@ -29,6 +29,16 @@ internal sealed record ToolFields(IReadOnlyList<Tool> Tools, Constraint? Constra
         return new ToolFields(tools, constraint, parallel);
     }
 
+    /// <summary>
+    /// What an answer may be where a request says that beside its tools: a call instead, unless it has to be one, or there are none. Arguments then keep to their schemas.
+    /// </summary>
+    /// <exception cref="RequestException">A tool's schema cannot be obeyed.</exception>
+    public Constraint? Beside(Constraint? answer, RequestField body, ConstraintCompiler compiler)
+    {
+        if (Constraint is not null) return Constraint;
+        return answer is null || Tools.Count == 0 ? answer : StructuredFields.Compile(body["tools"], () => compiler.OrToolCalls(answer, Tools, Parallel ? MostParallelCalls : 1));
+    }
+
     // Those that may be called; all of them unless one is named.
     private static Tool[] Chosen(RequestField choice, Tool[] tools, out bool isForced)
     {
