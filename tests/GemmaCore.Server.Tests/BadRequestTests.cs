@@ -99,6 +99,21 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         Assert.DoesNotContain('\n', error.GetProperty("message").GetString()!);
     }
 
+    [Theory]
+    [InlineData("{\"messages\":[],\"messages\":[]}", null, 400, "An object in the body has two members of one name")]
+    [InlineData("{\"messages\":[],\n \"x\"}", null, 400, "The body is not valid JSON (line 2, byte 4)")]
+    [InlineData("\u001f\u008b", "gzip", 415, "The body must not be compressed, but its Content-Encoding is gzip")]
+    [InlineData("{}", "identity", 400, "Missing required parameter: 'messages'")]
+    public async Task What_is_wrong_with_a_body_is_said(string latin1, string? coding, int expected, string message)
+    {
+        using var content = new ByteArrayContent(Encoding.Latin1.GetBytes(latin1));
+        content.Headers.ContentType = new("application/json");
+        if (coding is not null) content.Headers.ContentEncoding.Add(coding);
+        using HttpResponseMessage response = await shared.Server.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        string reply = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((expected, message), ((int)response.StatusCode, JsonDocument.Parse(reply).RootElement.GetProperty("error").GetProperty("message").GetString()));
+    }
+
     // Found by tools/load_test.sh: such names were an internal error.
     [Theory]
     [InlineData("{\"messages\":[],\"\u00db\":1}")]
