@@ -28,7 +28,7 @@ internal sealed record StructuredOptions(IReadOnlyList<Tool> Tools, Constraint? 
         {
             Tool[] callable = required.RequiredFunctionName is { } name ? [.. tools.Where(tool => tool.Name == name)] : tools;
             if (callable.Length == 0) throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(options.ToolMode)} requires a call of {required.RequiredFunctionName ?? "a tool"}, which is not in Tools", nameof(options));
-            bool several = parallel && callable.Length == tools.Length;
+            bool several = parallel && required.RequiredFunctionName is null;
             return new StructuredOptions(tools, compiler.ToolCalls(callable, several ? MostParallelCalls : 1), MustCall: true, parallel);
         }
 

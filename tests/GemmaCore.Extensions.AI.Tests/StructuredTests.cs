@@ -86,11 +86,20 @@ public sealed class StructuredTests(LoadedClient loaded) : IClassFixture<LoadedC
         Assert.Equal([ChatRole.Assistant, ChatRole.Tool, ChatRole.Assistant], response.Messages.Select(message => message.Role));
     }
 
+    [Fact]
+    public async Task A_function_that_is_named_is_called_once_also_where_it_is_the_only_one()
+    {
+        AIFunctionDeclaration only = AIFunctionFactory.CreateDeclaration("stop", "Stops.", JsonDocument.Parse("""{"type":"object","properties":{},"additionalProperties":false}""").RootElement);
+        var options = new ChatOptions { Temperature = 1.2f, MaxOutputTokens = 400, Tools = [only], ToolMode = ChatToolMode.RequireSpecific("stop") };
+        for (options.Seed = 0; options.Seed < 12; options.Seed++)
+            Assert.Single((await loaded.Client.GetResponseAsync([LoadedClient.Asked], options, Token)).Messages[0].Contents.OfType<FunctionCallContent>());
+    }
+
     // What an agent with functions and a typed answer asks for: a call first where one is required, then the answer in its form, or another call.
     [Fact]
     public async Task A_typed_answer_and_functions_go_together()
     {
-        var options = new ChatOptions { Temperature = 1.2f, MaxOutputTokens = 400, Tools = [Show], AllowMultipleToolCalls = false };
+        var options = new ChatOptions { Temperature = 1.2f, MaxOutputTokens = 1500, Tools = [Show], AllowMultipleToolCalls = false };
         for (int seed = 0; seed < 6; seed++)
         {
             options.Seed = seed;

@@ -109,6 +109,17 @@ public sealed class ToolTests(SharedServer shared) : IClassFixture<SharedServer>
         }
     }
 
+    [Fact]
+    public async Task A_function_that_is_named_is_called_once_also_where_it_is_the_only_one()
+    {
+        for (int seed = 0; seed < 12; seed++)
+        {
+            (_, JsonElement reply) = await shared.Server.PostAsync("/v1/chat/completions",
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"max_tokens\":300,\"temperature\":1.2,\"seed\":" + seed + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}");
+            Assert.Single(reply.GetProperty("choices")[0].GetProperty("message").GetProperty("tool_calls").EnumerateArray());
+        }
+    }
+
     // Both at once, as OpenAI's API has it: a call, or the answer in its form; required, it is a call.
     [Theory]
     [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":{\"type\":\"object\",\"properties\":{\"side\":{\"enum\":[\"left\",\"right\"]}},\"required\":[\"side\"],\"additionalProperties\":false}}}")]

@@ -25,7 +25,7 @@ internal sealed record ToolFields(IReadOnlyList<Tool> Tools, Constraint? Constra
         if (tools.Select(tool => tool.Name).Distinct(StringComparer.Ordinal).Count() != tools.Length) throw field.Wrong("tools of different names");
         Tool[] callable = Chosen(choice, tools, out bool isForced);
         if (!isForced) return new ToolFields(callable, null, parallel);
-        Constraint constraint = StructuredFields.Compile(field, () => compiler.ToolCalls(callable, parallel && callable.Length == tools.Length ? MostParallelCalls : 1));
+        Constraint constraint = StructuredFields.Compile(field, () => compiler.ToolCalls(callable, parallel && choice.Kind == JsonValueKind.String ? MostParallelCalls : 1)); // of a named one a single call
         return new ToolFields(tools, constraint, parallel);
     }
 
