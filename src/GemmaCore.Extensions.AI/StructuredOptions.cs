@@ -28,12 +28,13 @@ internal sealed record StructuredOptions(IReadOnlyList<Tool> Tools, Constraint? 
         {
             Tool[] callable = required.RequiredFunctionName is { } name ? [.. tools.Where(tool => tool.Name == name)] : tools;
             if (callable.Length == 0) throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(options.ToolMode)} requires a call of {required.RequiredFunctionName ?? "a tool"}, which is not in Tools", nameof(options));
-            if (format is not null) throw Both();
-            bool several = parallel && callable.Length == tools.Length;
+            bool several = parallel && required.RequiredFunctionName is null;
             return new StructuredOptions(tools, compiler.ToolCalls(callable, several ? MostParallelCalls : 1), MustCall: true, parallel);
         }
 
-        return tools.Length > 0 && format is not null ? throw Both() : new StructuredOptions(tools, format, MustCall: false, parallel);
+        // A call instead of the answer, and the answer in its form once there are results.
+        if (tools.Length > 0 && format is not null) format = compiler.OrToolCalls(format, tools, parallel ? MostParallelCalls : 1);
+        return new StructuredOptions(tools, format, MustCall: false, parallel);
     }
 
     private static Constraint? Format(ChatResponseFormat? format, ConstraintCompiler compiler) => format switch
@@ -47,6 +48,4 @@ internal sealed record StructuredOptions(IReadOnlyList<Tool> Tools, Constraint? 
     private static Tool ToolOf(AITool tool) => tool is AIFunctionDeclaration function
         ? new Tool(function.Name, string.IsNullOrEmpty(function.Description) ? null : function.Description, function.JsonSchema.GetRawText())
         : throw OptionsReader.Unsupported($"{nameof(ChatOptions.Tools)}: {tool.GetType().Name}", "declare functions");
-
-    private static NotSupportedException Both() => OptionsReader.Unsupported(nameof(ChatOptions.ResponseFormat), "beside tools there is none; set ToolMode to None to have it");
 }

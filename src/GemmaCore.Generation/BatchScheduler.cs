@@ -65,6 +65,12 @@ internal sealed class BatchScheduler : IDisposable
     /// <summary>Time in the model, of all the time in <see cref="Step"/>: in <see cref="Stopwatch"/> ticks.</summary>
     public long PassTicks { get; private set; }
 
+    /// <summary>Tokens that the last step put through the model, of prompts and of answers.</summary>
+    public int StepTokens { get; private set; }
+
+    /// <summary>Tokens of all answers so far; those of labels that were scored are nobody's.</summary>
+    public long AnswerTokens { get; private set; }
+
     /// <summary>Tokens of the prompts under way or answered that could have been there already.</summary>
     public long PrefixQueries { get; private set; }
 
@@ -94,6 +100,7 @@ internal sealed class BatchScheduler : IDisposable
     /// <returns>False when there was nothing to do.</returns>
     public bool Step()
     {
+        StepTokens = 0;
         RetireCancelled();
         Admit();
         if (RunningCount == 0) return false;
@@ -239,12 +246,26 @@ internal sealed class BatchScheduler : IDisposable
     private void RunGroup(int repeatKey)
     {
         _starts.Clear();
-        foreach (Sequence sequence in _group) _starts.Add(sequence.Cache!.Length);
-        long start = Stopwatch.GetTimestamp();
+        foreach (Sequence sequence in _group)
+        {
+            _starts.Add(sequence.Cache!.Length);
+            StepTokens += sequence.NextIds.Length;
+        }
+
+        long answered = AnsweredTokens(), start = Stopwatch.GetTimestamp();
         _pass.Run(_group, repeatKey);
         PassTicks += Stopwatch.GetTimestamp() - start;
+        AnswerTokens += AnsweredTokens() - answered;
         for (int i = 0; i < _group.Count; i++)
             if (_starts[i] < _group[i].Prompt.Ids.Length) _prefixes?.Keep(_group[i], _starts[i]);
+    }
+
+    private long AnsweredTokens()
+    {
+        long tokens = 0;
+        foreach (Sequence sequence in _group)
+            if (!sequence.Request.IsScoring) tokens += sequence.Length;
+        return tokens;
     }
 
     private static int PlaceBeside(List<Sequence> list, Sequence sequence)

@@ -1,3 +1,4 @@
+using GemmaCore.Checkpoints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Tensors;
@@ -27,7 +28,8 @@ public sealed record Fidelity(
     /// <param name="prompt">The prompt.</param>
     /// <param name="tokens">Tokens of the answer to compare.</param>
     /// <param name="cancellation">Ends it between two steps.</param>
-    /// <exception cref="InputException">The prompt does not fit the model's positions, or logits are not finite.</exception>
+    /// <exception cref="InputException">The prompt does not fit the model's positions.</exception>
+    /// <exception cref="CheckpointException">Logits are not finite.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static Fidelity Measure(GemmaModel reference, GemmaModel measured, Prompt prompt, int tokens, CancellationToken cancellation = default)
     {
@@ -113,6 +115,6 @@ public sealed record Fidelity(
             arena.Rewind(mark);
         }
 
-        return SamplingFilters.AllFinite(logits) ? logits : throw new InputException("the model's logits are not finite");
+        return SamplingFilters.AllFinite(logits) ? logits : throw new CheckpointException("the model's logits are not finite");
     }
 }

@@ -156,7 +156,8 @@ public sealed class GemmaModel : IDisposable
     /// <param name="prompts">From <see cref="PromptEncoder.EncodeText"/> for texts (an empty one with pictures for those alone), or <see cref="PromptEncoder.Encode"/> for conversations.</param>
     /// <param name="adapter">An adapter loaded to be chosen, or null.</param>
     /// <param name="cancellation">Ends the call.</param>
-    /// <exception cref="InputException">A prompt is empty or does not fit the model's positions, or the hidden states are not finite.</exception>
+    /// <exception cref="InputException">A prompt is empty or does not fit the model's positions.</exception>
+    /// <exception cref="Checkpoints.CheckpointException">The hidden states are not finite.</exception>
     /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     public IReadOnlyList<float[]> Embed(IReadOnlyList<Prompt> prompts, LoraAdapter? adapter = null, CancellationToken cancellation = default)
     {
@@ -197,7 +198,8 @@ public sealed class GemmaModel : IDisposable
     /// <param name="wholeAnswer">Whether the end of the answer counts as a part of each label.</param>
     /// <param name="cancellation">Ends the call.</param>
     /// <returns>The answers, and for every question its labels' scores, in the order of the labels; no scores when the call was cancelled.</returns>
-    /// <exception cref="InputException">Labels that cannot be scored, a prompt that does not fit the model's positions, or logits that are not finite.</exception>
+    /// <exception cref="InputException">Labels that cannot be scored, or a prompt that does not fit the model's positions.</exception>
+    /// <exception cref="Checkpoints.CheckpointException">Logits that are not finite.</exception>
     public (IReadOnlyList<GenerationResult> Answers, IReadOnlyList<IReadOnlyList<LabelScore>> Scores) GenerateAndScore(
         IReadOnlyList<(Prompt Prompt, SamplingParams Parameters)> prompts, IReadOnlyList<(Prompt Prompt, IReadOnlyList<string> Labels)> questions, bool wholeAnswer = false,
         CancellationToken cancellation = default)

@@ -57,6 +57,9 @@ public sealed record GenerationResult(
     /// <summary>The prompt as a vector of length 1, [D], where that was asked for (<see cref="Embeddings"/>); there are no tokens then.</summary>
     public IReadOnlyList<float>? Embedding { get; init; }
 
+    /// <summary>Seconds from each token to the next, [tokens − 1].</summary>
+    public IReadOnlyList<float> SecondsBetweenTokens { get; init; } = [];
+
     /// <summary>Time spent waiting for a place among the sequences under way.</summary>
     public double QueueSeconds { get; init; }
 }

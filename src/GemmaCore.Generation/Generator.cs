@@ -30,7 +30,8 @@ public sealed class Generator : IDisposable
     /// <param name="prompts">Prompts and how to answer each.</param>
     /// <param name="onToken">Called with the prompt's index for every token as it comes; may be null.</param>
     /// <param name="cancellation">Ends all unfinished answers after the present token.</param>
-    /// <exception cref="InputException">A prompt does not fit the model's positions, or the model's logits are not finite.</exception>
+    /// <exception cref="InputException">A prompt does not fit the model's positions.</exception>
+    /// <exception cref="Checkpoints.CheckpointException">The model's logits are not finite.</exception>
     public IReadOnlyList<GenerationResult> Generate(
         IReadOnlyList<(Prompt Prompt, SamplingParams Parameters)> prompts, Action<int, GeneratedToken>? onToken, CancellationToken cancellation)
     {

@@ -8,6 +8,8 @@ public sealed class PendingAnswer
     private readonly Channel<GeneratedToken> _tokens = Channel.CreateUnbounded<GeneratedToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private readonly TaskCompletionSource<GenerationResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private volatile Sequence? _sequence;
+
     internal PendingAnswer(GenerationRequest request) => Request = request;
 
     /// <summary>What was asked.</summary>
@@ -18,6 +20,11 @@ public sealed class PendingAnswer
 
     /// <summary>The whole answer; faulted when there is none. A cancelled one is complete, with <see cref="FinishReason.Cancelled"/>.</summary>
     public Task<GenerationResult> Result => _result.Task;
+
+    /// <summary>True while it is being answered; false while it waits, before that or because it had to step back, and when it has ended.</summary>
+    public bool IsUnderWay => _sequence?.Cache is not null;
+
+    internal void Begin(Sequence sequence) => _sequence = sequence;
 
     internal void Write(GeneratedToken token) => _tokens.Writer.TryWrite(token);
 

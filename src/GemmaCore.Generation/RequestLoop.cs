@@ -33,10 +33,11 @@ public sealed class LoopClosedException : Exception
 /// <param name="PrefixQueries">Tokens of all prompts so far.</param>
 /// <param name="PrefixHits">Tokens of them whose keys and values were there.</param>
 /// <param name="PassSeconds">Part of <paramref name="StepSeconds"/> that was spent in the model; the rest is the scheduler's.</param>
+/// <param name="AnswerTokens">Tokens of all answers so far, those under way included.</param>
 /// <param name="Preemptions">How often a sequence under way had to give back its keys and values, to compute them again later.</param>
 public sealed record LoopStatus(
     int Running, int Waiting, long WaitingTokens, long CacheBytes, long Steps, double StepSeconds, long PrefixBytes = 0, long PrefixQueries = 0, long PrefixHits = 0,
-    double PassSeconds = 0, long Preemptions = 0);
+    double PassSeconds = 0, long AnswerTokens = 0, long Preemptions = 0);
 
 /// <summary>
 /// Answers requests from any thread with one model, many at a time: a <see cref="BatchScheduler"/> on a thread of its own. It has the model to itself until it
@@ -46,6 +47,7 @@ public sealed class RequestLoop : IDisposable
 {
     private readonly GemmaModel _model;
     private readonly BatchLimits _limits;
+    private readonly Action<int>? _onStep;
     private readonly long _maxWaitingTokens;
     private readonly BatchScheduler _scheduler;
     private readonly IDisposable _turn;
@@ -65,14 +67,15 @@ public sealed class RequestLoop : IDisposable
     /// <param name="model">The model.</param>
     /// <param name="limits">What may be under way at a time; without a limit of keys and values, a quarter of the device's memory is set aside for them.</param>
     /// <param name="maxWaitingTokens">Tokens, prompt and answer, that requests in the queue may take together; one request is taken in any case.</param>
+    /// <param name="onStep">Called after each step, on the loop's thread, with the tokens that it put through the model; null for nobody.</param>
     /// <exception cref="OutOfMemoryException">There is no memory for keys and values; a card says so with an exception of its own.</exception>
-    public RequestLoop(GemmaModel model, BatchLimits limits, long maxWaitingTokens)
+    public RequestLoop(GemmaModel model, BatchLimits limits, long maxWaitingTokens, Action<int>? onStep = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(limits);
         // A quarter: weights are mapped files on the CPU, and passes need room too.
         if (limits.MaxCacheBytes == long.MaxValue) limits = limits with { MaxCacheBytes = model.Model.Device.AvailableBytes / 4 };
-        (_model, _limits, _maxWaitingTokens) = (model, limits, maxWaitingTokens);
+        (_model, _limits, _maxWaitingTokens, _onStep) = (model, limits, maxWaitingTokens, onStep);
         _turn = model.TakeTurn();
         try
         {
@@ -218,7 +221,12 @@ public sealed class RequestLoop : IDisposable
                 }
 
                 Publish();
-                if (worked) continue;
+                if (worked)
+                {
+                    _onStep?.Invoke(_scheduler.StepTokens);
+                    continue;
+                }
+
                 lock (_inbox)
                     if (_draining && _inbox.IsEmpty && _scheduler.WaitingCount == 0) break;
                 _wake.Wait();
@@ -247,7 +255,9 @@ public sealed class RequestLoop : IDisposable
         Interlocked.Decrement(ref _inboxCount);
         try
         {
-            _pending[_scheduler.Add(answer.Request, chunks, answer.Write, cancellation)] = answer;
+            Sequence sequence = _scheduler.Add(answer.Request, chunks, answer.Write, cancellation);
+            answer.Begin(sequence);
+            _pending[sequence] = answer;
         }
         catch (Exception error) when (error is InputException or ArgumentException)
         {
@@ -265,5 +275,5 @@ public sealed class RequestLoop : IDisposable
 
     private void Publish() => _status = new LoopStatus(
         _scheduler.RunningCount, _scheduler.WaitingCount, _scheduler.WaitingTokens, _scheduler.CacheBytes, _steps, _stepTicks / (double)Stopwatch.Frequency,
-        _scheduler.PrefixBytes, _scheduler.PrefixQueries, _scheduler.PrefixHits, _scheduler.PassTicks / (double)Stopwatch.Frequency, _scheduler.Preemptions);
+        _scheduler.PrefixBytes, _scheduler.PrefixQueries, _scheduler.PrefixHits, _scheduler.PassTicks / (double)Stopwatch.Frequency, _scheduler.AnswerTokens, _scheduler.Preemptions);
 }

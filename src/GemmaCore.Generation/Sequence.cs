@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using GemmaCore.Checkpoints;
 using GemmaCore.Generation.Constraints;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
@@ -17,6 +18,7 @@ internal sealed class Sequence : IDisposable
     private readonly ConstraintProgress? _constraint;
     private readonly List<int> _ids;
     private readonly List<GeneratedToken> _tokens = [];
+    private readonly List<float> _secondsBetween = [];
     private readonly Action<GeneratedToken>? _onToken;
     private readonly long _created = Stopwatch.GetTimestamp();
     private MeanHidden? _hidden;
@@ -216,6 +218,7 @@ internal sealed class Sequence : IDisposable
         {
             CachedTokenCount = _cachedTokens,
             Embedding = _embedding,
+            SecondsBetweenTokens = _secondsBetween,
             QueueSeconds = Stopwatch.GetElapsedTime(_created, start).TotalSeconds,
         };
     }
@@ -230,8 +233,10 @@ internal sealed class Sequence : IDisposable
     private void Append(int id, float logprob, IReadOnlyList<TokenLogprob> top)
     {
         _ids.Add(id);
-        _lastToken = Stopwatch.GetTimestamp();
-        if (_firstToken == 0) _firstToken = _lastToken;
+        long now = Stopwatch.GetTimestamp();
+        if (_firstToken == 0) _firstToken = now;
+        else _secondsBetween.Add((float)Stopwatch.GetElapsedTime(_lastToken, now).TotalSeconds);
+        _lastToken = now;
         string text = "";
         if (_stopIds.Contains(id)) Finished = FinishReason.Stop;
         else
@@ -264,8 +269,8 @@ internal sealed class Sequence : IDisposable
         Append(candidates[0].Id, candidates[0].Logprob, candidates);
     }
 
-    // The logits are not finite: whatever came out would be no answer.
-    private static InputException NotFinite() =>
+    // The logits are not finite: whatever came out would be no answer, and who asked is not to blame.
+    private static CheckpointException NotFinite() =>
         new("the model's logits are not finite, so its weights or an adapter hold NaN, infinity or huge values; gemmacore info MODEL --check looks for them");
 
     private static TokenLogprob[] Best(float[] logits, double total, int count)

@@ -10,6 +10,8 @@ namespace GemmaCore.Server;
 /// <summary>The server's routes, for its own application and for anybody else's.</summary>
 internal static class OpenAiRoutes
 {
+    private delegate void Route(string pattern, RequestDelegate answer);
+
     /// <summary>Maps them, each behind the gate.</summary>
     public static void Map(IEndpointRouteBuilder routes, ServedModel served, ServingMetrics metrics, RequestGate gate)
     {
@@ -21,29 +23,51 @@ internal static class OpenAiRoutes
         ModelsApi models = new(served);
         TokenizeApi tokens = new(served);
         PreviewApi previews = new(served);
-        routes.MapPost("/v1/chat/completions", gate.Around(chat.HandleAsync));
-        routes.MapPost("/v1/completions", gate.Around(completions.HandleAsync));
-        routes.MapPost("/v1/classify", gate.Around(classes.HandleAsync));
-        routes.MapPost("/v1/embeddings", gate.Around(embeddings.HandleAsync));
+        Route post = (pattern, answer) => MapOne(routes, gate, HttpMethods.Post, pattern, answer), get = (pattern, answer) => MapOne(routes, gate, HttpMethods.Get, pattern, answer);
+        post("/v1/chat/completions", chat.HandleAsync);
+        post("/v1/completions", completions.HandleAsync);
+        post("/v1/classify", classes.HandleAsync);
+        post("/v1/embeddings", embeddings.HandleAsync);
         if (served.LoadsAdapters)
         {
-            routes.MapPost("/v1/load_lora_adapter", gate.Around(adapters.LoadAsync));
-            routes.MapPost("/v1/unload_lora_adapter", gate.Around(adapters.UnloadAsync));
+            post("/v1/load_lora_adapter", adapters.LoadAsync);
+            post("/v1/unload_lora_adapter", adapters.UnloadAsync);
         }
 
-        routes.MapGet("/v1/models", gate.Around(models.ListAsync));
-        routes.MapGet("/v1/models/{**id}", gate.Around(models.GetAsync));
-        routes.MapPost("/tokenize", gate.Around(tokens.TokenizeAsync));
-        routes.MapPost("/detokenize", gate.Around(tokens.DetokenizeAsync));
-        routes.MapPost("/preview", gate.Around(previews.ShowAsync));
-        routes.MapGet("/health/live", gate.Around(context => Reply.WriteAsync(context, new Health("ok"), WireJson.Default.Health), isOpen: true));
-        routes.MapGet("/health/ready", gate.Around(context => ReadyAsync(context, served)));
-        routes.MapGet("/metrics", gate.Around(metrics.WriteAsync));
+        get("/v1/models", models.ListAsync);
+        get("/v1/models/{**id}", models.GetAsync);
+        post("/tokenize", tokens.TokenizeAsync);
+        post("/detokenize", tokens.DetokenizeAsync);
+        post("/preview", previews.ShowAsync);
+        MapOne(routes, gate, HttpMethods.Get, "/health/live", context => Reply.WriteAsync(context, new Health("ok"), WireJson.Default.Health), isOpen: true);
+        get("/health/ready", context => ReadyAsync(context, served));
+        get("/metrics", metrics.WriteAsync);
     }
 
     /// <summary>What is at no other route.</summary>
     public static Task RefuseUnknown(HttpContext context) => throw new RequestException(
         StatusCodes.Status404NotFound, "invalid_request_error", $"Unknown request URL: {context.Request.Method} {RequestException.Shorten(context.Request.Path)}", code: "unknown_url");
+
+    /// <summary>One route behind the gate. What is to be got is told of by HEAD too, and other methods are answered with those that there are.</summary>
+    /// <param name="routes">Where.</param>
+    /// <param name="gate">Who gets in.</param>
+    /// <param name="method">GET or POST.</param>
+    /// <param name="pattern">The route.</param>
+    /// <param name="answer">What answers.</param>
+    /// <param name="isOpen">Whether it asks for no key.</param>
+    public static void MapOne(IEndpointRouteBuilder routes, RequestGate gate, string method, string pattern, RequestDelegate answer, bool isOpen = false)
+    {
+        string[] methods = HttpMethods.IsGet(method) ? [HttpMethods.Get, HttpMethods.Head] : [method];
+        routes.MapMethods(pattern, methods, gate.Around(answer, isOpen));
+        routes.Map(pattern, gate.Around(context => RefuseMethod(context, methods)));
+    }
+
+    private static Task RefuseMethod(HttpContext context, string[] methods)
+    {
+        context.Response.Headers.Allow = string.Join(", ", methods);
+        throw new RequestException(
+            StatusCodes.Status405MethodNotAllowed, "invalid_request_error", $"{RequestException.Shorten(context.Request.Method)} is not allowed here; use {methods[0]}", code: "method_not_allowed");
+    }
 
     private static Task ReadyAsync(HttpContext context, ServedModel served)
     {

@@ -5,6 +5,7 @@ using GemmaCore.Generation;
 using GemmaCore.Inputs;
 using GemmaCore.Models.Lora;
 using GemmaCore.Server.Guards;
+using GemmaCore.Server.Observability;
 using GemmaCore.Server.OpenAi;
 using GemmaCore.Server.RemoteImages;
 using Microsoft.AspNetCore.Http;
@@ -42,7 +43,7 @@ public sealed class ServedModel : IDisposable
             Images = new ImageFetcher(options, network);
             foreach ((string adapter, string folder) in adapters) _adapters.Add(adapter, model.LoadChoice(folder));
             long bytes = options.CacheBytes > 0 ? options.CacheBytes : long.MaxValue;
-            Loop = new RequestLoop(model, new BatchLimits { MaxSequences = options.MaxSequences, MaxCacheBytes = bytes, KeepsPrefixes = options.PrefixCache }, options.MaxWaitingTokens);
+            Loop = new RequestLoop(model, new BatchLimits { MaxSequences = options.MaxSequences, MaxCacheBytes = bytes, KeepsPrefixes = options.PrefixCache }, options.MaxWaitingTokens, tokens => StepTokens.Observe(tokens));
         }
         catch
         {
@@ -68,6 +69,9 @@ public sealed class ServedModel : IDisposable
 
     /// <summary>Who answers.</summary>
     public RequestLoop Loop { get; }
+
+    /// <summary>Tokens that went through the model in one step, step by step.</summary>
+    internal Histogram StepTokens { get; } = Histogram.OfSteps();
 
     /// <summary>When it was loaded, in Unix seconds.</summary>
     public long Created { get; } = DateTimeOffset.UtcNow.ToUnixTimeSeconds();

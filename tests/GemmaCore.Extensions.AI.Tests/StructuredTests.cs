@@ -87,6 +87,33 @@ public sealed class StructuredTests(LoadedClient loaded) : IClassFixture<LoadedC
     }
 
     [Fact]
+    public async Task A_function_that_is_named_is_called_once_also_where_it_is_the_only_one()
+    {
+        AIFunctionDeclaration only = AIFunctionFactory.CreateDeclaration("stop", "Stops.", JsonDocument.Parse("""{"type":"object","properties":{},"additionalProperties":false}""").RootElement);
+        var options = new ChatOptions { Temperature = 1.2f, MaxOutputTokens = 400, Tools = [only], ToolMode = ChatToolMode.RequireSpecific("stop") };
+        for (options.Seed = 0; options.Seed < 12; options.Seed++)
+            Assert.Single((await loaded.Client.GetResponseAsync([LoadedClient.Asked], options, Token)).Messages[0].Contents.OfType<FunctionCallContent>());
+    }
+
+    // What an agent with functions and a typed answer asks for: a call first where one is required, then the answer in its form, or another call.
+    [Fact]
+    public async Task A_typed_answer_and_functions_go_together()
+    {
+        var options = new ChatOptions { Temperature = 1.2f, MaxOutputTokens = 1500, Tools = [Show], AllowMultipleToolCalls = false };
+        for (int seed = 0; seed < 6; seed++)
+        {
+            options.Seed = seed;
+            ChatResponse<Finding> free = await loaded.Client.GetResponseAsync<Finding>([LoadedClient.Asked], options, cancellationToken: Token);
+            if (free.FinishReason == ChatFinishReason.ToolCalls) Assert.InRange(((JsonElement)Assert.Single(free.Messages[0].Contents.OfType<FunctionCallContent>()).Arguments!["slice"]!).GetInt32(), 1, 300);
+            else Assert.True(Enum.IsDefined(free.Result.Side));
+        }
+
+        options.ToolMode = ChatToolMode.RequireAny;
+        ChatResponse<Finding> called = await loaded.Client.GetResponseAsync<Finding>([LoadedClient.Asked], options, cancellationToken: Token);
+        Assert.Single(called.Messages[0].Contents.OfType<FunctionCallContent>());
+    }
+
+    [Fact]
     public async Task Tools_calls_and_results_are_in_the_prompt()
     {
         string instructions = ToolPrompt.Instructions([new Tool("show_slice", Show.Description, Show.JsonSchema.GetRawText())]);
@@ -121,8 +148,6 @@ public sealed class StructuredTests(LoadedClient loaded) : IClassFixture<LoadedC
         async Task<Exception> Refused(ChatOptions options) => await Assert.ThrowsAnyAsync<Exception>(() => loaded.Client.GetResponseAsync("x", options, Token));
         Exception kind = await Refused(new() { Tools = [new HostedWebSearchTool()] });
         Assert.Equal("ChatOptions.Tools: HostedWebSearchTool is not supported: declare functions", Assert.IsType<NotSupportedException>(kind).Message);
-        Exception both = await Refused(new() { Tools = [Show], ResponseFormat = ChatResponseFormat.Json });
-        Assert.Contains("ChatOptions.ResponseFormat is not supported: beside tools", Assert.IsType<NotSupportedException>(both).Message, StringComparison.Ordinal);
         Assert.Contains("requires a call of other", Assert.IsType<ArgumentException>(await Refused(new() { Tools = [Show], ToolMode = ChatToolMode.RequireSpecific("other") })).Message, StringComparison.Ordinal);
         Assert.Contains("requires a call of a tool", Assert.IsType<ArgumentException>(await Refused(new() { ToolMode = ChatToolMode.RequireAny })).Message, StringComparison.Ordinal);
         JsonElement schema = JsonDocument.Parse("""{"type":"object","minProperties":2}""").RootElement;

@@ -188,6 +188,28 @@ public sealed class AdapterRouteTests : IAsyncLifetime
         Assert.DoesNotContain(Root, error.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
+    // Weights that overflow in the products: not the fault of who asks, who is told no more than that and may try again; the log and the count say what happened.
+    [Theory]
+    [InlineData("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]")]
+    [InlineData("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"logprobs\":true")]
+    [InlineData("/v1/classify", "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"labels\":[\"A\",\"B\"]")]
+    [InlineData("/v1/embeddings", "\"input\":\"x\"")]
+    public async Task An_answer_that_is_no_number_is_an_error_of_the_server(string route, string fields)
+    {
+        string folder = Path.Combine(Root, "huge"), weights = Path.Combine(folder, "adapter_model.safetensors");
+        Copy("qv_list_r4", folder);
+        byte[] bytes = await File.ReadAllBytesAsync(weights, Token);
+        bytes.AsSpan(8 + BitConverter.ToInt32(bytes)).Fill(0x7e);
+        await File.WriteAllBytesAsync(weights, bytes, Token);
+        await SuccessAsync("/v1/load_lora_adapter", "{\"lora_name\":\"huge\"}");
+        (HttpStatusCode status, JsonElement reply) = await _server.PostAsync(route, $"{{\"model\":\"huge\",{fields}}}");
+        JsonElement error = reply.GetProperty("error");
+        Assert.Equal((HttpStatusCode.InternalServerError, "server_error", "internal_error"), (status, error.GetProperty("type").GetString(), error.GetProperty("code").GetString()));
+        Assert.DoesNotContain("gemmacore", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("vllm:request_failure_total{model_name=\"demo\",engine=\"0\"} 0\n", await _server.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Token), StringComparison.Ordinal);
+        Assert.NotEmpty(await LogprobsAsync("demo")); // the others are answered
+    }
+
     private static void Copy(string adapter, string to)
     {
         Directory.CreateDirectory(to);

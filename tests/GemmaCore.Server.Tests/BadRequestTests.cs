@@ -60,7 +60,7 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         { "chat/completions", "{" + Ask + ",\"tool_choice\":\"required\"}", "tool_choice", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"tool_choice\":\"sometimes\"}", "tool_choice", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}}", "tool_choice.function.name", "invalid_value" },
-        { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json_object\"}}", "tools", "unsupported_value" },
+        { "chat/completions", "{" + Ask + ",\"tools\":[" + Tool + "],\"response_format\":{\"type\":\"json\"}}", "response_format.type", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"parallel_tool_calls\":1}", "parallel_tool_calls", "invalid_value" },
         { "chat/completions", "{" + Ask + ",\"temperatur\":1}", "temperatur", "unknown_parameter" },
         { "chat/completions", "{" + Ask + ",\"seed\":1.5}", "seed", "invalid_value" },
@@ -80,6 +80,9 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         { "completions", "{\"prompt\":[4096]}", "prompt[0]", "invalid_value" },
         { "completions", "{\"prompt\":[4032]}", "prompt[0]", "invalid_value" },
         { "completions", "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix", "unsupported_parameter" },
+        { "completions", "{\"prompt\":\"x\",\"suffix\":1}", "suffix", "invalid_value" },
+        { "completions", "{\"prompt\":\"x\",\"best_of\":3,\"n\":2}", "best_of", "unsupported_parameter" },
+        { "completions", "{\"prompt\":\"x\",\"stop\":5}", "stop", "invalid_value" },
         { "completions", "{\"prompt\":\"x\",\"echo\":true,\"logprobs\":1}", "echo", "unsupported_value" },
         { "completions", "{\"prompt\":[\"x\",\"y\",\"z\"],\"n\":6}", "n", "too_many_choices" },
         { "completions", "{\"prompt\":\"<start_of_image>\"}", null, null },
@@ -96,6 +99,21 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         Assert.DoesNotContain('\n', error.GetProperty("message").GetString()!);
     }
 
+    [Theory]
+    [InlineData("{\"messages\":[],\"messages\":[]}", null, 400, "An object in the body has two members of one name")]
+    [InlineData("{\"messages\":[],\n \"x\"}", null, 400, "The body is not valid JSON (line 2, byte 4)")]
+    [InlineData("\u001f\u008b", "gzip", 415, "The body must not be compressed, but its Content-Encoding is gzip")]
+    [InlineData("{}", "identity", 400, "Missing required parameter: 'messages'")]
+    public async Task What_is_wrong_with_a_body_is_said(string latin1, string? coding, int expected, string message)
+    {
+        using var content = new ByteArrayContent(Encoding.Latin1.GetBytes(latin1));
+        content.Headers.ContentType = new("application/json");
+        if (coding is not null) content.Headers.ContentEncoding.Add(coding);
+        using HttpResponseMessage response = await shared.Server.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        string reply = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Equal((expected, message), ((int)response.StatusCode, JsonDocument.Parse(reply).RootElement.GetProperty("error").GetProperty("message").GetString()));
+    }
+
     // Found by tools/load_test.sh: such names were an internal error.
     [Theory]
     [InlineData("{\"messages\":[],\"\u00db\":1}")]
@@ -109,6 +127,18 @@ public sealed class BadRequestTests(SharedServer shared) : IClassFixture<SharedS
         using HttpResponseMessage response = await shared.Server.Client.PostAsync(new Uri("/v1/chat/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
         string reply = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_json"), (response.StatusCode, JsonDocument.Parse(reply).RootElement.GetProperty("error").GetProperty("code").GetString()));
+    }
+
+    // Defaults that clients write out.
+    [Theory]
+    [InlineData("chat/completions", Ask + ",\"logprobs\":false,\"top_logprobs\":0")]
+    [InlineData("completions", "\"prompt\":\"x\",\"suffix\":\"\",\"best_of\":1,\"logprobs\":null")]
+    [InlineData("completions", "\"prompt\":\"x\",\"n\":2,\"best_of\":2")]
+    [InlineData("completions", "\"prompt\":\"x\",\"stream_options\":{\"include_usage\":true,\"continuous_usage_stats\":false}")]
+    public async Task What_asks_for_no_more_than_is_done_anyway_is_taken(string route, string fields)
+    {
+        (HttpStatusCode status, JsonElement reply) = await shared.Server.PostAsync("/v1/" + route, $"{{{fields},\"max_tokens\":1}}");
+        Assert.True(status == HttpStatusCode.OK, reply.ToString());
     }
 
     [Theory]

@@ -43,6 +43,37 @@ public sealed partial class EventStreamTests(SharedServer shared) : IClassFixtur
             + ",\"logprobs\":null,\"finish_reason\":" + reason + "}]}\n\n";
     }
 
+    // vLLM's continuous_usage_stats, for clients that count while they read.
+    [Theory]
+    [InlineData("/v1/chat/completions", "\"messages\":[{\"role\":\"user\",\"content\":\"What is a lesion?\"}]")]
+    [InlineData("/v1/completions", "\"prompt\":\"What is a lesion?\",\"echo\":true")]
+    public async Task Every_chunk_counts_the_tokens_of_its_answer_where_that_is_asked_for(string route, string asked)
+    {
+        string fields = $"{{{asked},\"max_tokens\":6,\"n\":2,\"temperature\":1,\"seed\":5,\"ignore_eos\":true,\"stream\":true,\"stream_options\":{{\"include_usage\":true";
+        JsonElement[] chunks = Chunks(await PostAsync(route, fields + ",\"continuous_usage_stats\":true}}")), plain = Chunks(await PostAsync(route, fields + "}}"));
+        Assert.All(plain[..^1], chunk => Assert.False(chunk.TryGetProperty("usage", out _)));
+        Assert.Equal(Counts(plain[^1]), Counts(chunks[^1]));
+        Assert.Equal(12, Counts(chunks[^1]).Answered);
+        foreach (int choice in (int[])[0, 1])
+        {
+            (int Asked, int Answered)[] counts = [.. chunks[..^1].Where(chunk => chunk.GetProperty("choices")[0].GetProperty("index").GetInt32() == choice).Select(Counts)];
+            Assert.Equal((0, 6), (counts[0].Answered, counts[^1].Answered));
+            Assert.Equal(counts.OrderBy(count => count.Answered), counts);
+            Assert.All(counts, count => Assert.Equal(Counts(plain[^1]).Asked, count.Asked));
+        }
+
+        static (int Asked, int Answered) Counts(JsonElement chunk)
+        {
+            JsonElement usage = chunk.GetProperty("usage");
+            (int asked, int answered) = (usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("completion_tokens").GetInt32());
+            Assert.Equal(asked + answered, usage.GetProperty("total_tokens").GetInt32());
+            return (asked, answered);
+        }
+
+        static JsonElement[] Chunks(string reply) =>
+            [.. reply.Split("\n\n").Where(line => line.Contains("data: {", StringComparison.Ordinal)).Select(line => JsonDocument.Parse(line[line.IndexOf('{', StringComparison.Ordinal)..(line.LastIndexOf('}') + 1)]).RootElement)];
+    }
+
     [Fact]
     public async Task A_completion_stream_is_these_bytes()
     {

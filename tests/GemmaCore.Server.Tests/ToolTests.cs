@@ -110,6 +110,37 @@ public sealed class ToolTests(SharedServer shared) : IClassFixture<SharedServer>
     }
 
     [Fact]
+    public async Task A_function_that_is_named_is_called_once_also_where_it_is_the_only_one()
+    {
+        for (int seed = 0; seed < 12; seed++)
+        {
+            (_, JsonElement reply) = await shared.Server.PostAsync("/v1/chat/completions",
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"max_tokens\":300,\"temperature\":1.2,\"seed\":" + seed + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}");
+            Assert.Single(reply.GetProperty("choices")[0].GetProperty("message").GetProperty("tool_calls").EnumerateArray());
+        }
+    }
+
+    // Both at once, as OpenAI's API has it: a call, or the answer in its form; required, it is a call.
+    [Theory]
+    [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":{\"type\":\"object\",\"properties\":{\"side\":{\"enum\":[\"left\",\"right\"]}},\"required\":[\"side\"],\"additionalProperties\":false}}}")]
+    [InlineData("\"structured_outputs\":{\"choice\":[\"{\\\"side\\\":\\\"left\\\"}\",\"{\\\"side\\\":\\\"right\\\"}\"]}")]
+    public async Task An_answer_in_a_form_beside_tools_is_that_or_a_call(string form)
+    {
+        string fields = $"\"messages\":[{{\"role\":\"user\",\"content\":\"x\"}}],\"max_tokens\":300,\"temperature\":1.2,\"parallel_tool_calls\":false,{form},\"tools\":[{{\"type\":\"function\",\"function\":{{\"name\":\"f\",\"parameters\":{{\"properties\":{{\"n\":{{\"type\":\"integer\",\"minimum\":0,\"maximum\":9}}}},\"required\":[\"n\"]}}}}}}]";
+        for (int seed = 0; seed < 8; seed++)
+        {
+            string choice = seed < 6 ? "auto" : "required";
+            (HttpStatusCode status, JsonElement reply) = await shared.Server.PostAsync("/v1/chat/completions", $"{{{fields},\"tool_choice\":\"{choice}\",\"seed\":{seed}}}");
+            Assert.True(status == HttpStatusCode.OK, reply.ToString());
+            JsonElement message = reply.GetProperty("choices")[0].GetProperty("message");
+            if (message.TryGetProperty("tool_calls", out JsonElement calls))
+                Assert.InRange(JsonDocument.Parse(calls[0].GetProperty("function").GetProperty("arguments").GetString()!).RootElement.GetProperty("n").GetInt32(), 0, 9);
+            else Assert.Contains(JsonDocument.Parse(message.GetProperty("content").GetString()!).RootElement.GetProperty("side").GetString(), (string?[])["left", "right"]);
+            if (choice == "required") Assert.Equal("tool_calls", reply.GetProperty("choices")[0].GetProperty("finish_reason").GetString());
+        }
+    }
+
+    [Fact]
     public async Task A_call_that_is_cut_off_is_text()
     {
         (_, JsonElement reply) = await shared.Server.PostAsync("/v1/chat/completions",

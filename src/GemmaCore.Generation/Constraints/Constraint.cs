@@ -16,10 +16,13 @@ public sealed class Constraint
     private readonly Dictionary<int, ulong[]> _masks = [];
     private readonly Lock _lock = new();
 
+    /// <param name="key">Its content as text, by which it is kept.</param>
+    /// <param name="pattern">What it allows.</param>
+    /// <param name="trie">The vocabulary.</param>
     /// <exception cref="InputException">It is too large or allows nothing.</exception>
-    internal Constraint(Pattern pattern, VocabularyTrie trie)
+    internal Constraint(string key, Pattern pattern, VocabularyTrie trie)
     {
-        _trie = trie;
+        (Key, Pattern, _trie) = (key, pattern, trie);
         _automaton = new LazyAutomaton(GrammarBuilder.Build(pattern), trie.StripsLeadingSpace);
         // The first set is computed at once: what is far too complex shows here, and not while others wait for a step.
         if (IsEmpty(MaskOf(LazyAutomaton.Start)) && !_automaton.Accepts(LazyAutomaton.Start)) throw new InputException("no token of the model's vocabulary can begin what it allows");
@@ -35,6 +38,10 @@ public sealed class Constraint
         int state = Advance(LazyAutomaton.Start, System.Text.Encoding.UTF8.GetBytes(text));
         return state != LazyAutomaton.Dead && Accepts(state);
     }
+
+    internal string Key { get; }
+
+    internal Pattern Pattern { get; }
 
     internal bool IsFor(VocabularyTrie trie) => ReferenceEquals(_trie, trie);
 

@@ -65,12 +65,28 @@ public sealed class ConstraintCompiler
     public Constraint ToolCalls(IReadOnlyList<Tool> tools, int mostCalls)
     {
         ArgumentNullException.ThrowIfNull(tools);
-        string key = System.Text.Json.JsonSerializer.Serialize([.. tools.SelectMany(tool => (string[])[tool.Name, tool.Parameters ?? ""])], ConstraintJson.Default.IReadOnlyListString);
-        return Keep($"tools:{mostCalls}:{key}", () =>
-        {
-            var call = new RulePattern("a call") { Body = Pattern.OneOf([.. tools.Select(Call)]) };
-            return mostCalls == 1 ? call : Pattern.OneOf(call, JsonPatterns.Array(call, 1, mostCalls));
-        });
+        return Keep(KeyOf(tools, mostCalls), () => Calls(tools, mostCalls));
+    }
+
+    /// <summary>What a constraint allows, or instead of it calls as <see cref="ToolCalls"/> allows them: for a model that may call before it answers in a form.</summary>
+    /// <param name="answer">The form of an answer, of this compiler.</param>
+    /// <param name="tools">The tools, at least one.</param>
+    /// <param name="mostCalls">1, or how many calls there may be in a list.</param>
+    /// <exception cref="InputException">See <see cref="ToolCalls"/>.</exception>
+    public Constraint OrToolCalls(Constraint answer, IReadOnlyList<Tool> tools, int mostCalls)
+    {
+        ArgumentNullException.ThrowIfNull(answer);
+        ArgumentNullException.ThrowIfNull(tools);
+        return Keep($"{KeyOf(tools, mostCalls)} or {answer.Key}", () => Pattern.OneOf(answer.Pattern, Calls(tools, mostCalls)));
+    }
+
+    private static string KeyOf(IReadOnlyList<Tool> tools, int mostCalls) =>
+        $"tools:{mostCalls}:{System.Text.Json.JsonSerializer.Serialize([.. tools.SelectMany(tool => (string[])[tool.Name, tool.Parameters ?? ""])], ConstraintJson.Default.IReadOnlyListString)}";
+
+    private static Pattern Calls(IReadOnlyList<Tool> tools, int mostCalls)
+    {
+        var call = new RulePattern("a call") { Body = Pattern.OneOf([.. tools.Select(Call)]) };
+        return mostCalls == 1 ? call : Pattern.OneOf(call, JsonPatterns.Array(call, 1, mostCalls));
     }
 
     private static Pattern Call(Tool tool)
@@ -89,7 +105,7 @@ public sealed class ConstraintCompiler
     private Constraint Keep(string key, Func<Pattern> read)
     {
         if (Find(key) is { } known) return known;
-        var constraint = new Constraint(read(), Trie);
+        var constraint = new Constraint(key, read(), Trie);
         lock (_lock)
         {
             _kept.AddFirst((key, constraint));

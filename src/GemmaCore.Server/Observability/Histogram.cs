@@ -14,6 +14,8 @@ internal sealed class Histogram(params double[] limits)
 
     public static Histogram OfTokens() => new(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000);
 
+    public static Histogram OfSteps() => new(1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384);
+
     public void Observe(double value)
     {
         int index = Array.FindIndex(limits, limit => value <= limit);

@@ -16,11 +16,11 @@ internal sealed class ServingMetrics(ServedModel served)
     private static readonly string[] Prefixes = ["gemmacore_", "vllm:"];
 
     private readonly ConcurrentDictionary<string, long> _finished = new(StringComparer.Ordinal);
-    private readonly Histogram _firstToken = Histogram.OfSeconds(), _perToken = Histogram.OfSeconds(), _whole = Histogram.OfSeconds(), _queued = Histogram.OfSeconds();
+    private readonly Histogram _firstToken = Histogram.OfSeconds(), _betweenTokens = Histogram.OfSeconds(), _perToken = Histogram.OfSeconds(), _whole = Histogram.OfSeconds(), _queued = Histogram.OfSeconds();
     private readonly Histogram _inference = Histogram.OfSeconds(), _prefill = Histogram.OfSeconds(), _decode = Histogram.OfSeconds();
     private readonly Histogram _promptLengths = Histogram.OfTokens(), _answerLengths = Histogram.OfTokens(), _choices = new(1, 2, 5, 10, 20), _maxTokens = Histogram.OfTokens();
     private readonly ConcurrentDictionary<PendingAnswer, string> _open = new();
-    private long _promptTokens, _answerTokens, _failed;
+    private long _failed;
 
     /// <summary>Counts answers when they end.</summary>
     /// <param name="model">The model's name in the request.</param>
@@ -62,11 +62,10 @@ internal sealed class ServingMetrics(ServedModel served)
         // The tokens of a label that is scored are nobody's answer, and that there are no more of them is not for want of room.
         if (answer.Request.IsScoring) result = result with { Tokens = [], FinishReason = result.FinishReason == FinishReason.Length ? FinishReason.Stop : result.FinishReason };
         _finished.AddOrUpdate(reasonOf(result), 1, (_, count) => count + 1);
-        Interlocked.Add(ref _promptTokens, result.PromptTokenCount);
-        Interlocked.Add(ref _answerTokens, result.Tokens.Count);
         _queued.Observe(result.QueueSeconds);
         if (result.Tokens.Count == 0) return;
         _firstToken.Observe(result.QueueSeconds + result.PrefillSeconds);
+        foreach (float seconds in result.SecondsBetweenTokens) _betweenTokens.Observe(seconds);
         if (result.Tokens.Count > 1) _perToken.Observe(result.DecodeSeconds / (result.Tokens.Count - 1));
         _whole.Observe(result.QueueSeconds + result.PrefillSeconds + result.DecodeSeconds);
         _inference.Observe(result.PrefillSeconds + result.DecodeSeconds);
@@ -90,13 +89,16 @@ internal sealed class ServingMetrics(ServedModel served)
         Write(text, "prefix_cache_queries_total", "counter", "Prompt tokens that could have been in the prefix cache.", status.PrefixQueries);
         Write(text, "prefix_cache_hits_total", "counter", "Prompt tokens that were.", status.PrefixHits);
         Write(text, "prefix_cache_bytes", "gauge", "Keys and values kept for prompts to come; requests under way push them out.", status.PrefixBytes);
-        Write(text, "prompt_tokens_total", "counter", "Prompt tokens of ended requests.", Interlocked.Read(ref _promptTokens));
-        Write(text, "generation_tokens_total", "counter", "Answer tokens of ended requests.", Interlocked.Read(ref _answerTokens));
+        Write(text, "prompt_tokens_total", "counter", "Prompt tokens of requests under way and ended.", status.PrefixQueries);
+        Write(text, "generation_tokens_total", "counter", "Answer tokens of requests under way and ended.", status.AnswerTokens);
         Write(text, "request_failure_total", "counter", "Requests that ended without an answer.", Interlocked.Read(ref _failed));
         WriteFinished(text);
         Write(text, "time_to_first_token_seconds", _firstToken, "From a request's arrival to its first token.");
-        Write(text, "time_per_output_token_seconds", _perToken, "Mean time between the tokens of an answer.");
-        Write(text, "inter_token_latency_seconds", _perToken, "Mean time between the tokens of an answer.");
+        // vLLM's older and newer name for the same: every pause counts, so that one that stands still among quick ones is seen. The mean of an answer has a name of its own.
+        Write(text, "time_per_output_token_seconds", _betweenTokens, "From a token to the next.");
+        Write(text, "inter_token_latency_seconds", _betweenTokens, "From a token to the next.");
+        Write(text, "request_time_per_output_token_seconds", _perToken, "Mean time between the tokens of an answer.");
+        Write(text, "iteration_tokens_total", served.StepTokens, "Tokens that went through the model in a step, of prompts and of answers.");
         Write(text, "e2e_request_latency_seconds", _whole, "From a request's arrival to its last token.");
         Write(text, "request_queue_time_seconds", _queued, "Time in the queue.");
         Write(text, "request_inference_time_seconds", _inference, "Time under way.");
@@ -147,11 +149,15 @@ internal sealed class ServingMetrics(ServedModel served)
     private void WriteAdapters(StringBuilder text)
     {
         string[] adapters = [.. served.AdapterNames];
-        string running = string.Join(',', _open.Values.Where(adapters.Contains).Distinct().Order(StringComparer.Ordinal).Select(Escape));
+        string running = NamesOf(isUnderWay: true), waiting = NamesOf(isUnderWay: false);
+        int most = served.LoadsAdapters ? Math.Max(served.Options.MaxAdapters, adapters.Length) : adapters.Length;
         foreach (string prefix in Prefixes)
             Head(text, prefix + "lora_requests_info", "gauge", "Adapters of open requests.").Append(
                 CultureInfo.InvariantCulture,
-                $"{prefix}lora_requests_info{{max_lora=\"{adapters.Length}\",waiting_lora_adapters=\"\",running_lora_adapters=\"{running}\"}} {DateTimeOffset.UtcNow.ToUnixTimeSeconds()}\n");
+                $"{prefix}lora_requests_info{{max_lora=\"{most}\",waiting_lora_adapters=\"{waiting}\",running_lora_adapters=\"{running}\"}} {DateTimeOffset.UtcNow.ToUnixTimeSeconds()}\n");
+
+        string NamesOf(bool isUnderWay) => string.Join(',', _open.Where(open => open.Key.IsUnderWay == isUnderWay && adapters.Contains(open.Value)).Select(open => open.Value)
+            .Distinct().Order(StringComparer.Ordinal).Select(Escape));
     }
 
     private static StringBuilder Head(StringBuilder text, string name, string type, string help) => text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");

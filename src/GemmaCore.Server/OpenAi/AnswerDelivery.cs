@@ -79,32 +79,34 @@ internal static class AnswerDelivery
     /// <param name="context">The client.</param>
     /// <param name="answers">What is being answered.</param>
     /// <param name="type">How an event is written.</param>
-    /// <param name="opening">Events before the first token.</param>
+    /// <param name="opening">Events before the first token, one for each answer or none.</param>
     /// <param name="chunks">The events for something that happened, often one and sometimes none.</param>
+    /// <param name="count">Puts into a chunk of an answer, by its index, how many tokens this has so far; null where nobody wants it.</param>
     /// <param name="usage">The last event, given the number of tokens of all answers, and for each how many of its prompt's were there already; null for none.</param>
     public static async Task StreamAsync<T>(
-        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, IEnumerable<T>> chunks, Func<int, int[], T>? usage)
+        HttpContext context, IReadOnlyList<PendingAnswer> answers, JsonTypeInfo<T> type, IEnumerable<T> opening, Func<AnswerEvent, IEnumerable<T>> chunks,
+        Func<T, int, int, T>? count, Func<int, int[], T>? usage)
         where T : class
     {
         var events = new ServerSentEvents(context);
         await events.BeginAsync().ConfigureAwait(false);
-        int tokens = 0;
-        int[] cached = new int[answers.Count];
+        int[] tokens = new int[answers.Count], cached = new int[answers.Count];
+        Task SendAsync(T chunk, int choice) => events.SendAsync(count is null ? chunk : count(chunk, choice, tokens[choice]), type);
         try
         {
-            foreach (T first in opening) await events.SendAsync(first, type).ConfigureAwait(false);
+            foreach ((int choice, T first) in opening.Index()) await SendAsync(first, choice).ConfigureAwait(false);
             ChannelReader<AnswerEvent> reader = AnswerEvents.Of(answers);
             while (await events.WaitAsync(reader).ConfigureAwait(false))
             {
                 while (reader.TryRead(out AnswerEvent happened))
                 {
-                    if (happened.Result is null) tokens++;
+                    if (happened.Result is null) tokens[happened.Choice]++;
                     else cached[happened.Choice] = happened.Result.CachedTokenCount;
-                    foreach (T next in chunks(happened)) await events.SendAsync(next, type).ConfigureAwait(false);
+                    foreach (T next in chunks(happened)) await SendAsync(next, happened.Choice).ConfigureAwait(false);
                 }
             }
 
-            if (usage is not null) await events.SendAsync(usage(tokens, cached), type).ConfigureAwait(false);
+            if (usage is not null) await events.SendAsync(usage(tokens.Sum(), cached), type).ConfigureAwait(false);
             await events.DoneAsync().ConfigureAwait(false);
         }
         catch (Exception error) when (!context.RequestAborted.IsCancellationRequested) // the status is sent: what went wrong can only be another event

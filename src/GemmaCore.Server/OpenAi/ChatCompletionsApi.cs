@@ -47,6 +47,7 @@ internal sealed class ChatCompletionsApi(ServedModel served, ServingMetrics metr
             context, answers, WireJson.Default.ChatChunk,
             Enumerable.Range(0, answers.Count).Select(choice => head.Chunk(new ChunkChoice(choice, new ChunkDelta("assistant", ""), null, null))),
             happened => Choices(head.Request, happened, read[happened.Choice]).Select(head.Chunk),
+            head.Request.Sampling.CountsAlong ? (chunk, _, tokens) => chunk with { Usage = Usage.SoFar(prompt.Ids.Length, tokens) } : null,
             head.Request.Sampling.IncludeUsage ? (tokens, cached) => head.Chunk(null) with { Usage = UsageOf(prompt, tokens, cached, read.Sum(answer => answer.ThoughtTokens)) } : null);
     }
 

@@ -27,12 +27,10 @@ internal sealed record ChatRequest(string Model, IReadOnlyList<ChatMessage> Mess
         int? maxTokens = (body["max_completion_tokens"] is { IsNull: false } newer ? newer : body["max_tokens"]) is { IsNull: false } field ? field.Integer(1, longest) : null;
         bool logprobs = body["logprobs"].FlagOr(false);
         RequestField top = body["top_logprobs"];
-        if (!logprobs && !top.IsNull) throw RequestException.Invalid("'top_logprobs' needs 'logprobs' to be true", top.Path, "invalid_value");
+        if (!logprobs && top.IntegerOr(0, 0, 20) > 0) throw RequestException.Invalid("'top_logprobs' needs 'logprobs' to be true", top.Path, "invalid_value");
         SamplingFields sampling = SamplingFields.Read(body, served, maxTokens, logprobs ? top.IntegerOr(0, 0, 20) : -1);
         ToolFields tools = ToolFields.Read(body, served.Model.Constraints);
-        if (tools.Tools.Count > 0 && sampling.Parameters.Constraint is not null)
-            throw RequestException.Invalid("'tools' beside a field that says what the answer may be is not supported; set 'tool_choice' to none to have the latter", "tools", "unsupported_value");
-        if (tools.Constraint is not null) sampling = sampling with { Parameters = sampling.Parameters with { Constraint = tools.Constraint } };
+        sampling = sampling with { Parameters = sampling.Parameters with { Constraint = tools.Beside(sampling.Parameters.Constraint, body, served.Model.Constraints) } };
         IReadOnlyList<ChatMessage> messages = MessageReader.Read(body["messages"], served);
         return new ChatRequest(body["model"].TextOrNull() ?? served.Name, tools.Tools.Count > 0 ? ToolPrompt.AddTo(messages, tools.Tools) : messages, sampling, logprobs, tools);
     }

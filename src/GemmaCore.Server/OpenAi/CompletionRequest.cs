@@ -22,9 +22,9 @@ internal sealed record CompletionRequest(string Model, IReadOnlyList<Func<Prompt
     public static CompletionRequest Read(RequestField body, ServedModel served)
     {
         body.AllowOnly(Names);
-        foreach (string name in (string[])["suffix", "best_of"])
-            if (body[name] is { IsNull: false } field && !(name == "best_of" && field.Integer(1, int.MaxValue) == 1))
-                throw RequestException.Invalid($"'{name}' is not supported", name, "unsupported_parameter");
+        // Nothing to lead to, and as many answers as are wanted, are what is done anyway.
+        if (body["suffix"].TextOrNull() is { Length: > 0 }) throw Unsupported("suffix");
+        if (body["best_of"] is { IsNull: false } best && best.Integer(1, int.MaxValue) != body["n"].IntegerOr(1, 1, served.Options.MaxChoices)) throw Unsupported("best_of");
         RequestField logprobs = body["logprobs"];
         bool echo = body["echo"].FlagOr(false);
         if (echo && !logprobs.IsNull) throw RequestException.Invalid("'logprobs' of an echoed prompt are not supported", "echo", "unsupported_value");
@@ -46,6 +46,8 @@ internal sealed record CompletionRequest(string Model, IReadOnlyList<Func<Prompt
         if (items.Count > most) throw RequestException.Invalid($"At most {most} prompts are allowed in a request", field.Path, "too_many_prompts");
         return [.. items.Select(item => item.Kind == JsonValueKind.String ? Text(item) : Ids(item.Items(served.MaxLength), served))];
     }
+
+    private static RequestException Unsupported(string name) => RequestException.Invalid($"'{name}' is not supported", name, "unsupported_parameter");
 
     private static Func<PromptEncoder, Prompt> Text(RequestField field)
     {

@@ -45,6 +45,7 @@ internal sealed class CompletionsApi(ServedModel served, ServingMetrics metrics)
             context, answers, WireJson.Default.TextCompletion,
             Enumerable.Range(0, request.Echo ? answers.Count : 0).Select(choice => head with { Choices = [new TextChoice(choice, Echo(request, prompts, choice), null, null)] }),
             happened => Chunk(request, happened, offsets) is { } choice ? [head with { Choices = [choice] }] : [],
+            request.Sampling.CountsAlong ? (chunk, choice, tokens) => chunk with { Usage = Usage.SoFar(prompts[choice / request.Sampling.Choices].Ids.Length, tokens) } : null,
             request.Sampling.IncludeUsage ? (tokens, cached) => head with { Usage = UsageOf(request, prompts, tokens, cached) } : null);
     }
 

@@ -23,7 +23,8 @@ internal static class MessageReader
 
     private static ChatMessage Message(RequestField message, PictureLimits pictures, ToolMessages tools)
     {
-        message.AllowOnly(["role", "content", "name", "refusal", "tool_calls", "tool_call_id", "reasoning_content"]);
+        message.AllowOnly(["role", "content", "name", "refusal", "annotations", "tool_calls", "tool_call_id", "reasoning_content"]);
+        if (!message["annotations"].IsNull) message["annotations"].Items(0); // OpenAI's own answers come back with an empty list
         string name = message["role"].Required().Text();
         ChatRole role = name switch
         {
@@ -37,11 +38,14 @@ internal static class MessageReader
         // An earlier thought comes back with its answer, from clients that send what they got; the model is shown what was said.
         if (!message["reasoning_content"].IsNull && role != ChatRole.Assistant) throw message["reasoning_content"].Wrong("a message of role assistant");
         if (!message["tool_call_id"].IsNull) throw message["tool_call_id"].Wrong("a message of role tool");
-        if (message["tool_calls"] is { IsNull: false } calls)
+        if (message["tool_calls"] is { IsNull: false } calls && !(role == ChatRole.Assistant && calls.IsEmpty))
             return role == ChatRole.Assistant ? tools.Calls(message["content"].IsNull ? null : PlainText(message["content"]), calls) : throw calls.Wrong("a message of role assistant");
-        RequestField content = message["content"].Required();
+        RequestField content = message["content"];
+        // What an answer of tokens for its thought alone, or a refusal, comes back as.
+        if (content.IsNull && role == ChatRole.Assistant) return ChatMessage.FromText(role, message["refusal"].TextOrNull() ?? "");
+        content.Required();
         if (content.Kind == JsonValueKind.String) return ChatMessage.FromText(role, content.Text());
-        List<ContentPart> parts = [.. content.Items(MostParts).Select(part => Part(part, pictures))];
+        List<ContentPart> parts = [.. content.Items(MostParts).Select(part => Part(part, role, pictures))];
         // The templates take one text from a system message.
         if (role == ChatRole.System && parts.TrueForAll(part => part is TextPart)) parts = [new TextPart(string.Join('\n', parts.Cast<TextPart>().Select(part => part.Text)))];
         if (role != ChatRole.User && parts.Exists(part => part is ImagePart or RemotePicture)) throw content.Wrong($"text alone in a message of the {name}");
@@ -66,7 +70,7 @@ internal static class MessageReader
         }
     }
 
-    private static ContentPart Part(RequestField part, PictureLimits pictures)
+    private static ContentPart Part(RequestField part, ChatRole role, PictureLimits pictures)
     {
         string type = part["type"].Required().Text();
         switch (type)
@@ -74,6 +78,9 @@ internal static class MessageReader
             case "text":
                 part.AllowOnly(["type", "text"]);
                 return new TextPart(part["text"].Required().Text());
+            case "refusal" when role == ChatRole.Assistant:
+                part.AllowOnly(["type", "refusal"]);
+                return new TextPart(part["refusal"].Required().Text());
             case "image_url":
                 part.AllowOnly(["type", "image_url"]);
                 RequestField picture = part["image_url"].Required();

@@ -15,6 +15,9 @@ internal static class RequestBody
         // A page of another origin may send text/plain without asking first; JSON it may not.
         if (!context.Request.HasJsonContentType())
             throw new RequestException(StatusCodes.Status415UnsupportedMediaType, "invalid_request_error", "The content type must be application/json");
+        // Whoever unpacks bodies before us takes the header away.
+        if (context.Request.Headers.ContentEncoding is { Count: > 0 } coding && coding != "identity")
+            throw new RequestException(StatusCodes.Status415UnsupportedMediaType, "invalid_request_error", $"The body must not be compressed, but its Content-Encoding is {RequestException.Shorten(coding.ToString())}");
         try
         {
             using var buffer = new MemoryStream((int)Math.Clamp(context.Request.ContentLength ?? 0, 256, 1 << 20));
@@ -25,7 +28,9 @@ internal static class RequestBody
         }
         catch (JsonException error)
         {
-            throw RequestException.Invalid($"The body is not valid JSON (line {error.LineNumber + 1}, byte {error.BytePositionInLine})", code: "invalid_json");
+            // A name that is there twice is the one fault that the parser has no place for.
+            string fault = error.LineNumber is { } line ? $"The body is not valid JSON (line {line + 1}, byte {error.BytePositionInLine})" : "An object in the body has two members of one name";
+            throw RequestException.Invalid(fault, code: "invalid_json");
         }
     }
 

@@ -17,6 +17,9 @@ internal readonly struct RequestField
 
     public bool IsNull => Kind is JsonValueKind.Null or JsonValueKind.Undefined;
 
+    /// <summary>True for an array without elements.</summary>
+    public bool IsEmpty => Kind == JsonValueKind.Array && _element.GetArrayLength() == 0;
+
     public static RequestField Body(JsonElement root) => new RequestField(root, "").Expect(JsonValueKind.Object, "a JSON object");
 
     /// <summary>A member; null when absent.</summary>
@@ -30,12 +33,12 @@ internal readonly struct RequestField
         }
     }
 
-    /// <summary>Refuses members with other names: none is silently ignored.</summary>
+    /// <summary>Refuses members with other names, null apart, which asks for nothing: none is silently ignored.</summary>
     public void AllowOnly(ReadOnlySpan<string> known)
     {
         foreach (JsonProperty member in Expect(JsonValueKind.Object, "an object")._element.EnumerateObject())
         {
-            if (known.Contains(member.Name)) continue;
+            if (known.Contains(member.Name) || member.Value.ValueKind == JsonValueKind.Null) continue;
             string name = RequestException.Shorten(Path.Length == 0 ? member.Name : $"{Path}.{member.Name}");
             throw RequestException.Invalid($"Unrecognized request argument supplied: {name}", name, "unknown_parameter");
         }

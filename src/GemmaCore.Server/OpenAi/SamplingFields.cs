@@ -1,11 +1,19 @@
 using System.Globalization;
+using System.Text.Json;
 using GemmaCore.Generation;
 using GemmaCore.Inputs;
 
 namespace GemmaCore.Server.OpenAi;
 
 /// <summary>The fields that say how to answer, the same for chat and completions: OpenAI's, and vLLM's where those end.</summary>
-internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens, int Choices, bool Stream, bool IncludeUsage, string CacheSalt)
+/// <param name="Parameters">How tokens are chosen.</param>
+/// <param name="MaxTokens">Most tokens of an answer; null where the request does not say.</param>
+/// <param name="Choices">Answers to a prompt.</param>
+/// <param name="Stream">Send tokens as they come.</param>
+/// <param name="IncludeUsage">End a stream with the tokens of all of it.</param>
+/// <param name="CountsAlong">Give every chunk of a stream the tokens of its answer so far, vLLM's <c>continuous_usage_stats</c>.</param>
+/// <param name="CacheSalt">Sets apart what could share the prefix cache.</param>
+internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens, int Choices, bool Stream, bool IncludeUsage, bool CountsAlong, string CacheSalt)
 {
     private const int MostStops = 16, LongestStop = 256, MostBiases = 1024, MostStopIds = 64, LongestSalt = 256;
 
@@ -24,7 +32,7 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
         SamplingParams defaults = served.Model.DefaultSampling();
         int vocabulary = served.Model.Model.Layout.VocabularySize;
         RequestField streaming = body["stream_options"];
-        if (!streaming.IsNull) streaming.AllowOnly(["include_usage", "include_obfuscation"]);
+        if (!streaming.IsNull) streaming.AllowOnly(["include_usage", "continuous_usage_stats", "include_obfuscation"]);
         var parameters = new SamplingParams
         {
             Temperature = body["temperature"].NumberOr(defaults.Temperature, 0, 100),
@@ -43,8 +51,9 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
             Logprobs = logprobs,
             Constraint = StructuredFields.Read(body, served.Model.Constraints),
         };
+        bool usage = streaming["include_usage"].FlagOr(false);
         return new SamplingFields(
-            parameters, maxTokens, body["n"].IntegerOr(1, 1, served.Options.MaxChoices), body["stream"].FlagOr(false), streaming["include_usage"].FlagOr(false),
+            parameters, maxTokens, body["n"].IntegerOr(1, 1, served.Options.MaxChoices), body["stream"].FlagOr(false), usage, usage & streaming["continuous_usage_stats"].FlagOr(false),
             Salt(body["cache_salt"]));
     }
 
@@ -71,7 +80,8 @@ internal sealed record SamplingFields(SamplingParams Parameters, int? MaxTokens,
     private static string[] Stops(RequestField field)
     {
         if (field.IsNull) return [];
-        string[] stops = field.Kind == System.Text.Json.JsonValueKind.String ? [field.Text()] : [.. field.Items(MostStops).Select(stop => stop.Text())];
+        if (field.Kind is not (JsonValueKind.String or JsonValueKind.Array)) throw field.Wrong("a string or an array of strings");
+        string[] stops = field.Kind == JsonValueKind.String ? [field.Text()] : [.. field.Items(MostStops).Select(stop => stop.Text())];
         return Array.TrueForAll(stops, stop => stop.Length is > 0 and <= LongestStop) ? stops : throw field.Wrong($"strings of 1 to {LongestStop} characters");
     }
 

@@ -10,7 +10,7 @@ internal sealed record ErrorDetail(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? Code);
 
 internal sealed record Usage(
-    int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails PromptTokensDetails, CompletionTokensDetails? CompletionTokensDetails = null)
+    int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails? PromptTokensDetails = null, CompletionTokensDetails? CompletionTokensDetails = null)
 {
     /// <param name="asked">Tokens of all prompts.</param>
     /// <param name="answered">Tokens of all answers.</param>
@@ -18,6 +18,9 @@ internal sealed record Usage(
     /// <param name="choices">Answers to a prompt, which counts once for all of them: as if the luckiest of them had not been.</param>
     public static Usage Of(int asked, int answered, IReadOnlyList<int> cached, int choices) =>
         new(asked, answered, asked + answered, new PromptTokensDetails(cached.Chunk(choices).Sum(ofPrompt => ofPrompt.Min())));
+
+    /// <summary>Of one answer that is still coming: what its prompt and it so far have.</summary>
+    public static Usage SoFar(int asked, int answered) => new(asked, answered, asked + answered);
 }
 
 internal sealed record PromptTokensDetails(int CachedTokens);

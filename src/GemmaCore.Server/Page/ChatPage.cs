@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
 using GemmaCore.Server.Guards;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
@@ -25,7 +24,7 @@ internal static partial class ChatPage
     /// <param name="gate">Who gets in.</param>
     /// <param name="padded">The model sees pictures padded to a square, which the page has to know to draw boxes.</param>
     public static void Map(IEndpointRouteBuilder routes, RequestGate gate, bool padded) =>
-        routes.MapGet("/", gate.Around(context => WriteAsync(context, (padded ? Padded : Whole).Value), isOpen: true));
+        OpenAiRoutes.MapOne(routes, gate, HttpMethods.Get, "/", context => WriteAsync(context, (padded ? Padded : Whole).Value), isOpen: true);
 
     private static async Task WriteAsync(HttpContext context, Document page)
     {

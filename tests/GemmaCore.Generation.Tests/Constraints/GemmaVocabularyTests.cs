@@ -32,7 +32,7 @@ public sealed class GemmaVocabularyTests(ITestOutputHelper output)
             ])
         {
             start = Stopwatch.GetTimestamp();
-            var constraint = new Constraint(pattern(), trie);
+            var constraint = new Constraint("", pattern(), trie);
             double compile = Stopwatch.GetElapsedTime(start).TotalMilliseconds, worst = 0, total = 0, apply = 0;
             var automaton = new LazyAutomaton(GrammarBuilder.Build(pattern()), ignoresFirstSpace: false);
             int state = LazyAutomaton.Start, own = LazyAutomaton.Start, steps = 0;

@@ -66,6 +66,28 @@ public sealed class ToolCallReaderTests
     }
 
     [Fact]
+    public void An_answer_in_a_form_or_a_call_is_one_of_the_two()
+    {
+        var compiler = new ConstraintCompiler(DemoVocabulary.Tokenizer);
+        Constraint answer = compiler.JsonSchema("""{"type":"object","properties":{"name":{"enum":["cyst","polyp"]}},"required":["name"],"additionalProperties":false}"""), either = compiler.OrToolCalls(answer, Tools, 1);
+        int calls = 0, answers = 0;
+        for (ulong seed = 0; seed < 80; seed++)
+        {
+            (string text, bool whole) = DemoVocabulary.Draw(either, seed, 400);
+            if (!whole) continue;
+            bool isCall = ToolCallReader.TryRead(text, Tools, out _);
+            Assert.True(isCall != answer.Allows(text), text);
+            (calls, answers) = (calls + (isCall ? 1 : 0), answers + (isCall ? 0 : 1));
+        }
+
+        Assert.InRange(calls, 5, 75);
+        Assert.InRange(answers, 5, 75);
+        Assert.False(answer.Allows(string.Concat("{\"name\": \"", Tools[0].Name, "\", \"parameters\": {}}")));
+        Assert.Same(either, compiler.OrToolCalls(answer, Tools, 1));
+        Assert.NotSame(either, compiler.OrToolCalls(compiler.JsonObject(), Tools, 1));
+    }
+
+    [Fact]
     public void Schemas_that_are_not_supported_are_refused_by_the_name_of_the_tool()
     {
         Tool[] tools = [new("good", null, null), new("bad", null, """{"type":"object","minProperties":1}""")];

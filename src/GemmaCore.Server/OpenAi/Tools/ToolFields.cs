@@ -25,8 +25,18 @@ internal sealed record ToolFields(IReadOnlyList<Tool> Tools, Constraint? Constra
         if (tools.Select(tool => tool.Name).Distinct(StringComparer.Ordinal).Count() != tools.Length) throw field.Wrong("tools of different names");
         Tool[] callable = Chosen(choice, tools, out bool isForced);
         if (!isForced) return new ToolFields(callable, null, parallel);
-        Constraint constraint = StructuredFields.Compile(field, () => compiler.ToolCalls(callable, parallel && callable.Length == tools.Length ? MostParallelCalls : 1));
+        Constraint constraint = StructuredFields.Compile(field, () => compiler.ToolCalls(callable, parallel && choice.Kind == JsonValueKind.String ? MostParallelCalls : 1)); // of a named one a single call
         return new ToolFields(tools, constraint, parallel);
+    }
+
+    /// <summary>
+    /// What an answer may be where a request says that beside its tools: a call instead, unless it has to be one, or there are none. Arguments then keep to their schemas.
+    /// </summary>
+    /// <exception cref="RequestException">A tool's schema cannot be obeyed.</exception>
+    public Constraint? Beside(Constraint? answer, RequestField body, ConstraintCompiler compiler)
+    {
+        if (Constraint is not null) return Constraint;
+        return answer is null || Tools.Count == 0 ? answer : StructuredFields.Compile(body["tools"], () => compiler.OrToolCalls(answer, Tools, Parallel ? MostParallelCalls : 1));
     }
 
     // Those that may be called; all of them unless one is named.
