@@ -12,9 +12,9 @@ uptime
 for ((round = 1; round <= rounds; round++)); do
     for pair in bf16= q8_0=:int8:head8 q4_0=:nf4:head8; do
         format=${pair%%=*} ours=$shape${pair#*=}
-        dotnet bin/Release/net10.0/LLamaSharpPeer.dll "$shape" "$format" | tee /dev/stderr |
+        dotnet bin/Release/net10.0/LLamaSharpPeer.dll "$shape" "$format" | tee -a /dev/stderr |
             awk -v f="$format" '/^(prefill|decode)/{gsub(/,/, ""); print "theirs", f, $1, $(NF-3)}' >>"$figures"
-        dotnet ../../../src/GemmaCore.Cli/bin/Release/net10.0/gemmacore.dll bench --no-training "$ours" --device cpu | grep -E 'peak [0-9]|^\| (prefill|decode)' | tee /dev/stderr |
+        dotnet ../../../src/GemmaCore.Cli/bin/Release/net10.0/gemmacore.dll bench --no-training "$ours" --device cpu | grep -E 'peak [0-9]|^\| (prefill|decode)' | tee -a /dev/stderr |
             awk -F'|' -v f="$format" '/^\|/{split($2, name, " "); print "ours", f, name[1], $4+0}' >>"$figures"
     done
 done
