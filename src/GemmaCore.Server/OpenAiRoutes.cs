@@ -39,10 +39,18 @@ internal static class OpenAiRoutes
         post("/tokenize", tokens.TokenizeAsync);
         post("/detokenize", tokens.DetokenizeAsync);
         post("/preview", previews.ShowAsync);
-        MapOne(routes, gate, HttpMethods.Get, "/health/live", context => Reply.WriteAsync(context, new Health("ok"), WireJson.Default.Health), isOpen: true);
+        MapLive(routes, gate);
         get("/health/ready", context => ReadyAsync(context, served));
         get("/metrics", metrics.WriteAsync);
     }
+
+    /// <summary>Whether the process is alive, which anybody may ask.</summary>
+    public static void MapLive(IEndpointRouteBuilder routes, RequestGate gate) =>
+        MapOne(routes, gate, HttpMethods.Get, "/health/live", context => Reply.WriteAsync(context, new Health("ok"), WireJson.Default.Health), isOpen: true);
+
+    /// <summary>What is asked before the model is there.</summary>
+    public static Task RefuseYet(HttpContext context) =>
+        throw new RequestException(StatusCodes.Status503ServiceUnavailable, "unavailable_error", "The model is being loaded", code: "model_loading", retryAfter: 1);
 
     /// <summary>What is at no other route.</summary>
     public static Task RefuseUnknown(HttpContext context) => throw new RequestException(

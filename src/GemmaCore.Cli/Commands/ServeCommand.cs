@@ -29,14 +29,30 @@ internal static class ServeCommand
         {
             ServerOptions options = serving.Read(parsed);
             Dictionary<string, string> adapters = serving.Adapters(parsed);
-            using var served = new ServedModel(serving.NameOf(parsed, parsed.GetValue(model.Model)!), model.Load(parsed), adapters, options);
-            RunAsync(served).GetAwaiter().GetResult();
+            RunAsync(options, () => new ServedModel(serving.NameOf(parsed, parsed.GetValue(model.Model)!), model.Load(parsed), adapters, options)).GetAwaiter().GetResult();
             return 0;
         });
         return command;
     }
 
-    private static async Task RunAsync(ServedModel served)
+    private static async Task RunAsync(ServerOptions options, Func<ServedModel> load)
+    {
+        ServedModel? served = null;
+        try
+        {
+            // First the address: it may be taken, and whoever waits for the server is told that the model is on its way.
+            await using GemmaServer server = await GemmaServer.StartAsync(options, Log).ConfigureAwait(false);
+            served = load();
+            server.Serve(served);
+            await AnswerAsync(server, served).ConfigureAwait(false);
+        }
+        finally
+        {
+            served?.Dispose();
+        }
+    }
+
+    private static async Task AnswerAsync(GemmaServer server, ServedModel served)
     {
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using CancellationTokenRegistration interrupt = Edge.Interrupted.Register(() => stop.TrySetResult());
@@ -45,7 +61,6 @@ internal static class ServeCommand
             signal.Cancel = true;
             stop.TrySetResult();
         });
-        await using GemmaServer server = await GemmaServer.StartAsync(served, Log).ConfigureAwait(false);
         string adapters = string.Join(", ", served.AdapterNames);
         Console.Error.WriteLine($"serving {served.Name}{(adapters.Length > 0 ? $" and its adapters {adapters}" : "")} at {server.Url}/v1{(served.Options.ServesPage ? $", with a page at {server.Url}/" : "")}; Ctrl-C stops");
         await Task.WhenAny(stop.Task, served.Loop.Completion).ConfigureAwait(false);
