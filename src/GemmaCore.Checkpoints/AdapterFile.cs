@@ -53,8 +53,7 @@ public sealed class AdapterFile : IDisposable
     {
         string config = Path.Combine(folder, ConfigName), weights = Path.Combine(folder, WeightsName);
         if (!File.Exists(config)) throw new CheckpointException($"{config}: not found; an adapter folder needs {ConfigName} and {WeightsName}");
-        if (!File.Exists(weights) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
-            throw new CheckpointException($"{folder}: adapter_model.bin is a Python pickle and is not read; save the adapter again with safe_serialization");
+        if (!File.Exists(weights) && ForeignCheckpoint.Complaint(folder) is { } complaint) throw new CheckpointException(complaint);
         AdapterConfig parsed = AdapterConfig.Parse(Read(config), config);
         var adapter = new AdapterFile(parsed, SafetensorsFile.Open(weights, device));
         try

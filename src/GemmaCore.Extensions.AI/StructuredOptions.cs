@@ -11,8 +11,6 @@ namespace GemmaCore.Extensions.AI;
 /// <param name="Parallel">Whether it may be several calls.</param>
 internal sealed record StructuredOptions(IReadOnlyList<Tool> Tools, Constraint? Constraint, bool MustCall, bool Parallel)
 {
-    private const int MostParallelCalls = 16;
-
     /// <summary>Any text.</summary>
     public static StructuredOptions None { get; } = new([], null, false, true);
 
@@ -29,11 +27,11 @@ internal sealed record StructuredOptions(IReadOnlyList<Tool> Tools, Constraint? 
             Tool[] callable = required.RequiredFunctionName is { } name ? [.. tools.Where(tool => tool.Name == name)] : tools;
             if (callable.Length == 0) throw new ArgumentException($"{nameof(ChatOptions)}.{nameof(options.ToolMode)} requires a call of {required.RequiredFunctionName ?? "a tool"}, which is not in Tools", nameof(options));
             bool several = parallel && required.RequiredFunctionName is null;
-            return new StructuredOptions(tools, compiler.ToolCalls(callable, several ? MostParallelCalls : 1), MustCall: true, parallel);
+            return new StructuredOptions(tools, compiler.ToolCalls(callable, several ? ConstraintCompiler.MostParallelCalls : 1), MustCall: true, parallel);
         }
 
         // A call instead of the answer, and the answer in its form once there are results.
-        if (tools.Length > 0 && format is not null) format = compiler.OrToolCalls(format, tools, parallel ? MostParallelCalls : 1);
+        if (tools.Length > 0 && format is not null) format = compiler.OrToolCalls(format, tools, parallel ? ConstraintCompiler.MostParallelCalls : 1);
         return new StructuredOptions(tools, format, MustCall: false, parallel);
     }
 

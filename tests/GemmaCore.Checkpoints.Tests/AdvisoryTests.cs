@@ -51,7 +51,7 @@ public sealed class AdvisoryTests : IDisposable
         byte[] pickle = Encoding.ASCII.GetBytes($"cos\nsystem\n(S'touch {marker}'\ntR.");
         foreach (string name in (string[])["pytorch_model.bin", "adapter/adapter_model.bin"]) File.WriteAllBytes(_folder.File(name), pickle);
         File.WriteAllText(Path.Combine(adapter, "adapter_config.json"), "{\"r\":2}");
-        Assert.Contains("pytorch_model.bin: PyTorch's Python pickles are not read", Assert.Throws<CheckpointException>(() => CheckpointFolder.Open(_folder.Path, _device)).Message, StringComparison.Ordinal);
+        Assert.Contains("pytorch_model.bin is a Python pickle and is not read", Assert.Throws<CheckpointException>(() => CheckpointFolder.Open(_folder.Path, _device)).Message, StringComparison.Ordinal);
         Assert.Contains("adapter_model.bin is a Python pickle and is not read", Assert.Throws<CheckpointException>(() => AdapterFile.Load(adapter, _device)).Message, StringComparison.Ordinal);
 
         // By its name alone a pickle does not become weights either.

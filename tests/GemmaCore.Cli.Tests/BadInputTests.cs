@@ -37,7 +37,7 @@ public sealed class BadInputTests : IDisposable
 
     [Theory]
     [InlineData("model.gguf", "GGUF", "--quantize nf4 or int8")]
-    [InlineData("pytorch_model.bin", "pickles", "safetensors")]
+    [InlineData("pytorch_model.bin", "Python pickle", "safetensors")]
     [InlineData("model.onnx", "ONNX", "safetensors")]
     [InlineData("tf_model.h5", "TensorFlow", "safetensors")]
     public void Formats_of_others_are_refused_by_name(string name, params string[] words)

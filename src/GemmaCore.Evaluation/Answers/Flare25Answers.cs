@@ -55,8 +55,9 @@ public static partial class Flare25Answers
     public static IReadOnlySet<string> Labels(string text)
     {
         string whole = Clean(text);
-        bool listed = FirstBrackets().Match(whole) is { Success: true };
-        if (listed) whole = FirstBrackets().Match(whole).Groups[1].Value;
+        Match brackets = FirstBrackets().Match(whole);
+        bool listed = brackets.Success;
+        if (listed) whole = brackets.Groups[1].Value;
         IEnumerable<string> labels = whole.Split(whole.Contains(';', StringComparison.Ordinal) ? ';' : ',').Select(label => label.Trim().Trim(listed ? Quotes : AroundLabel).Trim());
         HashSet<string> named = [.. labels.Where(label => label.Length > 0)];
         // An answer of punctuation alone is a label.

@@ -10,6 +10,9 @@ namespace GemmaCore.Generation.Constraints;
 /// </summary>
 public sealed class ConstraintCompiler
 {
+    /// <summary>Calls of tools in one answer where there may be several: enough for any question, and an end for a model that repeats itself.</summary>
+    public const int MostParallelCalls = 16;
+
     /// <summary>Constraints that are kept.</summary>
     private const int MaxKept = 32;
 

@@ -10,7 +10,7 @@ namespace GemmaCore.Training.Datasets;
 public sealed class FlareImages(string folder, string? root = null, string? unpacked = null)
 {
     private readonly Lazy<Dictionary<string, string>> _byName = new(() => Index([folder, unpacked]));
-    private readonly Lazy<ILookup<string, string>> _inAnyCase = new(() => Index([folder, unpacked]).ToLookup(entry => entry.Key, entry => entry.Value, StringComparer.OrdinalIgnoreCase));
+    private ILookup<string, string>? _inAnyCase;
 
     /// <summary>The path of a picture; null where there is none.</summary>
     /// <param name="name">Name as a row spells it, with either kind of slash.</param>
@@ -22,8 +22,10 @@ public sealed class FlareImages(string folder, string? root = null, string? unpa
             if (place is not null && Path.GetFullPath(Path.Combine(place, name)) is var direct && File.Exists(direct)) return direct;
         string file = name[(name.LastIndexOfAny(['/', '\\']) + 1)..];
         // Folders that were made where case does not count: taken where only one file can be meant.
-        return _byName.Value.GetValueOrDefault(file) ?? (_inAnyCase.Value[file].ToArray() is [var only] ? only : null);
+        return _byName.Value.GetValueOrDefault(file) ?? (InAnyCase[file].ToArray() is [var only] ? only : null);
     }
+
+    private ILookup<string, string> InAnyCase => _inAnyCase ??= _byName.Value.ToLookup(entry => entry.Key, entry => entry.Value, StringComparer.OrdinalIgnoreCase);
 
     // Of several with one name the first by path counts.
     private static Dictionary<string, string> Index(IEnumerable<string?> folders)

@@ -35,10 +35,10 @@ public sealed record PromptSet(string Name, string? System, Func<PromptQuestion,
     public static PromptSet Flare26 { get; } = new(
         "flare26",
         "You are an expert medical imaging assistant.",
-        prompt => $"{Instruction26(prompt.Task)}\n\n{Preamble26(prompt)}");
+        prompt => $"{Instruction26(prompt.Task, option: "text")}\n\n{Preamble26(prompt)}");
 
     // When it asks for answers the baseline wants the option's letter, where it trains on "text" (flare.md §2.2).
-    private static readonly PromptSet Flare26Answers = Flare26 with { Text = prompt => $"{Instruction26(prompt.Task).Replace("option text", "option letter", StringComparison.Ordinal)}\n\n{Preamble26(prompt)}" };
+    private static readonly PromptSet Flare26Answers = Flare26 with { Text = prompt => $"{Instruction26(prompt.Task, option: "letter")}\n\n{Preamble26(prompt)}" };
 
     /// <summary>The set of that name.</summary>
     /// <param name="name">question, flare25 or flare26.</param>
@@ -99,10 +99,10 @@ public sealed record PromptSet(string Name, string? System, Func<PromptQuestion,
         return prompt.ImageCount > 1 ? text.Replace("the image", "the images", StringComparison.Ordinal) : text;
     }
 
-    private static string Instruction26(TaskType? task) => task switch
+    private static string Instruction26(TaskType? task, string option) => task switch
     {
         TaskType.Classification => "You are given a medical image. Answer the classification question using only the provided image. If options are provided, "
-            + "return only the correct option text or class label.",
+            + $"return only the correct option {option} or class label.",
         TaskType.MultiLabelClassification => "You are given a medical image. Identify all applicable findings or labels. Return labels separated by semicolons. "
             + "Return an empty string if none apply.",
         TaskType.ReportGeneration => "You are given a medical image. Generate a concise radiology-style report with relevant findings and impression.",

@@ -103,15 +103,12 @@ public sealed class FlareConversion(string root, string output, PromptSet prompt
         lines.Add(row.ToJsonString(Line));
     }
 
-    // The baseline's names of what a task is chosen by.
+    // What the baseline chooses a task's model by; reports it scores with a judge.
     private static string? Metric(TaskType? task) => task switch
     {
-        TaskType.Classification => "balanced_accuracy",
-        TaskType.MultiLabelClassification => "f1_score",
-        TaskType.Detection => "f1_iou_0.5",
-        TaskType.Counting or TaskType.Regression => "mean_absolute_error",
+        null => null,
         TaskType.ReportGeneration => "green_score",
-        _ => null,
+        { } known => ScoringRules.Flare26.For(known, false)?.PublishedMetric,
     };
 
     private static JsonArray Messages(TrainingExample example, string[] images, string target)

@@ -11,7 +11,7 @@ namespace GemmaCore.Server.OpenAi.Tools;
 /// <param name="Parallel">Whether an answer may hold several calls.</param>
 internal sealed record ToolFields(IReadOnlyList<Tool> Tools, Constraint? Constraint, bool Parallel)
 {
-    private const int MostTools = 128, MostParallelCalls = 16, LongestDescription = 16 << 10;
+    private const int MostTools = 128, LongestDescription = 16 << 10;
 
     /// <summary>Field names that <see cref="Read"/> looks at.</summary>
     public static readonly string[] Names = ["tools", "tool_choice", "parallel_tool_calls"];
@@ -25,7 +25,7 @@ internal sealed record ToolFields(IReadOnlyList<Tool> Tools, Constraint? Constra
         if (tools.Select(tool => tool.Name).Distinct(StringComparer.Ordinal).Count() != tools.Length) throw field.Wrong("tools of different names");
         Tool[] callable = Chosen(choice, tools, out bool isForced);
         if (!isForced) return new ToolFields(callable, null, parallel);
-        Constraint constraint = StructuredFields.Compile(field, () => compiler.ToolCalls(callable, parallel && choice.Kind == JsonValueKind.String ? MostParallelCalls : 1)); // of a named one a single call
+        Constraint constraint = StructuredFields.Compile(field, () => compiler.ToolCalls(callable, parallel && choice.Kind == JsonValueKind.String ? ConstraintCompiler.MostParallelCalls : 1)); // of a named one a single call
         return new ToolFields(tools, constraint, parallel);
     }
 
@@ -36,7 +36,7 @@ internal sealed record ToolFields(IReadOnlyList<Tool> Tools, Constraint? Constra
     public Constraint? Beside(Constraint? answer, RequestField body, ConstraintCompiler compiler)
     {
         if (Constraint is not null) return Constraint;
-        return answer is null || Tools.Count == 0 ? answer : StructuredFields.Compile(body["tools"], () => compiler.OrToolCalls(answer, Tools, Parallel ? MostParallelCalls : 1));
+        return answer is null || Tools.Count == 0 ? answer : StructuredFields.Compile(body["tools"], () => compiler.OrToolCalls(answer, Tools, Parallel ? ConstraintCompiler.MostParallelCalls : 1));
     }
 
     // Those that may be called; all of them unless one is named.
