@@ -15,10 +15,10 @@ internal static class DemoTable
         foreach (DemoTask task in report.Tasks.OrderByDescending(task => task.Trained).ThenBy(task => task.Dataset, StringComparer.Ordinal))
         {
             table.AddRow(
-                task.Dataset, task.Metric, task.Rows.ToString(CultureInfo.InvariantCulture), Number(task.Before), Number(task.After), task.Trained ? "trained" : "not trained");
+                task.Dataset, task.Metric, task.Rows.ToString(CultureInfo.InvariantCulture), Number(task.Before), Number(task.After), task.Trained ? "trained" : "");
         }
 
-        AnsiConsole.Write(table);
+        TerminalTable.Write(table);
         if (report.Smoke)
         {
             Console.WriteLine(

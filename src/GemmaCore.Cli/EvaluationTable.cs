@@ -7,12 +7,8 @@ namespace GemmaCore.Cli;
 /// <summary>An evaluation on the terminal: the overall figures, then the main metric of each data set.</summary>
 internal static class EvaluationTable
 {
-    private const int PipeWidth = 200;
-
     public static void Write(EvaluationResult result, string? folder)
     {
-        // A pipe has no width of its own, and a wrapped table is no table for grep.
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = PipeWidth;
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumn("metric");
         foreach (string number in (string[])["value", "95 % interval", "read/rows", .. result.IsComparison ? (string[])["compared", "difference", "95 % interval"] : []])
@@ -24,7 +20,7 @@ internal static class EvaluationTable
                 table.AddRow(Cells(metric.Name, metric, splits.Sum(group => group.Parsed), splits.Sum(group => group.Rows.Count), result.IsComparison));
         }
 
-        AnsiConsole.Write(table);
+        TerminalTable.Write(table);
         var sets = new Table { Border = TableBorder.Simple };
         sets.AddColumns("data set", "metric");
         foreach (string number in (string[])["value", "95 % interval", "read/rows", .. result.IsComparison ? (string[])["compared", "difference", "95 % interval"] : []])
@@ -35,7 +31,7 @@ internal static class EvaluationTable
             sets.AddRow([Markup.Escape(group.Name), .. Cells(main.Name, main, group.Parsed, group.Rows.Count, result.IsComparison)]);
         }
 
-        AnsiConsole.Write(sets);
+        TerminalTable.Write(sets);
         foreach (LabelCurves curves in LabelCurves.Of(result))
         {
             string calibration = curves.Calibration is { } known ? $", calibration error {EvaluationPage.Show(known.ExpectedError)} (temperature {EvaluationPage.Show(known.Temperature)})" : "";

@@ -27,7 +27,6 @@ internal sealed record VerifyReport(
 
     public void Write()
     {
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 200; // a pipe has no width of its own
         Console.WriteLine($"{Model} on {Device}, {Precision}; {Weights}");
         if (Golden is { } golden)
         {
@@ -42,7 +41,7 @@ internal sealed record VerifyReport(
             foreach (string number in (string[])["tokens", "logits: largest difference", "of the largest", "KL a token", "largest", "same first choice", "greedy equal"]) table.AddColumn(new TableColumn(number).RightAligned());
             foreach ((string prompt, Fidelity fidelity) in Prompts) table.AddRow(Cells(prompt, fidelity));
             if (Prompts.Count > 1) table.AddRow(Cells("all", all));
-            AnsiConsole.Write(table);
+            TerminalTable.Write(table);
         }
 
         if (IsExact) Console.WriteLine(Holds ? $"within {LogitBar:0E+0} of the largest logit and {LogprobBar:0E+0} of ln p, as fp32 has to be" : "OUTSIDE what fp32 has to be; please report it with the output of gemmacore doctor");

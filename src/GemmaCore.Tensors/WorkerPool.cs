@@ -18,6 +18,9 @@ public sealed unsafe class WorkerPool : IDisposable
     // A waiting worker spins this often (about a millisecond: longer than the gap between two operations) before it sleeps.
     private const int SpinLimit = 4000;
 
+    // After so many spins it lets other threads have the core between them: on a busy machine its waiting would be at their cost.
+    private const int SpinsBeforeYield = 64;
+
     private const long Open = 1 << 16, Inside = Open - 1;
     private const int GenerationShift = 17;
 
@@ -142,7 +145,12 @@ public sealed unsafe class WorkerPool : IDisposable
         long seen = 0;
         while (true)
         {
-            for (int spin = 0; Generation == seen && spin < _spinLimit; spin++) Thread.SpinWait(8);
+            for (int spin = 0; Generation == seen && spin < _spinLimit; spin++)
+            {
+                Thread.SpinWait(8);
+                if (spin >= SpinsBeforeYield) Thread.Yield();
+            }
+
             if (Generation == seen)
             {
                 Interlocked.Exchange(ref self.Asleep, 1);

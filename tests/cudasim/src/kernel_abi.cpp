@@ -28,7 +28,10 @@ float keep_fraction_bits(float value, int bits) {
 
 }  // namespace
 
-int cudasim_thread_index() { return run().current() % static_cast<int>(run().launch().block[0]); }
+int cudasim_thread_index() {
+  const int thread = run().current(), x = static_cast<int>(run().launch().block[0]);
+  return thread < x ? thread : thread % x;  // blocks of one dimension, by far the most, need no division
+}
 int cudasim_thread_count() { return static_cast<int>(run().launch().block[0]); }
 int cudasim_block_index(int axis) { return static_cast<int>(run().block_index(axis)); }
 int cudasim_grid_size(int axis) { return static_cast<int>(run().launch().grid[static_cast<std::size_t>(axis)]); }

@@ -74,9 +74,11 @@ void Multiprocessor::thread_main() {
 void Multiprocessor::leave() {
   const int warp = current_ / 32;
   const std::uint32_t bit = 1u << current_ % 32;
-  for (const PendingCollective& pending : pending_[static_cast<std::size_t>(warp)])
-    if (pending.arrived != 0 && (pending.mask & bit) != 0)
-      fail(Defect::divergence, whereabouts(current_) + " leaves the kernel while other lanes of its warp wait for it in " + pending.what->name);
+  // Lanes that all run or have left: nobody of the warp waits for anything.
+  if ((live_lanes_[static_cast<std::size_t>(warp)] & ~runnable_lanes_[static_cast<std::size_t>(warp)]) != 0)
+    for (const PendingCollective& pending : pending_[static_cast<std::size_t>(warp)])
+      if (pending.arrived != 0 && (pending.mask & bit) != 0)
+        fail(Defect::divergence, whereabouts(current_) + " leaves the kernel while other lanes of its warp wait for it in " + pending.what->name);
   if (const std::string problem = products_.problem_at_leaving(warp); !problem.empty()) fail(Defect::early_use, whereabouts(current_) + " " + problem);
   live_lanes_[static_cast<std::size_t>(warp)] &= ~bit;
   wait("nothing, it has left");
