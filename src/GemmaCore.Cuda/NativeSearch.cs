@@ -4,7 +4,7 @@ namespace GemmaCore.Cuda;
 
 /// <summary>
 /// Finds a native library in a documented order and remembers where it looked, so that "not found" can say so: the environment variable, the
-/// program's folder, the loader's own search by each known name, then the places where pip and the toolkit install it.
+/// program's folder, the loader's own search by each known name, then the places where pip, conda and the toolkit install it.
 /// </summary>
 internal sealed class NativeSearch
 {
@@ -35,7 +35,7 @@ internal sealed class NativeSearch
 
     /// <summary>NVRTC, newest major version first, but those that are newer than the driver last: it may refuse what they make.</summary>
     /// <param name="driverMajor">Major version of CUDA that the driver supports; 0 where there is none.</param>
-    public static NativeSearch Nvrtc(int driverMajor) => Find(NvrtcVariable, NvrtcNames(driverMajor, OperatingSystem.IsWindows()), ToolkitFolders());
+    public static NativeSearch Nvrtc(int driverMajor) => Find(NvrtcVariable, NvrtcNames(driverMajor, OperatingSystem.IsWindows()), NvrtcFolders.Here().All());
 
     internal static string[] NvrtcNames(int driverMajor, bool windows)
     {
@@ -80,33 +80,4 @@ internal sealed class NativeSearch
     }
 
     private static string[] WslFolder() => OperatingSystem.IsWindows() ? [] : ["/usr/lib/wsl/lib"];
-
-    // CUDA_PATH is what the toolkit's installer sets; the others are its default folder and where pip's nvidia-cuda-nvrtc packages of this user lie.
-    private static IEnumerable<string> ToolkitFolders()
-    {
-        if (Environment.GetEnvironmentVariable("CUDA_PATH") is { Length: > 0 } toolkit)
-        {
-            yield return Path.Combine(toolkit, OperatingSystem.IsWindows() ? "bin" : "lib64");
-            if (OperatingSystem.IsWindows()) yield return Path.Combine(toolkit, "bin", "x64");
-        }
-
-        if (OperatingSystem.IsWindows()) yield break;
-        yield return "/usr/local/cuda/lib64";
-        foreach (string root in PythonRoots())
-            foreach (string package in new[] { "cu13", "cuda_nvrtc" })
-                yield return Path.Combine(root, "nvidia", package, "lib");
-    }
-
-    private static IEnumerable<string> PythonRoots()
-    {
-        string? conda = Environment.GetEnvironmentVariable("CONDA_PREFIX"), venv = Environment.GetEnvironmentVariable("VIRTUAL_ENV");
-        string local = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local");
-        foreach (string? prefix in new[] { venv, conda, local, "/usr/local", "/usr" })
-        {
-            if (string.IsNullOrEmpty(prefix) || !Directory.Exists(Path.Combine(prefix, "lib"))) continue;
-            foreach (string python in Directory.EnumerateDirectories(Path.Combine(prefix, "lib"), "python3*"))
-                foreach (string packages in new[] { "site-packages", "dist-packages" })
-                    yield return Path.Combine(python, packages);
-        }
-    }
 }
