@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace GemmaCore.Cuda;
@@ -21,7 +22,7 @@ internal sealed class NativeSearch
     /// <summary>The loaded library, or 0.</summary>
     public nint Handle { get; }
 
-    /// <summary>Path or name under which it was loaded; empty when it was not.</summary>
+    /// <summary>The file that was loaded, or its name where the system does not say; empty when it was not.</summary>
     public string FoundAt { get; }
 
     /// <summary>Names and folders tried, in order.</summary>
@@ -45,17 +46,29 @@ internal sealed class NativeSearch
         return [.. names.OrderBy(name => driverMajor > 0 && name.Major > driverMajor).Select(name => name.Name)];
     }
 
+    /// <summary>The file of a loaded library. Asked for by name alone, the loader does not say which one it took, and a user who has several wants to know.</summary>
+    internal static string FileOf(string library)
+    {
+        if (library != Path.GetFileName(library)) return library;
+        // libcuda.so.1 is a link to libcuda.so.550.54.
+        int extension = library.IndexOf(".so", StringComparison.Ordinal);
+        string stem = extension < 0 ? library : library[..(extension + 3)];
+        using var process = Process.GetCurrentProcess();
+        return process.Modules.Cast<ProcessModule>().Select(module => module.FileName)
+            .FirstOrDefault(file => Path.GetFileName(file) is { } name && (name.Equals(stem, StringComparison.OrdinalIgnoreCase) || name.StartsWith(stem + ".", StringComparison.OrdinalIgnoreCase))) ?? library;
+    }
+
     private static NativeSearch Find(string variable, string[] names, IEnumerable<string> folders)
     {
         var tried = new List<string>();
         if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } chosen)
         {
             tried.Add($"{variable}={chosen}");
-            return new NativeSearch(NativeLibrary.TryLoad(chosen, out nint handle) ? handle : 0, handle == 0 ? "" : chosen, tried);
+            return new NativeSearch(NativeLibrary.TryLoad(chosen, out nint handle) ? handle : 0, handle == 0 ? "" : FileOf(chosen), tried);
         }
 
         foreach (string candidate in Candidates(names, folders, tried))
-            if (NativeLibrary.TryLoad(candidate, out nint handle)) return new NativeSearch(handle, candidate, tried);
+            if (NativeLibrary.TryLoad(candidate, out nint handle)) return new NativeSearch(handle, FileOf(candidate), tried);
         return new NativeSearch(0, "", tried);
     }
 

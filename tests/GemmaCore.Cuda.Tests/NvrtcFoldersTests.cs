@@ -31,6 +31,17 @@ public sealed class NvrtcFoldersTests : IDisposable
         Assert.StartsWith(Path.Combine(_root, "CUDA_PATH"), all[^1], StringComparison.Ordinal);
     }
 
+    // The C library is loaded in any case, by a name that is a link on some systems.
+    [Fact]
+    public void A_library_that_was_loaded_by_name_is_told_by_its_file()
+    {
+        string file = NativeSearch.FileOf("libc.so.6");
+        Assert.True(Path.IsPathRooted(file) && File.Exists(file), file);
+        Assert.StartsWith("libc.so", Path.GetFileName(file), StringComparison.Ordinal);
+        Assert.Equal("libnowhere.so.1", NativeSearch.FileOf("libnowhere.so.1"));
+        Assert.Equal("/opt/lib/libcuda.so.1", NativeSearch.FileOf("/opt/lib/libcuda.so.1"));
+    }
+
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
     private void IsLookedInto(bool windows, string variable, string value, string folder)
