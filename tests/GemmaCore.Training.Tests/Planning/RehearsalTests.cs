@@ -51,9 +51,19 @@ public sealed class RehearsalTests
             int images = Of(0, 1, 1, 2, 3), pooled = Of(0, 0, 4), tokens = images * (pooled == 0 ? 16 : pooled) + random.Next(2, 60), micro = random.Next(1, 5);
             TrainingConfiguration configuration = Configuration(Of("stored", "nf4", "int8"), Of(Text, "all-linear", ".*q_proj", ".*layers\\.3\\..*_proj", ".*vision_tower.*")) with
             {
-                QuantizeHead = Of("none", "int8"), Optim = Of("adamw_torch", "adamw_8bit"), LoraRank = Of(1, 4, 16, 64), LoraDropout = Of(0, 0.1), Bnb4BitUseDoubleQuant = Of(true, false),
-                PerDeviceTrainBatchSize = micro, PerDeviceEvalBatchSize = random.Next(1, 7), EvalStrategy = Of("no", "steps"), SamplesAtOnce = Of(0, 1, 2), LossChunkRows = Of(0, 16, 64),
-                GradientCheckpointing = Of(true, false), CacheImageFeatures = Of(true, true, false), MmTokensPerImage = pooled,
+                QuantizeHead = Of("none", "int8"),
+                Optim = Of("adamw_torch", "adamw_8bit"),
+                LoraRank = Of(1, 4, 16, 64),
+                LoraDropout = Of(0, 0.1),
+                Bnb4BitUseDoubleQuant = Of(true, false),
+                PerDeviceTrainBatchSize = micro,
+                PerDeviceEvalBatchSize = random.Next(1, 7),
+                EvalStrategy = Of("no", "steps"),
+                SamplesAtOnce = Of(0, 1, 2),
+                LossChunkRows = Of(0, 16, 64),
+                GradientCheckpointing = Of(true, false),
+                CacheImageFeatures = Of(true, true, false),
+                MmTokensPerImage = pooled,
             };
             HoldsItsPlan(Goldens.DemoPath("model"), device, configuration, SampleShape.OfLength(tokens, images, pooled == 0 ? 16 : pooled), $"seed {seed}: {configuration}");
         }
