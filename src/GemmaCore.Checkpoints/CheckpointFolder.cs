@@ -9,6 +9,9 @@ namespace GemmaCore.Checkpoints;
 /// </summary>
 public sealed class CheckpointFolder : IDisposable
 {
+    /// <summary>What follows the name of a 4-bit tensor in that of its state; the kind of code follows (bitsandbytes).</summary>
+    public const string StateKey = ".quant_state.bitsandbytes__";
+
     private const string IndexName = "model.safetensors.index.json";
 
     private readonly List<SafetensorsFile> _files = [];
@@ -69,6 +72,9 @@ public sealed class CheckpointFolder : IDisposable
         return found;
     }
 
+    /// <summary>Whether the bytes of a tensor are 4-bit codes, whatever its element type says.</summary>
+    public bool HoldsCodes(string canonicalName) => _tensors.ContainsKey(canonicalName + StateKey + "nf4") || _tensors.ContainsKey(canonicalName + StateKey + "fp4");
+
     /// <summary>A floating-point tensor of the expected shape, where it lies in the file.</summary>
     /// <exception cref="CheckpointException">It is missing (the nearest names are listed), of another shape, or not floating point.</exception>
     public TensorView Require(string canonicalName, Shape expected)
@@ -98,7 +104,7 @@ public sealed class CheckpointFolder : IDisposable
     {
         foreach ((string name, (SafetensorsFile file, string stored)) in _tensors)
         {
-            if (file.Header.Tensors[stored].DType is not { } dtype || !dtype.IsFloat()) continue;
+            if (file.Header.Tensors[stored].DType is not { } dtype || !dtype.IsFloat() || HoldsCodes(name)) continue;
             long bad = FiniteCheck.FirstNonFinite(file.View(stored));
             if (bad >= 0) throw new CheckpointException($"{file.Path}: tensor '{name}' holds NaN or infinity at element {bad}");
         }

@@ -8,7 +8,7 @@ internal static class EnvironmentVariables
     // HF_TOKEN and HF_TOKEN_PATH are read too, but never shown.
     public static readonly string[] Names =
         [
-            "GEMMACORE_TRACE", "GEMMACORE_THREADS", "GEMMACORE_CUDA_LIBRARY", "GEMMACORE_NVRTC_LIBRARY", "GEMMACORE_KERNEL_CACHE", "CUDA_PATH", "NO_COLOR", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE",
+            "GEMMACORE_TRACE", "GEMMACORE_THREADS", "GEMMACORE_CUDA_LIBRARY", "GEMMACORE_NVRTC_LIBRARY", "GEMMACORE_KERNEL_CACHE", "CUDA_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "NO_COLOR", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE",
         ];
 
     /// <summary>Let unexpected exceptions end the program with their stack.</summary>

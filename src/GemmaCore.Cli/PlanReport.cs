@@ -23,7 +23,7 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, Plan
         if (Plan.MappedBytes > 0) Line("weights left in the mapped file", Plan.MappedBytes);
         if (Driver > 0) Line("driver and compiled kernels, about", Driver);
         Line("peak", Plan.PeakBytes + Driver);
-        if (Target.Limit(MemoryAsked) is { } limit) Line("limit", limit + Driver);
+        if (Target.Limit(MemoryAsked) is { } limit) Line("limit", limit);
         Console.WriteLine($"to answer in {Answering.Context} tokens");
         Line("weights", Answering.WeightBytes);
         Line("keys and values", Answering.CacheBytes);
@@ -53,7 +53,7 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, Plan
             ["mapped_bytes"] = Plan.MappedBytes,
             ["driver_bytes"] = Driver,
             ["peak_bytes"] = Plan.PeakBytes + Driver,
-            ["limit_bytes"] = Target.Limit(MemoryAsked) is { } limit ? limit + Driver : null,
+            ["limit_bytes"] = Target.Limit(MemoryAsked),
             ["given_up"] = new JsonArray([.. Plan.GivenUp.Select(line => (JsonNode?)line)]),
             ["answering"] = new JsonObject
             {

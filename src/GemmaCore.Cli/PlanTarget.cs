@@ -42,8 +42,9 @@ internal sealed record PlanTarget(string Name, Func<Device> Open, long? MemoryBy
     /// <summary>Context and compiled kernels of a program, by experience with CUDA 12: 200 to 300 MB (kernels.md §2.4).</summary>
     public const long CudaContextBytes = 256L << 20;
 
-    /// <summary>Largest peak of a plan.</summary>
-    public long? Limit(long asked) => asked > 0 ? asked - DriverBytes : MemoryBytes - DriverBytes;
+    /// <summary>Largest peak of a plan, the driver's share included: what was asked for, of what there is.</summary>
+    /// <param name="asked">Bytes; 0 for all there are.</param>
+    public long? Limit(long asked) => asked > 0 ? Math.Min(asked, MemoryBytes ?? long.MaxValue) : MemoryBytes;
 
     /// <summary>The device that a run has opened. Of the memory that is free, a little is left for what others do meanwhile.</summary>
     public static PlanTarget Of(Device device) => device is CudaDevice cuda
@@ -91,16 +92,17 @@ internal sealed class PlanTargetOptions
         {
             _device.Check(parsed);
             if (device == "cpu" || (device == "auto" && CudaDevice.WhyUnusable is not null)) return PlanTarget.Of(CpuDevice.Host);
-            IReadOnlyList<CudaCard> cards = CudaCard.All();
             int ordinal = device.StartsWith("cuda:", StringComparison.Ordinal) ? int.Parse(device[5..], System.Globalization.CultureInfo.InvariantCulture) : 0;
-            if (ordinal >= cards.Count)
+            if (ordinal >= CudaCard.All().Count)
                 throw new UsageException($"--device {device}: there is no such card here; name one to plan for with --card, one of {string.Join(", ", CudaCard.Known.Keys)}");
-            return Of(cards[ordinal], parsed);
+            // What is free, as a run would find it: others may be on the card.
+            using Device card = _device.Open(parsed);
+            return PlanTarget.Of(card);
         }
 
         if (device == "cpu") throw new UsageException("--card: --device cpu was given as well; leave one of the two out");
-        return CudaCard.Known.TryGetValue(name, out CudaCard? card)
-            ? Of(card, parsed)
+        return CudaCard.Known.TryGetValue(name, out CudaCard? known)
+            ? Of(known, parsed)
             : throw new UsageException($"--card {name}: expected {string.Join(", ", CudaCard.Known.Keys)}");
     }
 

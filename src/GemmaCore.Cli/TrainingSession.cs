@@ -127,7 +127,7 @@ internal sealed class TrainingSession : IDisposable
     {
         PlanTarget place = PlanTarget.Of(_device);
         MemoryPlan plan = MemoryPlanner.Fit(
-            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, place.Limit(configuration.Memory));
+            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, place.Limit(configuration.Memory), place.DriverBytes);
         foreach (string line in plan.GivenUp) _say($"to fit into memory: {line}");
         _say($"planned peak memory {MemorySize.Format(plan.PeakBytes)} on {_device.Name}");
         return plan;

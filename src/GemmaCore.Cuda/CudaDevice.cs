@@ -230,8 +230,8 @@ public sealed unsafe partial class CudaDevice : Device
     {
         (long free, long total) = _queue.MemoryInfo();
         return new CudaException(
-            $"{this} has no {Mebibytes(bytes)} MiB left: this program holds {Mebibytes(AllocatedBytes)} MiB of {Mebibytes(total)}, {Mebibytes(free)} MiB are free; "
-            + "use a smaller batch or shorter prompts, gradient_checkpointing when training, or another card", CudaResult.OutOfMemory);
+            $"{_driver!.Describe(CudaResult.OutOfMemory)}: {this} has no {Mebibytes(bytes)} MiB left: this program holds {Mebibytes(AllocatedBytes)} MiB of {Mebibytes(total)}, "
+            + $"{Mebibytes(free)} MiB are free; {CudaResult.MemoryRemedy}", CudaResult.OutOfMemory);
 
         static long Mebibytes(long count) => (count + (1 << 20) - 1) >> 20;
     }

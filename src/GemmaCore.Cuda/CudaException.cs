@@ -24,6 +24,8 @@ internal static class CudaResult
 {
     public const int Success = 0, InvalidValue = 1, OutOfMemory = 2, NoDevice = 100, NoBinaryForGpu = 209, InvalidPtx = 218, UnsupportedPtxVersion = 222, NotReady = 600;
 
+    public const string MemoryRemedy = "use a smaller batch or shorter prompts, --quantize (load_in_4bit when training), gradient_checkpointing, or another card";
+
     // Errors after which the context answers every call with the same code.
     public static bool IsSticky(int code) => code is 46 or 214 or >= 700 and <= 720 and not 701 and not 704 and not 705 and not 708 and not 712 and not 713;
 }

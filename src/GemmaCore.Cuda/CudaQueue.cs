@@ -225,7 +225,8 @@ internal sealed unsafe class CudaQueue : ICardQueue
     {
         _failed();
         string earlier = CudaResult.IsSticky(code) ? _history.Describe() : "";
-        string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again, a training run with --resume" : "";
+        string remedy = CudaResult.IsSticky(code) ? "; the card's context is lost: start the program again, a training run with --resume"
+            : code == CudaResult.OutOfMemory ? "; " + CudaResult.MemoryRemedy : "";
         return new CudaException($"{call}: {_driver.Describe(code)}, {_device}{remedy}{earlier}", code);
     }
 }

@@ -1,10 +1,11 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace GemmaCore.Cuda;
 
 /// <summary>
 /// Finds a native library in a documented order and remembers where it looked, so that "not found" can say so: the environment variable, the
-/// program's folder, the loader's own search by each known name, then the places where pip and the toolkit install it.
+/// program's folder, the loader's own search by each known name, then the places where pip, conda and the toolkit install it.
 /// </summary>
 internal sealed class NativeSearch
 {
@@ -21,7 +22,7 @@ internal sealed class NativeSearch
     /// <summary>The loaded library, or 0.</summary>
     public nint Handle { get; }
 
-    /// <summary>Path or name under which it was loaded; empty when it was not.</summary>
+    /// <summary>The file that was loaded, or its name where the system does not say; empty when it was not.</summary>
     public string FoundAt { get; }
 
     /// <summary>Names and folders tried, in order.</summary>
@@ -35,7 +36,7 @@ internal sealed class NativeSearch
 
     /// <summary>NVRTC, newest major version first, but those that are newer than the driver last: it may refuse what they make.</summary>
     /// <param name="driverMajor">Major version of CUDA that the driver supports; 0 where there is none.</param>
-    public static NativeSearch Nvrtc(int driverMajor) => Find(NvrtcVariable, NvrtcNames(driverMajor, OperatingSystem.IsWindows()), ToolkitFolders());
+    public static NativeSearch Nvrtc(int driverMajor) => Find(NvrtcVariable, NvrtcNames(driverMajor, OperatingSystem.IsWindows()), NvrtcFolders.Here().All());
 
     internal static string[] NvrtcNames(int driverMajor, bool windows)
     {
@@ -45,17 +46,29 @@ internal sealed class NativeSearch
         return [.. names.OrderBy(name => driverMajor > 0 && name.Major > driverMajor).Select(name => name.Name)];
     }
 
+    /// <summary>The file of a loaded library. Asked for by name alone, the loader does not say which one it took, and a user who has several wants to know.</summary>
+    internal static string FileOf(string library)
+    {
+        if (library != Path.GetFileName(library)) return library;
+        // libcuda.so.1 is a link to libcuda.so.550.54.
+        int extension = library.IndexOf(".so", StringComparison.Ordinal);
+        string stem = extension < 0 ? library : library[..(extension + 3)];
+        using var process = Process.GetCurrentProcess();
+        return process.Modules.Cast<ProcessModule>().Select(module => module.FileName)
+            .FirstOrDefault(file => Path.GetFileName(file) is { } name && (name.Equals(stem, StringComparison.OrdinalIgnoreCase) || name.StartsWith(stem + ".", StringComparison.OrdinalIgnoreCase))) ?? library;
+    }
+
     private static NativeSearch Find(string variable, string[] names, IEnumerable<string> folders)
     {
         var tried = new List<string>();
         if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } chosen)
         {
             tried.Add($"{variable}={chosen}");
-            return new NativeSearch(NativeLibrary.TryLoad(chosen, out nint handle) ? handle : 0, handle == 0 ? "" : chosen, tried);
+            return new NativeSearch(NativeLibrary.TryLoad(chosen, out nint handle) ? handle : 0, handle == 0 ? "" : FileOf(chosen), tried);
         }
 
         foreach (string candidate in Candidates(names, folders, tried))
-            if (NativeLibrary.TryLoad(candidate, out nint handle)) return new NativeSearch(handle, candidate, tried);
+            if (NativeLibrary.TryLoad(candidate, out nint handle)) return new NativeSearch(handle, FileOf(candidate), tried);
         return new NativeSearch(0, "", tried);
     }
 
@@ -80,33 +93,4 @@ internal sealed class NativeSearch
     }
 
     private static string[] WslFolder() => OperatingSystem.IsWindows() ? [] : ["/usr/lib/wsl/lib"];
-
-    // CUDA_PATH is what the toolkit's installer sets; the others are its default folder and where pip's nvidia-cuda-nvrtc packages of this user lie.
-    private static IEnumerable<string> ToolkitFolders()
-    {
-        if (Environment.GetEnvironmentVariable("CUDA_PATH") is { Length: > 0 } toolkit)
-        {
-            yield return Path.Combine(toolkit, OperatingSystem.IsWindows() ? "bin" : "lib64");
-            if (OperatingSystem.IsWindows()) yield return Path.Combine(toolkit, "bin", "x64");
-        }
-
-        if (OperatingSystem.IsWindows()) yield break;
-        yield return "/usr/local/cuda/lib64";
-        foreach (string root in PythonRoots())
-            foreach (string package in new[] { "cu13", "cuda_nvrtc" })
-                yield return Path.Combine(root, "nvidia", package, "lib");
-    }
-
-    private static IEnumerable<string> PythonRoots()
-    {
-        string? conda = Environment.GetEnvironmentVariable("CONDA_PREFIX"), venv = Environment.GetEnvironmentVariable("VIRTUAL_ENV");
-        string local = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local");
-        foreach (string? prefix in new[] { venv, conda, local, "/usr/local", "/usr" })
-        {
-            if (string.IsNullOrEmpty(prefix) || !Directory.Exists(Path.Combine(prefix, "lib"))) continue;
-            foreach (string python in Directory.EnumerateDirectories(Path.Combine(prefix, "lib"), "python3*"))
-                foreach (string packages in new[] { "site-packages", "dist-packages" })
-                    yield return Path.Combine(python, packages);
-        }
-    }
 }

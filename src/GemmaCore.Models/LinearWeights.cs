@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text.Json;
 using GemmaCore.Checkpoints;
 using GemmaCore.Ops;
 using GemmaCore.Tensors;
@@ -7,21 +6,17 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Models;
 
 /// <summary>
-/// The weight matrices of linear layers, or of embeddings and head: dense, pre-quantised by bitsandbytes or here (recognised tensor by tensor by the state that stands beside them, never by
-/// name), or quantised here while they are loaded, one at a time.
+/// The weight matrices of linear layers, or of embeddings and head: dense, pre-quantised (<see cref="StoredCodes"/>), or quantised here while they are loaded, one at a
+/// time.
 /// </summary>
 internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, WeightFormat format, List<DeviceBuffer> owned)
 {
-    private const string StateKey = ".quant_state.bitsandbytes__";
-
-    /// <summary>What follows the name of an 8-bit tensor in that of its scales, as in files of compressed-tensors.</summary>
-    public const string ScaleSuffix = "_scale";
-
     private const int SlabElements = 1 << 24;
 
     // Elements that are widened at a time: their arrays are small enough for the collector's nursery. Whole matrices of f32 were garbage faster than it was taken away.
     private const int WidenedElements = 1 << 14;
 
+    private readonly StoredCodes _stored = new(checkpoint, device, owned);
     private byte[] _codes = [];
 
     /// <summary>The matrix <paramref name="path"/><c>.weight</c>.</summary>
@@ -32,41 +27,15 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     public WeightMatrix Read(string path, Shape shape, Func<TensorView> dense)
     {
         string name = path + ".weight";
-        if (checkpoint.TryGet($"{name}{StateKey}nf4", out TensorView state)) return ReadNf4(name, shape, state);
-        if (checkpoint.TryGet($"{name}{StateKey}fp4", out _)) throw Refuse(name, "is FP4, which is not supported; quantise the original model to NF4");
-        if (checkpoint.TryGet(path + ".SCB", out TensorView absmax)) return ReadInt8(name, shape, absmax);
-        if (checkpoint.TryGet(name + ScaleSuffix, out TensorView scales)) return ReadInt8Group(name, shape, scales);
+        if (_stored.Read(path, shape) is { } quantised) return quantised;
         return format switch
         {
-            WeightFormat.Nf4 => QuantizeNf4(checkpoint.Require(name, shape), nested: true),
-            WeightFormat.Nf4Plain => QuantizeNf4(checkpoint.Require(name, shape), nested: false),
-            WeightFormat.Int8 => QuantizeInt8(checkpoint.Require(name, shape)),
+            WeightFormat.Nf4 => QuantizeNf4(name, checkpoint.Require(name, shape), nested: true),
+            WeightFormat.Nf4Plain => QuantizeNf4(name, checkpoint.Require(name, shape), nested: false),
+            WeightFormat.Int8 => QuantizeInt8(name, checkpoint.Require(name, shape)),
             WeightFormat.Int8Group => QuantizeInt8Group(name, checkpoint.Require(name, shape)),
             _ => new DenseMatrix(dense()),
         };
-    }
-
-    private Nf4Matrix ReadNf4(string name, Shape shape, TensorView state)
-    {
-        Nf4State read = Nf4State.Parse(state.AsSpan<byte>(), text => Refuse(name, text));
-        if (!read.Shape.SequenceEqual([shape[0], shape[1]])) throw Refuse(name, $"is [{string.Join(", ", read.Shape)}] by its quant_state, expected {shape}");
-        long blocks = Nf4.BlockCount(shape.ElementCount);
-        TensorView codes = Part(name, "", DType.U8, (shape.ElementCount + 1) / 2);
-        if (!Part(name, ".quant_map", DType.F32, Nf4.Values.Length).ToFloats().SequenceEqual(Nf4.Values)) throw Refuse(name, "has another quant_map than NF4");
-        if (read.NestedOffset is not { } offset) return new Nf4Matrix(shape, OnDevice(codes), new Nf4Absmax(OnDevice(Part(name, ".absmax", DType.F32, blocks))));
-        long nested = (blocks + Nf4.NestedBlockSize - 1) / Nf4.NestedBlockSize;
-        return new Nf4Matrix(
-            shape, OnDevice(codes),
-            new Nf4Absmax(
-                OnDevice(Part(name, ".absmax", DType.U8, blocks)), OnDevice(Part(name, ".nested_absmax", DType.F32, nested)),
-                OnDevice(Part(name, ".nested_quant_map", DType.F32, 256)), offset));
-    }
-
-    private Int8Matrix ReadInt8(string name, Shape shape, TensorView absmax)
-    {
-        TensorView codes = Part(name, "", DType.I8, shape.ElementCount);
-        if (absmax.DType != DType.F32 || absmax.Shape.ElementCount != shape[0]) throw Refuse(name, $"has SCB {absmax}, expected f32[{shape[0]}]");
-        return new Int8Matrix(OnDevice(codes.Reshape(shape)), OnDevice(absmax));
     }
 
     // For a rehearsal, which is about the room that the parts take.
@@ -81,17 +50,10 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
             Room(new Shape(Nf4.NestedValues.Length), DType.F32)));
     }
 
-    private Int8GroupMatrix ReadInt8Group(string name, Shape shape, TensorView scales)
-    {
-        TensorView codes = Part(name, "", DType.I8, shape.ElementCount);
-        var expected = new Shape(shape[0], Int8Group.Count(shape[1]));
-        if (scales.DType != DType.F16 || scales.Shape != expected) throw Refuse(name, $"has '{name}{ScaleSuffix}' {scales}, expected f16{expected}: one for every {Int8Group.Size} inputs");
-        return new Int8GroupMatrix(OnDevice(codes.Reshape(shape)), OnDevice(scales));
-    }
-
-    private Nf4Matrix QuantizeNf4(TensorView stored, bool nested)
+    private Nf4Matrix QuantizeNf4(string name, TensorView stored, bool nested)
     {
         if (device.IsRehearsal) return RoomForNf4(stored.Shape, nested);
+        Finite(name, stored);
         int elements = checked((int)stored.Shape.ElementCount), blocks = (int)Nf4.BlockCount(elements), bytes = (elements + 1) / 2;
         TensorView flat = stored.Reshape(new Shape(elements));
         byte[] codes = Codes(bytes), absmaxCodes = new byte[blocks];
@@ -108,9 +70,10 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
             stored.Shape, packed, new Nf4Absmax(Own(absmaxCodes, new Shape(blocks), DType.U8), Own(scales), Own(Nf4.NestedValues.AsSpan()), offset));
     }
 
-    private Int8Matrix QuantizeInt8(TensorView stored)
+    private Int8Matrix QuantizeInt8(string name, TensorView stored)
     {
         if (device.IsRehearsal) return new Int8Matrix(Room(stored.Shape, DType.I8), Room(new Shape(stored.Shape[0]), DType.F32));
+        Finite(name, stored);
         int columns = stored.Shape[1];
         float[] absmax = new float[stored.Shape[0]];
         TensorView codes = Room(stored.Shape, DType.I8);
@@ -120,6 +83,7 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private Int8GroupMatrix QuantizeInt8Group(string name, TensorView stored)
     {
+        Finite(name, stored);
         int columns = stored.Shape[1], groups = Int8Group.Count(columns);
         var scales = new Half[stored.Shape[0] * groups];
         TensorView codes = Room(stored.Shape, DType.I8);
@@ -156,22 +120,15 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     private static void InParts(int count, int step, Action<int, int> work) =>
         Parallel.For(0, (count + step - 1) / step, part => work(part * step, Math.Min(step, count - part * step)));
 
-    private TensorView Part(string name, string suffix, DType type, long count)
+    // Rounding would make an ordinary code of it, and dequantising a row of nothing else.
+    private void Finite(string name, TensorView stored)
     {
-        if (!checkpoint.TryGet(name + suffix, out TensorView part)) throw Refuse(name, $"lacks '{name}{suffix}'");
-        if (part.DType != type || part.Shape.ElementCount != count) throw Refuse(name, $"has '{name}{suffix}' {part}, expected {count} elements of {type}");
-        return part;
+        if (device.IsRehearsal) return;
+        long bad = FiniteCheck.FirstNonFinite(stored);
+        if (bad >= 0) throw Refuse(name, $"holds NaN or infinity at element {bad}");
     }
 
     private CheckpointException Refuse(string name, string reason) => new($"{checkpoint.Folder}: tensor '{name}' {reason}");
-
-    private TensorView OnDevice(TensorView stored)
-    {
-        if (device is CpuDevice) return stored;
-        DeviceBuffer buffer = DeviceBuffer.CopyOf(device, stored);
-        owned.Add(buffer);
-        return buffer.View;
-    }
 
     private TensorView Own(ReadOnlySpan<float> values) => Own(MemoryMarshal.AsBytes(values), new Shape(values.Length), DType.F32);
 
@@ -187,38 +144,5 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
         var buffer = new DeviceBuffer(device, shape, type);
         owned.Add(buffer);
         return buffer.View;
-    }
-
-    /// <summary>What bitsandbytes notes beside a 4-bit tensor.</summary>
-    /// <param name="Shape">Sizes before packing.</param>
-    /// <param name="NestedOffset">Mean of the magnitudes when they are quantised too.</param>
-    private sealed record Nf4State(IReadOnlyList<int> Shape, float? NestedOffset)
-    {
-        public static Nf4State Parse(ReadOnlySpan<byte> json, Func<string, CheckpointException> refuse)
-        {
-            try
-            {
-                var reader = new Utf8JsonReader(json);
-                using JsonDocument document = JsonDocument.ParseValue(ref reader);
-                JsonElement root = document.RootElement;
-                Expect(root, "quant_type", "nf4", refuse);
-                Expect(root, "blocksize", $"{Nf4.BlockSize}", refuse);
-                int[] shape = [.. root.GetProperty("shape").EnumerateArray().Select(size => size.GetInt32())];
-                if (!root.TryGetProperty("nested_offset", out JsonElement offset)) return new Nf4State(shape, null);
-                Expect(root, "nested_blocksize", $"{Nf4.NestedBlockSize}", refuse);
-                Expect(root, "nested_dtype", "float32", refuse);
-                return new Nf4State(shape, (float)offset.GetDouble());
-            }
-            catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
-            {
-                throw refuse($"has a quant_state that cannot be read: {error.Message}");
-            }
-        }
-
-        private static void Expect(JsonElement root, string key, string value, Func<string, CheckpointException> refuse)
-        {
-            string found = root.TryGetProperty(key, out JsonElement element) ? element.ToString() : "nothing";
-            if (found != value) throw refuse($"has {key} {found} in its quant_state, expected {value}");
-        }
     }
 }

@@ -28,7 +28,8 @@ public static class ModelFolder
         WeightFormat tables = variant.Tables;
         if (tables is not (WeightFormat.AsStored or WeightFormat.Int8)) throw new ArgumentException($"embeddings and head are held as stored or in int8, not {tables}", nameof(variant));
         ConfigJson config = ConfigJson.Open(folder);
-        if (config.Object("quantization_config") is { } quantised) Check(quantised);
+        // Layers that were left dense are to stay so, as with transformers.
+        if (QuantizationSettings.Read(config, variant.Format) is not null) variant = variant with { Format = WeightFormat.AsStored };
         return Load(config, _ => Fitting(folder, device, variant.Format, variant.Tables), device, variant);
     }
 
@@ -56,13 +57,7 @@ public static class ModelFolder
     {
         ArgumentNullException.ThrowIfNull(variant);
         if (!device.IsRehearsal) throw new ArgumentException("a model without weights can only be rehearsed", nameof(device));
-        if (config.Object("quantization_config") is { } quantised)
-        {
-            Check(quantised);
-            bool nested = quantised.Bool("bnb_4bit_use_double_quant", false);
-            variant = variant with { Format = quantised.Bool("load_in_8bit", false) ? WeightFormat.Int8 : nested ? WeightFormat.Nf4 : WeightFormat.Nf4Plain };
-        }
-
+        if (QuantizationSettings.Read(config, variant.Format) is { } held) variant = variant with { Format = held };
         string type = config.Text("dtype", config.Text("torch_dtype", config.Object("text_config") is { } text ? text.Text("torch_dtype", "bfloat16") : "bfloat16"));
         DType dtype = type switch
         {
@@ -93,36 +88,25 @@ public static class ModelFolder
         }
     }
 
-    // What kind of quantisation it is; the tensors say the rest themselves.
-    private static void Check(ConfigJson quantised)
-    {
-        string method = quantised.Text("quant_method", "?");
-        if (method == "compressed-tensors")
-        {
-            string format = quantised.Text("format", "?");
-            if (format != "int-quantized") throw quantised.Refuse("format", $"'{format}' of compressed-tensors is not supported, only 'int-quantized' in groups of {Int8Group.Size}");
-            return;
-        }
-
-        if (method != "bitsandbytes")
-            throw quantised.Refuse("quant_method", $"'{method}' checkpoints are not supported; use the original model with --quantize nf4 or int8");
-        string type = quantised.Text("bnb_4bit_quant_type", "nf4");
-        if (quantised.Bool("load_in_4bit", false) && type != "nf4")
-            throw quantised.Refuse("bnb_4bit_quant_type", $"'{type}' is not supported; use the original model with --quantize nf4");
-    }
-
     // On the CPU weights stay in the mapped files and the system pages them; a card must take all of them, and saying so costs less before than half-way.
     private static CheckpointFolder Fitting(string folder, Device device, WeightFormat format, WeightFormat tables)
     {
         CheckpointFolder checkpoint = CheckpointFolder.Open(folder, device);
         long needed = BytesOf(checkpoint, format, tables), free = device is CpuDevice ? long.MaxValue : device.AvailableBytes;
         if (needed <= free) return checkpoint;
-        long int8 = BytesOf(checkpoint, WeightFormat.Int8, tables), nf4 = BytesOf(checkpoint, WeightFormat.Nf4, tables);
+        (string Options, long Bytes)[] smaller =
+        [
+            .. new (string Options, long Bytes)[]
+            {
+                ("--quantize int8", BytesOf(checkpoint, WeightFormat.Int8, tables)), ("--quantize nf4", BytesOf(checkpoint, WeightFormat.Nf4, tables)),
+                ("--quantize nf4 --quantize-head int8", BytesOf(checkpoint, WeightFormat.Nf4, WeightFormat.Int8)),
+            }.Where(one => one.Bytes < needed),
+        ];
         checkpoint.Dispose();
-        string fits = format != WeightFormat.AsStored ? "use "
-            : int8 <= free ? $"--quantize int8 would fit ({Size(int8)}), and so would "
-            : nf4 <= free ? $"--quantize nf4 would fit ({Size(nf4)}), and so would "
-            : $"not even --quantize nf4 would fit ({Size(nf4)}); use ";
+        (string Options, long Bytes) fitting = Array.Find(smaller, one => one.Bytes <= free);
+        string fits = smaller.Length == 0 ? "use "
+            : fitting.Options is { } options ? $"{options} would fit ({Size(fitting.Bytes)}), and so would "
+            : $"not even {smaller[^1].Options} would fit ({Size(smaller[^1].Bytes)}); use ";
         // What is computed with them needs room as well.
         throw new CheckpointException($"{folder}: the weights take {Size(needed)}, and {device} has {Size(free)} free; {fits}--device cpu, another card, or a smaller model");
 
@@ -138,7 +122,7 @@ public static class ModelFolder
             if (!checkpoint.TryGet(name, out TensorView view)) continue;
             long count = view.Shape.ElementCount;
             bool Ends(string[] endings) => endings.Any(ending => name.EndsWith(ending, StringComparison.Ordinal));
-            WeightFormat held = !view.DType.IsFloat() ? WeightFormat.AsStored : Ends(TableEndings) ? tables : Ends(LinearEndings) ? format : WeightFormat.AsStored;
+            WeightFormat held = !view.DType.IsFloat() || checkpoint.HoldsCodes(name) ? WeightFormat.AsStored : Ends(TableEndings) ? tables : Ends(LinearEndings) ? format : WeightFormat.AsStored;
             bytes += held switch
             {
                 WeightFormat.AsStored => view.ByteCount,

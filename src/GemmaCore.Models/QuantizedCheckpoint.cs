@@ -41,13 +41,14 @@ public static class QuantizedCheckpoint
             foreach (StoredTensor stored in file.Header.Tensors.Values)
             {
                 TensorView view = file.View(stored.Name);
-                WeightMatrix? matrix = WeightNames.Canonical(stored.Name) is { } name ? matrices.GetValueOrDefault(name) : null;
-                if (matrix is not null && !view.DType.IsFloat()) throw new CheckpointException($"{file.Path}: tensor '{stored.Name}' is quantised already");
+                string? name = WeightNames.Canonical(stored.Name);
+                WeightMatrix? matrix = name is null ? null : matrices.GetValueOrDefault(name);
+                if (matrix is not null && (!view.DType.IsFloat() || checkpoint.HoldsCodes(name!))) throw new CheckpointException($"{file.Path}: tensor '{stored.Name}' is quantised already");
                 if (matrix is null) tensors.Add(WritableTensor.Of(stored.Name, view));
                 else if (matrix is Nf4Matrix nf4) AddNf4(tensors, stored.Name, nf4, view.DType);
                 else if (matrix is Int8Matrix int8) AddInt8(tensors, stored.Name, int8);
                 else if (matrix is Int8GroupMatrix groups)
-                    tensors.AddRange([WritableTensor.Of(stored.Name, groups.Codes), WritableTensor.Of(stored.Name + LinearWeights.ScaleSuffix, groups.Scales)]);
+                    tensors.AddRange([WritableTensor.Of(stored.Name, groups.Codes), WritableTensor.Of(stored.Name + StoredCodes.ScaleSuffix, groups.Scales)]);
                 else throw new ArgumentException($"'{stored.Name}' is {matrix}; the model must be loaded quantised", nameof(model));
             }
         }

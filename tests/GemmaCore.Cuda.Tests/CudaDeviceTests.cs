@@ -63,4 +63,29 @@ public sealed class CudaDeviceTests
         other.Join();
         Assert.Equal(before, device.Scratch.Position);
     }
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_card_without_that_much_memory_says_so_with_code_and_remedy(string card)
+    {
+        using DeviceLease lease = TestDevices.Lend(card);
+        var error = Assert.Throws<CudaException>(() => new DeviceBuffer(lease.Device, new Shape(1 << 20, 1 << 20), DType.F32));
+        Assert.True(error.IsOutOfMemory);
+        foreach (string word in (string[])["CUDA_ERROR_OUT_OF_MEMORY (2)", $"{lease.Device} has no 4194304 MiB left", "MiB are free", "use a smaller batch or shorter prompts"])
+            Assert.Contains(word, error.Message, StringComparison.Ordinal);
+    }
+
+    // The compile gate knows kernels/specialisations.csv; what tests meet beside it would never have been compiled for a card.
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public void A_specialisation_that_the_compile_gate_does_not_know_is_refused(string card)
+    {
+        if (TestDevices.UsesRealGpu) Assert.Skip("a real compiler takes any");
+        using DeviceLease lease = TestDevices.Lend(card);
+        var device = (CudaDevice)lease.Device;
+        var kernel = new CudaKernel("rms_norm.cu", "rms_norm_forward", "-DROW_THREADS=96");
+        string message = Assert.Throws<CudaException>(() => device.Launch(kernel, new LaunchGrid(1, 96), default(TensorView), default(TensorView), default(TensorView), 1, 4, 0f, 3f)).Message;
+        Assert.Contains("rms_norm.cu (-DROW_THREADS=96)", message, StringComparison.Ordinal);
+        Assert.Contains("specialisations.csv", message, StringComparison.Ordinal);
+    }
 }

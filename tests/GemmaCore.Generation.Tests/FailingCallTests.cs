@@ -13,13 +13,14 @@ public sealed class FailingCallTests : IDisposable
     private readonly SmallModel _files = new();
 
     [Theory]
-    [InlineData("gtx1650/random", FailingCalls.OutOfMemory)]
-    [InlineData("h200/adversarial", FailingCalls.InvalidValue)]
-    [InlineData("a100/priority", FailingCalls.LaunchFailed)]
-    public void Answering_survives_every_failing_call(string card, int code) => FailingCalls.Try(
+    [InlineData("gtx1650/random", FailingCalls.OutOfMemory, WeightFormat.AsStored)]
+    [InlineData("h200/adversarial", FailingCalls.InvalidValue, WeightFormat.AsStored)]
+    [InlineData("a100/priority", FailingCalls.LaunchFailed, WeightFormat.AsStored)]
+    [InlineData("t4/random", FailingCalls.OutOfMemory, WeightFormat.Int8)]
+    public void Answering_survives_every_failing_call(string card, int code, WeightFormat format) => FailingCalls.Try(
         card, code, most: 60, device =>
         {
-            using LanguageModel model = ModelFolder.Load(_files.Folder, device);
+            using LanguageModel model = ModelFolder.Load(_files.Folder, device, format, format);
             using var generator = new Generator(model, Tokenizer, []);
             (Prompt, SamplingParams)[] prompts =
             [

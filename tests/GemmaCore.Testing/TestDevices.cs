@@ -112,6 +112,8 @@ public static class TestDevices
         if (!File.Exists(library)) return "the CUDA simulator is not built (cmake -S . -B build && cmake --build build)";
         string cards = string.Join(',', Profiles.SelectMany(profile => Schedules.Select((schedule, i) => $"{profile}:{schedule}:{i + 1}")));
         _ = SetEnvironment("GEMMACORE_CUDASIM_DEVICE", cards, 1);
+        // A specialisation that the compile gate does not know is refused.
+        _ = SetEnvironment("GEMMACORE_CUDASIM_LISTED", Path.Combine(RepositoryRoot(), "kernels", "specialisations.csv"), 1);
         if (!ChecksMemory) _ = SetEnvironment("GEMMACORE_CUDASIM_CHECKS", "off", 1);
         Environment.SetEnvironmentVariable("GEMMACORE_CUDA_LIBRARY", library);
         Environment.SetEnvironmentVariable("GEMMACORE_NVRTC_LIBRARY", library);

@@ -90,7 +90,7 @@ public sealed class EightBitAdamWTests : IDisposable
 
         using var run = new Run("cpu", eightBit);
         string refusal = Assert.Throws<CheckpointException>(() => folder.Restore(folder.Checkpoints[0].Folder, run.Adapter, run.Trainer.Optimizer)).Message;
-        Assert.Contains(message + "; was the checkpoint made with another lora_rank or optim?", refusal, StringComparison.Ordinal);
+        Assert.Contains($"{message}; the checkpoint was made with optim {(eightBit ? "adamw_torch" : "adamw_8bit")}: set it, or start anew", refusal, StringComparison.Ordinal);
     }
 
     private static EncodedExample[] LoadRows()

@@ -50,7 +50,7 @@ internal static class PlanCommand
             long memory = target.Memory(parsed) is > 0 and var asked ? asked : configuration.Memory;
             (SampleShape sample, configuration) = Sample(configuration, parsed.GetValue(images), load, place);
             AnsweringPlan answering = AnsweringPlan.Of(place.Open, device => load(device, configuration.Variant), parsed.GetValue(context), kvType);
-            MemoryPlan plan = MemoryPlanner.Fit(place.Rehearse(load), configuration, sample, place.Limit(memory));
+            MemoryPlan plan = MemoryPlanner.Fit(place.Rehearse(load), configuration, sample, place.Limit(memory), place.DriverBytes);
             var report = new PlanReport(plan, answering, place, memory, place.Peaks() is { } peaks ? new Roofline(peaks, plan, answering) : null);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else report.Write();

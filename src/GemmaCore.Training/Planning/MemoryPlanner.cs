@@ -14,13 +14,15 @@ public static class MemoryPlanner
     /// <param name="configuration">What is asked for.</param>
     /// <param name="sample">The largest sample.</param>
     /// <param name="limit">Bytes for the peak; null for no limit.</param>
+    /// <param name="driverBytes">What of the limit the device's driver takes for itself.</param>
     /// <exception cref="ConfigurationException">Nothing fits; the message says what the smallest plan takes.</exception>
-    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit)
+    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit, long driverBytes = 0)
     {
         ArgumentNullException.ThrowIfNull(rehearsal);
         ArgumentNullException.ThrowIfNull(configuration);
         MemoryPlan plan = rehearsal.Plan(configuration, sample);
-        if (limit is not { } most || plan.PeakBytes <= most) return plan;
+        if (limit is not { } whole || plan.PeakBytes <= whole - driverBytes) return plan;
+        long most = whole - driverBytes;
 
         var made = new List<Concession>();
         TrainingConfiguration present = configuration;
@@ -35,7 +37,7 @@ public static class MemoryPlanner
             if (plan.PeakBytes <= most) break;
         }
 
-        if (plan.PeakBytes > most) throw Refuse(plan, most);
+        if (plan.PeakBytes > most) throw Refuse(plan, whole, driverBytes);
         for (int i = made.Count - 2; i >= 0; i--)
         {
             // What came before the last one may not have been needed.
@@ -73,8 +75,12 @@ public static class MemoryPlanner
         if (to.CacheImageFeatures != from.CacheImageFeatures) lines.Add("cache_image_features: true instead of false; same results");
         if (to.SamplesAtOnce != from.SamplesAtOnce)
         {
-            int before = from.SamplesAtOnce > 0 ? from.SamplesAtOnce : from.PerDeviceTrainBatchSize;
-            lines.Add($"samples_at_once: {to.SamplesAtOnce} instead of {before}: micro-batches of {from.PerDeviceTrainBatchSize} are done in parts; same results");
+            // Batches of an evaluation may be the larger ones, and the only ones to be cut.
+            (string batches, int size) = from.PerDeviceTrainBatchSize > to.SamplesAtOnce
+                ? ("micro-batches", from.PerDeviceTrainBatchSize)
+                : ("evaluation batches", from.PerDeviceEvalBatchSize);
+            int before = from.SamplesAtOnce > 0 ? from.SamplesAtOnce : size;
+            lines.Add($"samples_at_once: {to.SamplesAtOnce} instead of {before}: {batches} of {size} are done in parts; same results");
         }
 
         if (to.GradientCheckpointing != from.GradientCheckpointing) lines.Add("gradient_checkpointing: true instead of false; about a third more time");
@@ -84,13 +90,17 @@ public static class MemoryPlanner
         return lines;
     }
 
-    private static ConfigurationException Refuse(MemoryPlan smallest, long limit)
+    private static ConfigurationException Refuse(MemoryPlan smallest, long limit, long driverBytes)
     {
-        IEnumerable<string> largest = smallest.Parts.OrderByDescending(part => part.Bytes).Take(3).Select(part => $"{part.Name} {MemorySize.Format(part.Bytes)}");
-        string weights = smallest.Configuration is { LoadIn4Bit: false } ? "load_in_4bit: true, " : "";
+        List<string> largest = [.. smallest.Parts.OrderByDescending(part => part.Bytes).Take(3).Select(part => $"{part.Name} {MemorySize.Format(part.Bytes)}")];
+        string weights = smallest.Configuration.LoadIn4Bit ? "" : "load_in_4bit: true, ";
+        if (smallest.Configuration.QuantizeHead == "none") weights += "quantize_head: int8, ";
+        string smaller = "a smaller lora_rank, fewer target_modules (none of the vision tower), a shorter max_length, ";
+        // Before the adapter is there, nothing that is said of it makes a difference.
+        if (smallest.PreparationBytes > smallest.TrainingBytes) (largest, smaller) = ([$"loading and encoding pictures {MemorySize.Format(smallest.PreparationBytes)}"], "");
+        if (driverBytes > 0) largest.Add($"the driver about {MemorySize.Format(driverBytes)}");
         return new ConfigurationException(
-            $"nothing fits into {MemorySize.Format(limit)}: the smallest plan takes {MemorySize.Format(smallest.PeakBytes)} ({string.Join(", ", largest)}); use {weights}"
-            + "a smaller lora_rank, fewer target_modules (none of the vision tower), a shorter max_length, or more memory");
+            $"nothing fits into {MemorySize.Format(limit)}: the smallest plan takes {MemorySize.Format(smallest.PeakBytes + driverBytes)} ({string.Join(", ", largest)}); use {weights}{smaller}or more memory");
     }
 
     private sealed record Concession(Func<TrainingConfiguration, TrainingConfiguration> Apply);

@@ -31,9 +31,11 @@ public sealed class RunContent
         // Crops of long pictures are not known before the pictures are.
         if (_configuration.MaxLength > 0 && prompts.PanAndScan is null)
         {
-            int most = rows.Max(row => row.Prompt.Sum(message => message.Content.OfType<ImagePart>().Count()));
-            int fitting = prompts.TokensPerImage == 0 ? 0 : Math.Min(most, (_configuration.MaxLength - 2) / prompts.TokensPerImage);
-            return SampleShape.OfLength(_configuration.MaxLength, fitting, prompts.TokensPerImage);
+            int[] pictures = [.. rows.Select(row => row.Prompt.Sum(message => message.Content.OfType<ImagePart>().Count()))];
+            int fitting = prompts.TokensPerImage == 0 ? 0 : Math.Min(pictures.Max(), (_configuration.MaxLength - 2) / prompts.TokensPerImage);
+            // Text counts in the loss and pictures do not: most of it where there are fewest of them.
+            SampleShape text = SampleShape.OfLength(_configuration.MaxLength, Math.Min(fitting, pictures.Min()), prompts.TokensPerImage);
+            return text with { Images = fitting };
         }
 
         SampleShape largest = SampleShape.Largest(_rows.SelectMany(row => _data.Take([row])).Concat(EvaluationSamples()));

@@ -137,8 +137,14 @@ public sealed class RunFolder : IDisposable
 
     private static void Restore(TensorView stored, TensorView target, string where)
     {
-        if (stored.DType != target.DType || stored.Shape != target.Shape)
-            throw new CheckpointException($"{where}: expected {target}, found {stored}; was the checkpoint made with another lora_rank or optim?");
+        if (stored.Shape != target.Shape) throw new CheckpointException($"{where}: expected {target}, found {stored}; was the checkpoint made with another lora_rank?");
+        if (stored.DType != target.DType)
+        {
+            // Nobody need have asked for the one or the other: a plan takes 8 bits where memory is short.
+            string optim = stored.DType == DType.U8 ? "adamw_8bit" : "adamw_torch";
+            throw new CheckpointException($"{where}: expected {target}, found {stored}; the checkpoint was made with optim {optim}: set it, or start anew");
+        }
+
         var bytes = new TensorView(stored.Pointer, new Shape(checked((int)stored.ByteCount)), DType.U8, stored.Device);
         target.Device.CopyFromHost(bytes.AsSpan<byte>(), target);
     }

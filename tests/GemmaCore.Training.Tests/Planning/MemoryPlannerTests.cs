@@ -59,8 +59,30 @@ public sealed class MemoryPlannerTests
             () => MemoryPlanner.Fit(Rehearsal(), Asked with { LoadIn4Bit = false }, Sample, 300_000_000)).Message;
         Assert.StartsWith("nothing fits into 300.0 MB: the smallest plan takes ", message, StringComparison.Ordinal);
         Assert.Contains("embeddings and head (bf16) 335.5 MB", message, StringComparison.Ordinal);
-        Assert.Contains("use load_in_4bit: true, a smaller lora_rank", message, StringComparison.Ordinal);
+        Assert.Contains("use load_in_4bit: true, quantize_head: int8, a smaller lora_rank", message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
+    }
+
+    // The amount that somebody wrote is the one that the message names, and the smallest plan is to be compared with it.
+    [Fact]
+    public void The_driver_s_share_counts_in_both_amounts()
+    {
+        const long driver = 256 << 20, smallest = 200_000_000;
+        MemoryPlan plan = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, null);
+        Assert.Empty(MemoryPlanner.Fit(Rehearsal(), Asked, Sample, plan.PeakBytes + driver, driver).GivenUp);
+        Assert.NotEmpty(MemoryPlanner.Fit(Rehearsal(), Asked, Sample, plan.PeakBytes + driver - 1, driver).GivenUp);
+        string message = Assert.Throws<ConfigurationException>(() => MemoryPlanner.Fit(Rehearsal(), Asked, Sample, smallest, driver)).Message;
+        Assert.StartsWith("nothing fits into 200.0 MB: the smallest plan takes ", message, StringComparison.Ordinal);
+        Assert.Contains("the driver about 268.4 MB", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Batches_of_an_evaluation_are_called_so()
+    {
+        TrainingConfiguration asked = Asked with { PerDeviceTrainBatchSize = 1, PerDeviceEvalBatchSize = 8, EvalStrategy = "steps", GradientCheckpointing = true };
+        long whole = MemoryPlanner.Fit(Rehearsal(), asked, Sample, null).PeakBytes;
+        string line = MemoryPlanner.Fit(Rehearsal(), asked, Sample, whole - 1).GivenUp[0];
+        Assert.Equal("samples_at_once: 4 instead of 8: evaluation batches of 8 are done in parts; same results", line);
     }
 
     [Theory]

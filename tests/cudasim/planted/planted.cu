@@ -55,6 +55,14 @@ KERNEL(64) past_shared_array(const float* in, float* out) {
   out[thread_index()] = tile[thread_index() + (planted ? 1 : 0)];
 }
 
+// No schedule makes a race of it: one element is never stored.
+KERNEL(64) never_stored(const float* in, float* out) {
+  SHARED_ARRAY(float, tile, 64);
+  if (!planted || thread_index() != 5) tile[thread_index()] = in[thread_index()];
+  sync_block();
+  out[thread_index()] = tile[63 - thread_index()];
+}
+
 KERNEL(64) misaligned_vector(const float* in, float* out) {
   if (thread_index() >= 15) return;
   store16(out + 4 * thread_index(), load16(in + 4 * thread_index() + (planted ? 1 : 0)));

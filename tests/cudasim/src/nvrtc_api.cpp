@@ -6,6 +6,7 @@
 #include "cudasim/driver.h"
 #include "host_compiler.hpp"
 #include "kernel_options.hpp"
+#include "listed_kernels.hpp"
 #include "ptx_image.hpp"
 #include "versions.hpp"
 
@@ -100,6 +101,12 @@ CUDASIM_API nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, con
     if (asked.error.empty() && (std::stoi(asked.arch) > cudasim::newest_architecture(version) || (asked.specific && version.major < 12))) {
       program->log = "nvrtc: error: invalid value for --gpu-architecture (-arch): " + asked.target + "\n";
       return NVRTC_ERROR_INVALID_OPTION;
+    }
+    if (const std::string list = cudasim::kernel_list_of_environment(); asked.error.empty() && !list.empty()) {
+      std::string defines;
+      for (const std::string& define : asked.defines) defines += (defines.empty() ? "" : " ") + define;
+      program->log = cudasim::unlisted(list, program->text.source.name, defines, std::stoi(asked.arch));
+      if (!program->log.empty()) return NVRTC_ERROR_COMPILATION;
     }
     const cudasim::Compiled compiled = cudasim::compile_kernel_text(program->text, cudasim::checks_of_environment());
     program->log = compiled.log;

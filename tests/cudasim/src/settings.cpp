@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "card.hpp"
+#include "listed_kernels.hpp"
 #include "versions.hpp"
 
 namespace cudasim {
@@ -99,6 +100,11 @@ std::pair<long long, int> planted_failure_of_environment() {
   const std::vector<std::string> parts = split(value, ':');
   if (parts.size() != 2) throw std::invalid_argument("cudasim: GEMMACORE_CUDASIM_FAIL is '" + std::string(value) + "'; it is call:code, such as 12:719");
   return {static_cast<long long>(whole_number(parts[0], "GEMMACORE_CUDASIM_FAIL")), static_cast<int>(whole_number(parts[1], "GEMMACORE_CUDASIM_FAIL"))};
+}
+
+std::string kernel_list_of_environment() {
+  const char* list = variable("GEMMACORE_CUDASIM_LISTED");
+  return list != nullptr ? list : "";
 }
 
 }  // namespace cudasim

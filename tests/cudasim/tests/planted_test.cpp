@@ -70,6 +70,7 @@ int main() {
       {"blocks_share_output", {"race"}, 2},
       {"past_the_end", {"out of bounds"}, 1},
       {"past_shared_array", {"out of bounds"}, 1},
+      {"never_stored", {early}, 1},
       {"misaligned_vector", {"misaligned access"}, 1},
       {"divergent_shuffle", {"divergent warp collective"}, 1},
       {"left_early", {"divergent warp collective"}, 1},
