@@ -16,15 +16,16 @@ public sealed class AdapterConfig
     private static readonly string[] Unsupported =
     [
         "alora_invocation_tokens", "layer_replication", "use_qalora", "use_bdlora", "trainable_token_indices", "target_parameters", "lora_bias",
-        "fan_in_fan_out", "arrow_config", "kasa_config", "velora_config", "monteclora_config", "megatron_config", "lora_ga_config",
+        "arrow_config", "kasa_config", "velora_config", "monteclora_config", "megatron_config", "lora_ga_config",
     ];
 
     // These start A and B only. The others (pissa, olora, corda, loftq, …) change the base weights too, so that the adapter fits another base.
     private static readonly string[] HarmlessStarts = ["gaussian", "eva", "orthogonal"];
 
+    // fan_in_fan_out is about Conv1D; on linear layers, and there are no others here, PEFT itself sets it back to false.
     private static readonly HashSet<string> Ignored =
     [
-        "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "inference_mode", "loftq_config", "megatron_core", "peft_version",
+        "auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "fan_in_fan_out", "inference_mode", "loftq_config", "megatron_core", "peft_version",
         "qalora_group_size", "revision", "runtime_config", "task_type",
     ];
 

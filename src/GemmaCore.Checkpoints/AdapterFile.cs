@@ -59,6 +59,7 @@ public sealed class AdapterFile : IDisposable
         try
         {
             adapter.Sort(weights);
+            if (adapter.TensorCount == 0) throw new CheckpointException($"{weights}: holds no tensors; was the adapter saved before its weights were gathered?");
             return adapter;
         }
         catch

@@ -41,12 +41,15 @@ internal sealed class DatasetAnswers(GemmaModel model, PromptEncoder encoder, in
     private void Answer(TrainingExample[] rows, Dictionary<string, PredictedAnswer> answers)
     {
         PromptEncoder prompts = encoder.Remembering(); // every label of a row asks about its picture
+        int positions = model.Model.Layout.MaxPositions;
         var usable = new List<(TrainingExample Row, Prompt Prompt)>();
         foreach (TrainingExample row in rows)
         {
             try
             {
-                usable.Add((row, prompts.Encode(row.Prompt, addGenerationPrompt: true)));
+                Prompt prompt = prompts.Encode(row.Prompt, addGenerationPrompt: true);
+                if (prompt.Ids.Length < positions) usable.Add((row, prompt));
+                else report.Add(row.Row, $"the prompt has {prompt.Ids.Length} tokens, but the model has {positions} positions and needs one for the answer");
             }
             catch (InputException error)
             {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
 using GemmaCore.Cuda;
@@ -48,19 +49,28 @@ internal static class Edge
     {
         AggregateException { InnerException: { } inner } => Describe(inner),
         CheckpointException or CudaException or InputException or ShapeException or ConfigurationException or DatasetException or EvaluationException or UsageException
-            or ArgumentOutOfRangeException or IOException or UnauthorizedAccessException or NotSupportedException or InvalidOperationException => OneLine(error.Message),
+            or ArgumentException or IOException or UnauthorizedAccessException or NotSupportedException or InvalidOperationException => OneLine(error.Message),
         OutOfMemoryException => "out of memory; use a smaller batch or shorter prompts",
         OperationCanceledException => "cancelled",
         _ => $"{error.GetType().Name}: {OneLine(error.Message)} (set GEMMACORE_TRACE=1 to see where)",
     };
 
-    private static string OneLine(string message) => message.ReplaceLineEndings(" ");
+    private static string OneLine(string message) => message.ReplaceLineEndings(" ").Replace("\t", "", StringComparison.Ordinal);
 
     private static string Usage(ParseResult parsed, string[] args)
     {
         if (args.Length == 0) return "say what to do: gemmacore -h lists the commands";
-        if (parsed.UnmatchedTokens.Count == 0) return OneLine(parsed.Errors[0].Message);
+        if (parsed.UnmatchedTokens.Count == 0) return Complaint(parsed.Errors[0]);
         return Unknown(parsed.UnmatchedTokens[0], parsed.CommandResult.Command);
+    }
+
+    // The library's complaint about a value names a .NET type.
+    private static string Complaint(ParseError error)
+    {
+        if (error.SymbolResult is not OptionResult { Option: { } option, Tokens: [{ Value: { } value }, ..] } || !error.Message.Contains("System.", StringComparison.Ordinal)) return OneLine(error.Message);
+        Type type = Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType;
+        string expected = type == typeof(int) || type == typeof(long) ? "a whole number" : type == typeof(ulong) ? "a whole number from 0" : type == typeof(bool) ? "true or false" : "a number";
+        return $"{option.Name} {value}: expected {expected}";
     }
 
     /// <summary>The complaint about a flag or verb that a command does not have.</summary>

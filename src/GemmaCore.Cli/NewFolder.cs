@@ -13,6 +13,7 @@ internal static class NewFolder
     /// <exception cref="UsageException">It holds something already.</exception>
     public static void Fill(string path, Action write)
     {
+        if (path.Length == 0) throw new UsageException("--out: expected a folder");
         if (File.Exists(path)) throw new UsageException($"--out {path}: this is a file; a folder is written");
         bool existed = Directory.Exists(path);
         if (existed && Directory.EnumerateFileSystemEntries(path).Any()) throw new UsageException($"--out {path}: the folder is not empty");

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using GemmaCore.Generation;
 
 namespace GemmaCore.Cli;
@@ -35,7 +36,16 @@ internal sealed class SamplingOptions
             Stop = parsed.GetValue(_stop) ?? [],
             Logprobs = parsed.GetValue(_logprobs) ?? -1,
         };
-        parameters.Validate();
-        return parameters;
+        try
+        {
+            parameters.Validate();
+            return parameters;
+        }
+        catch (ArgumentOutOfRangeException error) when (error.ParamName is { } name)
+        {
+            // The names of options are those of the properties; the rest of the message says what was expected.
+            string said = error.Message[..error.Message.IndexOf(" (Parameter", StringComparison.Ordinal)];
+            throw new UsageException($"--{JsonNamingPolicy.KebabCaseLower.ConvertName(name)} {said[(name.Length + 1)..]}, got {error.ActualValue}");
+        }
     }
 }

@@ -100,8 +100,15 @@ internal sealed class TrainingSession : IDisposable
     public void Run(CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        _run.Run(Show, cancellation);
-        foreach (string row in _report.Lines) _say($"left out: {row}");
+        try
+        {
+            _run.Run(Show, cancellation);
+        }
+        finally
+        {
+            foreach (string row in _report.Lines) _say($"left out: {row}");
+        }
+
         LossPlot.Write(Path.Combine(_configuration.OutputDir, "training_loss.png"), _run.State.Log);
         WritePassport(Stopwatch.GetElapsedTime(start).TotalSeconds);
     }

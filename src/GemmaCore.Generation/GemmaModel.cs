@@ -18,6 +18,8 @@ public sealed class GemmaModel : IDisposable
     private readonly Device _device;
     private readonly Generator _generator;
     private readonly List<LoraAdapter> _adapters = [];
+    private volatile bool _isLent, _isDisposed;
+    private volatile int _holder; // managed thread that computes in its turn; 0 for none
 
     private GemmaModel(string folder, Device device, WeightFormat format, WeightFormat tables)
     {
@@ -72,9 +74,12 @@ public sealed class GemmaModel : IDisposable
         }
     }
 
-    /// <summary>Puts a PEFT adapter on the model, on top of those already there.</summary>
+    /// <summary>Puts a PEFT adapter on the model, on top of those already there; waits for an answer that is under way.</summary>
+    /// <exception cref="Checkpoints.CheckpointException">It is not usable, or for another base model.</exception>
     public LoraAdapter LoadAdapter(string folder)
     {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        using IDisposable? turn = TurnForAdapters();
         LoraAdapter adapter = LoraAdapter.Load(folder, Model);
         _adapters.Add(adapter);
         return adapter;
@@ -84,15 +89,18 @@ public sealed class GemmaModel : IDisposable
     /// <exception cref="Checkpoints.CheckpointException">It does not fit, or it replaces or rescales whole weights, which all requests share.</exception>
     public LoraAdapter LoadChoice(string folder)
     {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        using IDisposable? turn = TurnForAdapters();
         LoraAdapter adapter = LoraAdapter.LoadChoice(folder, Model);
         _adapters.Add(adapter);
         return adapter;
     }
 
-    /// <summary>Takes an adapter off the model.</summary>
+    /// <summary>Takes an adapter off the model; waits for an answer that is under way.</summary>
     public void RemoveAdapter(LoraAdapter adapter)
     {
         ArgumentNullException.ThrowIfNull(adapter);
+        using IDisposable? turn = TurnForAdapters();
         if (_adapters.Remove(adapter)) adapter.Dispose();
     }
 
@@ -110,18 +118,21 @@ public sealed class GemmaModel : IDisposable
     /// <summary>Answers one conversation, token by token.</summary>
     /// <param name="messages">The conversation, ending with the user's turn.</param>
     /// <param name="parameters">How to answer; null for the folder's defaults.</param>
-    /// <param name="cancellation">Ends the answer.</param>
+    /// <param name="cancellation">Ends the answer; so does leaving the loop over its tokens.</param>
+    /// <exception cref="InputException">The conversation cannot be asked: roles out of order, a picture that cannot be read, more tokens than the model has positions.</exception>
+    /// <exception cref="OperationCanceledException">The answer was cancelled.</exception>
     public async IAsyncEnumerable<GeneratedToken> GenerateAsync(
         IReadOnlyList<ChatMessage> messages, SamplingParams? parameters = null, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         Prompt prompt = Prompts.Encode(messages, addGenerationPrompt: true);
         var tokens = Channel.CreateUnbounded<GeneratedToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         Task run = Task.Run(
             () =>
             {
                 try
                 {
-                    Generate([(prompt, parameters ?? DefaultSampling())], (_, token) => tokens.Writer.TryWrite(token), cancellation);
+                    Generate([(prompt, parameters ?? DefaultSampling())], (_, token) => tokens.Writer.TryWrite(token), stop.Token);
                     tokens.Writer.Complete();
                 }
                 catch (Exception error)
@@ -130,8 +141,17 @@ public sealed class GemmaModel : IDisposable
                 }
             },
             CancellationToken.None);
-        await foreach (GeneratedToken token in tokens.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false)) yield return token;
-        await run.ConfigureAwait(false);
+        try
+        {
+            await foreach (GeneratedToken token in tokens.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false)) yield return token;
+        }
+        finally
+        {
+            // Whoever leaves the loop early may dispose the model next: nothing computes with it any more by then.
+            await stop.CancelAsync().ConfigureAwait(false);
+            await run.ConfigureAwait(false);
+        }
+
         cancellation.ThrowIfCancellationRequested();
     }
 
@@ -141,15 +161,8 @@ public sealed class GemmaModel : IDisposable
         Action<int, GeneratedToken>? onToken = null,
         CancellationToken cancellation = default)
     {
-        _turn.Wait(cancellation);
-        try
-        {
-            return _generator.Generate(prompts, onToken, cancellation);
-        }
-        finally
-        {
-            _turn.Release();
-        }
+        using IDisposable turn = Enter(cancellation);
+        return _generator.Generate(prompts, onToken, cancellation);
     }
 
     /// <summary>Prompts as vectors of length 1, [D] each: the mean of the last hidden states of their tokens (<see cref="Embeddings"/>).</summary>
@@ -163,17 +176,10 @@ public sealed class GemmaModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(prompts);
         GenerationRequest[] requests = [.. prompts.Select(prompt => Embeddings.Request(prompt, Prompts.Tokenizer) with { Adapter = adapter })];
-        _turn.Wait(cancellation);
-        try
-        {
-            IReadOnlyList<GenerationResult> results = _generator.Run(requests, null, cancellation);
-            cancellation.ThrowIfCancellationRequested();
-            return [.. results.Select(result => result.Embedding!.ToArray())];
-        }
-        finally
-        {
-            _turn.Release();
-        }
+        using IDisposable turn = Enter(cancellation);
+        IReadOnlyList<GenerationResult> results = _generator.Run(requests, null, cancellation);
+        cancellation.ThrowIfCancellationRequested();
+        return [.. results.Select(result => result.Embedding!.ToArray())];
     }
 
     /// <summary>The same, on another thread.</summary>
@@ -209,40 +215,73 @@ public sealed class GemmaModel : IDisposable
         GenerationRequest[] asked = [.. prompts.Select(item => new GenerationRequest(item.Prompt, item.Parameters))];
         LabelScores[] scores = [.. questions.Select(question => new LabelScores(Prompts, question.Prompt, question.Labels, wholeAnswer, Defaults.StopIds))];
         GenerationRequest[][] requests = [.. scores.Select(score => score.Requests.ToArray())];
-        _turn.Wait(cancellation);
+        using IDisposable turn = Enter(cancellation);
+        IReadOnlyList<GenerationResult> results = _generator.Run([.. asked, .. requests.SelectMany(request => request)], null, cancellation);
+        GenerationResult[] answers = [.. results.Take(asked.Length)];
+        if (cancellation.IsCancellationRequested) return (answers, []);
+        var scored = new Queue<GenerationResult>(results.Skip(asked.Length));
+        return (answers, [.. scores.Select((score, i) => score.Of([.. requests[i].Select(_ => scored.Dequeue())]))]);
+    }
+
+    /// <summary>Keeps everyone else from computing with the model until the result is disposed; who holds it loads and removes adapters between its own passes.</summary>
+    internal IDisposable TakeTurn()
+    {
+        IDisposable turn = Enter(CancellationToken.None);
+        (_isLent, _holder) = (true, 0); // from now on it may be another thread's
+        return turn;
+    }
+
+    /// <summary>Frees the model once an answer that is under way has ended; whoever waits for a turn then gets an <see cref="ObjectDisposedException"/>. May be called again.</summary>
+    /// <exception cref="InvalidOperationException">A <see cref="RequestLoop"/> is still answering with it.</exception>
+    public void Dispose()
+    {
+        if (_isDisposed) return;
+        if (_isLent) throw new InvalidOperationException("a RequestLoop is still answering with this model; dispose it before the model");
+        RefuseReentry();
+        _turn.Wait();
         try
         {
-            IReadOnlyList<GenerationResult> results = _generator.Run([.. asked, .. requests.SelectMany(request => request)], null, cancellation);
-            GenerationResult[] answers = [.. results.Take(asked.Length)];
-            if (cancellation.IsCancellationRequested) return (answers, []);
-            var scored = new Queue<GenerationResult>(results.Skip(asked.Length));
-            return (answers, [.. scores.Select((score, i) => score.Of([.. requests[i].Select(_ => scored.Dequeue())]))]);
+            if (_isDisposed) return;
+            _isDisposed = true;
+            _generator.Dispose();
+            foreach (LoraAdapter adapter in _adapters) adapter.Dispose();
+            Model.Dispose();
+            _device.Dispose();
         }
         finally
         {
-            _turn.Release();
+            _turn.Release(); // and not disposed: others may be waiting for it
         }
     }
 
-    /// <summary>Keeps everyone else from computing with the model until the result is disposed.</summary>
-    internal IDisposable TakeTurn()
+    private Turn Enter(CancellationToken cancellation)
     {
-        _turn.Wait();
-        return new Turn(_turn);
+        RefuseReentry();
+        _turn.Wait(cancellation);
+        if (_isDisposed)
+        {
+            _turn.Release();
+            throw new ObjectDisposedException(nameof(GemmaModel));
+        }
+
+        _holder = Environment.CurrentManagedThreadId;
+        return new Turn(this);
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    // It would wait for itself.
+    private void RefuseReentry()
     {
-        _generator.Dispose();
-        foreach (LoraAdapter adapter in _adapters) adapter.Dispose();
-        Model.Dispose();
-        _device.Dispose();
-        _turn.Dispose();
+        if (_holder == Environment.CurrentManagedThreadId) throw new InvalidOperationException("the model was called from within its own answer (onToken); do that after the answer");
     }
 
-    private sealed class Turn(SemaphoreSlim turn) : IDisposable
+    private Turn? TurnForAdapters() => _isLent ? null : Enter(CancellationToken.None);
+
+    private sealed class Turn(GemmaModel model) : IDisposable
     {
-        public void Dispose() => turn.Release();
+        public void Dispose()
+        {
+            (model._isLent, model._holder) = (false, 0);
+            model._turn.Release();
+        }
     }
 }

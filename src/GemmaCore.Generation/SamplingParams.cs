@@ -54,9 +54,13 @@ public sealed record SamplingParams
     public bool IgnoreEos { get; init; }
 
     /// <summary>Throws when a value makes no sense; the message names it.</summary>
+    /// <exception cref="ArgumentNullException">A list is null.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A value is out of range.</exception>
     public void Validate()
     {
+        ArgumentNullException.ThrowIfNull(LogitBias);
+        ArgumentNullException.ThrowIfNull(Stop);
+        ArgumentNullException.ThrowIfNull(StopTokenIds);
         Check(MaxTokens >= 1, nameof(MaxTokens), MaxTokens, "at least 1");
         Check(Temperature is >= 0 and <= 100, nameof(Temperature), Temperature, "from 0 to 100");
         Check(TopK >= 0, nameof(TopK), TopK, "0 (off) or more");

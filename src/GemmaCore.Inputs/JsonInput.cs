@@ -39,11 +39,12 @@ internal readonly struct JsonInput
 
     public static byte[] ReadFile(string path)
     {
+        if (Directory.Exists(path)) throw new InputException($"{path}: is a folder; expected a file");
         try
         {
             return File.ReadAllBytes(path);
         }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException or ArgumentException)
         {
             throw new InputException($"{path}: not found", exception);
         }

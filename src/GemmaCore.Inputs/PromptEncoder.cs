@@ -222,8 +222,14 @@ public sealed record PromptEncoder
         return volume.Show(source.Slice, source.Window ?? Window);
     }
 
-    private static List<ImageSource> ImagesOf(IReadOnlyList<ChatMessage> messages) =>
-        [.. messages.SelectMany(message => message.Content).OfType<ImagePart>().Select(part => part.Image)];
+    private static List<ImageSource> ImagesOf(IReadOnlyList<ChatMessage> messages)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        for (int i = 0; i < messages.Count; i++)
+            if (messages[i]?.Content is not { } content || content.Any(part => part is null or TextPart { Text: null } or ImagePart { Image: null }))
+                throw new ArgumentException($"message {i} is null, or its content or a part of that is", nameof(messages));
+        return [.. messages.SelectMany(message => message.Content).OfType<ImagePart>().Select(part => part.Image)];
+    }
 
     // Three generations of Hugging Face folders keep it in three places.
     private static string? TemplateTextIn(string folder)

@@ -23,12 +23,12 @@ public sealed class ExampleEncoder
     public EncodedExample Encode(TrainingExample example)
     {
         ArgumentNullException.ThrowIfNull(example);
-        if (example.Answer is not { } answer) throw new DatasetException($"{example.Row}: there is no answer to train on");
+        if (example.Answer is not { } answer) throw new DatasetException("there is no answer to train on");
         Prompt prompt = _prompts.Encode(example.Prompt, addGenerationPrompt: true);
         int[] tail = [.. _prompts.EncodeAnswer(answer), .. _lossOn == LossTokens.AssistantTurn ? _prompts.Tokenizer.EncodeContinuation("\n") : []];
         int[] ids = [.. prompt.Ids, .. tail];
         if (_maxLength > 0 && ids.Length > _maxLength)
-            throw new DatasetException($"{example.Row}: needs {ids.Length} tokens ({prompt.ImageTokenCount} of images), but max_length is {_maxLength}");
+            throw new DatasetException($"needs {ids.Length} tokens ({prompt.ImageTokenCount} of images), but max_length is {_maxLength}");
         var targets = new bool[ids.Length];
         for (int i = 0; i < ids.Length; i++) targets[i] = i >= prompt.Ids.Length || (_lossOn == LossTokens.AllText && ids[i] != _prompts.ImageTokenId);
         return new EncodedExample(ids, targets, prompt.Images, Keys(example, prompt.Images.Count));

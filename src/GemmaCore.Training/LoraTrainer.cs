@@ -116,6 +116,13 @@ public sealed class LoraTrainer : IDisposable
         return result;
     }
 
+    /// <summary>A step none of whose rows could be used: nothing is learnt. It counts as one all the same, for a resumed run knows the optimiser's count by that of its steps.</summary>
+    public StepResult SkipStep()
+    {
+        Optimizer.StepCount++;
+        return new StepResult(0, 0, 0, 0, []);
+    }
+
     /// <summary>The first half of <see cref="Step"/>: gradients are in the parameters afterwards, not yet clipped.</summary>
     /// <returns>What happened, and the factor that clipping asks for.</returns>
     public (StepResult Result, double ClipScale) Accumulate(IReadOnlyList<IReadOnlyList<EncodedExample>> microBatches)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using GemmaCore.Checkpoints;
 using GemmaCore.Models.Lora;
 using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Datasets;
 using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Training;
@@ -83,14 +84,15 @@ public sealed class TrainingRun : IDisposable
         while (State.Step < _totalSteps && !cancellation.IsCancellationRequested)
         {
             double rate = _schedule.Rate(State.Step);
-            StepResult result = _trainer.Step(BatchesOf(State.Step), (float)rate);
+            IReadOnlyList<IReadOnlyList<EncodedExample>> batches = BatchesOf(State.Step);
+            StepResult result = batches.Count > 0 ? _trainer.Step(batches, (float)rate) : SkipStep();
             State = State with
             {
                 Step = State.Step + 1,
                 Epoch = (double)(State.Step + 1) / _stepsPerEpoch,
                 TokenCount = State.TokenCount + result.TokenCount,
                 WindowLoss = State.WindowLoss + result.Loss,
-                WindowSteps = State.WindowSteps + 1,
+                WindowSteps = State.WindowSteps + (batches.Count > 0 ? 1 : 0),
             };
             if (State.Step % _configuration.LoggingSteps == 0 || State.Step == _totalSteps) LogStep(result, rate);
             double? evalLoss = _evaluation is not null && (State.Step % _configuration.EvalSteps == 0 || State.Step == _totalSteps) ? Evaluate() : null;
@@ -124,11 +126,18 @@ public sealed class TrainingRun : IDisposable
         _folder.WriteLog([]);
     }
 
+    // Rows that cannot be used are known when they are met; where they fill a step (on_bad_row: skip) the run goes on, unless an epoch brought nothing else.
+    private StepResult SkipStep() => State.TokenCount > 0 || State.Step + 1 < Math.Min(_stepsPerEpoch, _totalSteps)
+        ? _trainer.SkipStep()
+        : throw new DatasetException($"none of the {_data.Count} rows can be used");
+
     private IReadOnlyList<IReadOnlyList<EncodedExample>> BatchesOf(int step) =>
         [.. _order.MicroBatches(step).Select(rows => _data.Take(rows)).Where(batch => batch.Count > 0)];
 
-    private void LogStep(StepResult result, double rate) => Log(new LogEntry(
-        State.Step, State.Epoch, State.WindowLoss / State.WindowSteps, result.GradientNorm, rate, null), closesWindow: true);
+    private void LogStep(StepResult result, double rate)
+    {
+        if (State.WindowSteps > 0) Log(new LogEntry(State.Step, State.Epoch, State.WindowLoss / State.WindowSteps, result.GradientNorm, rate, null), closesWindow: true);
+    }
 
     private double Evaluate()
     {

@@ -55,6 +55,25 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
+    public void An_empty_name_of_a_folder_is_a_usage_error() => AssertOneLine(GemmacoreProcess.Run("init", "--preset", "tiny", "--out", ""), 2, "--out: expected a folder");
+
+    [Fact]
+    public void A_question_longer_than_the_context_is_a_bad_row_of_predict()
+    {
+        File.WriteAllText(_folder.File("rows.jsonl"), string.Concat(new[] { "Hi", string.Concat(Enumerable.Repeat("a b ", 5000)) }
+            .Select(question => $$$"""{"messages":[{"role":"user","content":"{{{question}}}"},{"role":"assistant","content":"x"}]}""" + "\n")));
+        File.WriteAllText(_folder.File("rows.yaml"), "dataset: { type: messages, path: rows.jsonl }");
+        Finished finished = GemmacoreProcess.RunIn(_folder.Path, "predict", "demo", "--data", "rows.yaml", "--out", "out.jsonl", "--max-tokens", "2", "--on-bad-row", "skip");
+        finished.Expect(0);
+        Assert.Contains("left out: ", finished.Error, StringComparison.Ordinal);
+        Assert.Contains("8192 positions", finished.Error, StringComparison.Ordinal);
+        Assert.Single(File.ReadLines(_folder.File("out.jsonl")));
+        File.Delete(_folder.File("out.jsonl"));
+        finished = GemmacoreProcess.RunIn(_folder.Path, "predict", "demo", "--data", "rows.yaml", "--out", "out.jsonl", "--max-tokens", "2");
+        AssertOneLine(finished, 1, "line 2", "8192 positions");
+    }
+
+    [Fact]
     public void A_file_is_no_model()
     {
         string file = _folder.File("notes.txt");
@@ -116,7 +135,20 @@ public sealed class BadInputTests : IDisposable
         File.WriteAllText(_folder.File("note.png"), "this is a note");
         AssertOneLine(Ask("--image", _folder.File("note.png")), 1, "note.png", "not a PNG");
         AssertOneLine(Ask("--image", _folder.File("nowhere.png")), 1, "nowhere.png", "cannot be read");
+        AssertOneLine(Ask("--image", _folder.Path), 1, _folder.Path, "is a folder");
+        AssertOneLine(Ask("--image", ""), 1, "cannot be read");
     }
+
+    [Theory]
+    [InlineData("--max-tokens", "0", "at least 1, got 0")]
+    [InlineData("--temperature", "-1", "from 0 to 100, got -1")]
+    [InlineData("--top-p", "2", "above 0, at most 1, got 2")]
+    [InlineData("--repetition-penalty", "0", "above 0, at most 100, got 0")]
+    [InlineData("--max-tokens", "many", "expected a whole number")]
+    [InlineData("--temperature", "warm", "expected a number")]
+    [InlineData("--seed", "-1", "expected a whole number from 0")]
+    public void A_sampling_option_out_of_range_is_a_usage_error_that_names_it(string option, string value, string problem) =>
+        AssertOneLine(Ask(option, value), 2, option, problem);
 
     [Fact]
     public void A_huge_picture_is_refused_by_its_header()

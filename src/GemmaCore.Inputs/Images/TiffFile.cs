@@ -50,11 +50,12 @@ internal sealed class TiffFile
 
     private static FileStream Open(string path)
     {
+        if (Directory.Exists(path)) throw new InputException($"{path}: is a folder; expected a picture");
         try
         {
             return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16, FileOptions.RandomAccess);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new InputException($"{path}: cannot be read: {exception.Message}", exception);
         }

@@ -201,9 +201,24 @@ public sealed class LoraAdapter : IDisposable
             AppliedTensorCount++;
         }
 
-        if (missing.Count == 0) return;
+        if (missing.Count == 0)
+        {
+            RequireTargets(folder, file, model);
+            return;
+        }
+
         throw new CheckpointException(
             $"{folder}: applied {AppliedTensorCount} of {file.TensorCount} tensors; these fit no layer of the model: {ModulePaths.List(missing)}; is the adapter for another base model?");
+    }
+
+    // The other way round: layers that were trained by the configuration and have nothing in the file. A part without any pair was not there when the adapter was
+    // trained: the text class has no tower, though names such as q_proj match its layers too.
+    private static void RequireTargets(string folder, AdapterFile file, LanguageModel model)
+    {
+        string[] absent = [.. model.Linears.GroupBy(IsVision).Where(part => part.Any(layer => file.Pairs.ContainsKey(layer.Path))).SelectMany(part => part)
+            .Select(layer => layer.Path).Where(path => !file.Pairs.ContainsKey(path) && file.Config.Targets(path))];
+        if (absent.Length > 0)
+            throw new CheckpointException($"{folder}: target_modules names {absent.Length} layers whose tensors the file does not hold: {ModulePaths.List(absent)}; is the file whole?");
     }
 
     private static void CheckShapes(string folder, Linear layer, AdapterPair pair)

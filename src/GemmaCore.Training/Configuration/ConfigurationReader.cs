@@ -79,7 +79,7 @@ public sealed class ConfigurationReader
             LoraAlpha = run.Number("lora_alpha", defaults.LoraAlpha, 1e-6, 1e6),
             LoraDropout = run.Number("lora_dropout", 0, 0, 0.99),
             UseRslora = run.Flag("use_rslora", false),
-            TargetModules = run.Texts("target_modules", defaults.TargetModules) is var targets && targets is ["all"] ? ["all-linear"] : targets,
+            TargetModules = TargetModules(run.Texts("target_modules", defaults.TargetModules)),
             PeftLayout = run.Choice("peft_layout", "default", "legacy"),
             PerDeviceTrainBatchSize = run.Int("per_device_train_batch_size", 8, 1, 1 << 16),
             PerDeviceEvalBatchSize = run.Int("per_device_eval_batch_size", 8, 1, 1 << 16),
@@ -127,6 +127,15 @@ public sealed class ConfigurationReader
             Seed = run.Int("seed", 42, 0, int.MaxValue),
             DataSeed = run.Node("data_seed") is null ? null : run.Int("data_seed", 0, 0, int.MaxValue),
         };
+    }
+
+    // LLaMA-Factory has a word for all layers, and writes a list as names with commas between.
+    private static IReadOnlyList<string> TargetModules(IReadOnlyList<string> given)
+    {
+        if (given is ["all"]) return ["all-linear"];
+        if (given is not [var single] || !single.Contains(',', StringComparison.Ordinal)) return given;
+        string[] names = single.Split(',', StringSplitOptions.TrimEntries);
+        return names.All(name => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.')) ? names : given;
     }
 
     private string? ImageWindow()

@@ -5,32 +5,18 @@ using GemmaCore.Inputs.Volumes;
 namespace GemmaCore.Training.Datasets;
 
 /// <summary>
-/// Conversations: JSON lines of OpenAI messages (<c>{"messages": [{"role", "content"}]}</c>), or ShareGPT files
-/// (<c>{"conversations": [{"from", "value"}], "images": [...]}</c>, with <c>&lt;image&gt;</c> in the text). The last assistant turn is the answer.
+/// Conversations: JSON lines of OpenAI messages (<c>{"messages": [{"role", "content"}]}</c>), or ShareGPT files (<c>{"conversations": [{"from", "value"}]}</c>). Pictures are
+/// parts of a message, or stand in the row's <c>images</c> or <c>image</c> with <c>&lt;image&gt;</c> in the text. The last assistant turn is the answer.
 /// </summary>
 public static class ConversationDatasets
 {
     /// <summary>Reads OpenAI messages, one JSON object a line.</summary>
-    public static IReadOnlyList<TrainingExample> ReadMessages(string file, RowReport report) => Read(file, report, (row, folder) =>
-    {
-        if (!row.TryGetProperty("messages", out JsonElement messages) || messages.ValueKind != JsonValueKind.Array)
-            throw new DatasetException("there is no 'messages' list");
-        return [.. messages.EnumerateArray().Select(message => ReadMessage(message, folder))];
-    });
+    public static IReadOnlyList<TrainingExample> ReadMessages(string file, RowReport report) => Read(file, report, "messages", ReadMessage);
 
     /// <summary>Reads a ShareGPT file, a JSON array or JSON lines.</summary>
-    public static IReadOnlyList<TrainingExample> ReadShareGpt(string file, RowReport report) => Read(file, report, (row, folder) =>
-    {
-        if (!row.TryGetProperty("conversations", out JsonElement turns) || turns.ValueKind != JsonValueKind.Array)
-            throw new DatasetException("there is no 'conversations' list");
-        var images = new Queue<string>(row.TryGetProperty("images", out JsonElement list) && list.ValueKind == JsonValueKind.Array
-            ? list.EnumerateArray().Select(item => Text(item, "images"))
-            : []);
-        List<ChatMessage> messages = [.. turns.EnumerateArray().Select(turn => ReadTurn(turn, images, folder))];
-        return images.Count == 0 ? messages : throw new DatasetException($"{images.Count} images have no <image> in the text");
-    });
+    public static IReadOnlyList<TrainingExample> ReadShareGpt(string file, RowReport report) => Read(file, report, "conversations", ReadTurn);
 
-    private static List<TrainingExample> Read(string file, RowReport report, Func<JsonElement, string, List<ChatMessage>> read)
+    private static List<TrainingExample> Read(string file, RowReport report, string key, Func<JsonElement, RowImages, string, ChatMessage> read)
     {
         ArgumentNullException.ThrowIfNull(report);
         if (!File.Exists(file)) throw new DatasetException($"{file}: not found");
@@ -44,8 +30,9 @@ public static class ConversationDatasets
             {
                 using JsonDocument document = JsonDocument.Parse(json);
                 if (document.RootElement.ValueKind != JsonValueKind.Object) throw new DatasetException("expected a JSON object");
-                List<ChatMessage> messages = read(document.RootElement, folder);
+                List<ChatMessage> messages = Conversation(document.RootElement, key, folder, read);
                 if (messages.Count < 2 || messages[^1].Role != ChatRole.Assistant) throw new DatasetException("the last turn must be the assistant's");
+                if (messages[^1].Content.Any(part => part is ImagePart)) throw new DatasetException("the answer holds an image");
                 string answer = string.Concat(messages[^1].Content.OfType<TextPart>().Select(part => part.Text));
                 if (answer.Length == 0) throw new DatasetException("the answer is empty");
                 examples.Add(new TrainingExample(name, where, messages[..^1], answer, null) { Uid = FormattableString.Invariant($"{name}:{index}") });
@@ -62,6 +49,31 @@ public static class ConversationDatasets
         }
 
         return examples.Count > 0 ? examples : throw new DatasetException($"{file}: there are no usable rows");
+    }
+
+    private static List<ChatMessage> Conversation(JsonElement row, string key, string folder, Func<JsonElement, RowImages, string, ChatMessage> read)
+    {
+        if (!row.TryGetProperty(key, out JsonElement turns) || turns.ValueKind != JsonValueKind.Array) throw new DatasetException($"there is no '{key}' list");
+        RefuseTools(row, "tools");
+        var images = new RowImages(row, folder);
+        List<ChatMessage> messages = [.. turns.EnumerateArray().Select(turn => read(turn, images, folder))];
+        if (images.Left > 0) throw new DatasetException($"{images.Left} images have no <image> in the text");
+        // LLaMA-Factory's column; a system turn comes before it, as there.
+        if (row.TryGetProperty("system", out JsonElement system) && system.ValueKind == JsonValueKind.String && system.GetString()!.Length > 0 && messages is not [{ Role: ChatRole.System }, ..])
+            messages.Insert(0, ChatMessage.FromText(ChatRole.System, system.GetString()!));
+        return messages;
+    }
+
+    // No template here says them, and an answer without them would be another one.
+    private static void RefuseTools(JsonElement item, string key)
+    {
+        if (item.TryGetProperty(key, out JsonElement tools) && tools.ValueKind switch
+        {
+            JsonValueKind.Null => false,
+            JsonValueKind.String => tools.GetString() is not ("" or "[]"),
+            JsonValueKind.Array => tools.GetArrayLength() > 0,
+            _ => true,
+        }) throw new DatasetException($"'{key}': conversations with tools cannot be trained on");
     }
 
     private static IEnumerable<(string Where, string Json)> Rows(string file)
@@ -88,7 +100,7 @@ public static class ConversationDatasets
         }
     }
 
-    private static ChatMessage ReadMessage(JsonElement message, string folder)
+    private static ChatMessage ReadMessage(JsonElement message, RowImages images, string folder)
     {
         if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out JsonElement role) || !message.TryGetProperty("content", out JsonElement content))
             throw new DatasetException("a message needs role and content");
@@ -99,24 +111,28 @@ public static class ConversationDatasets
             "assistant" or "model" => ChatRole.Assistant,
             string other => throw new DatasetException($"role '{other}' is unknown; expected system, user or assistant"),
         };
-        if (content.ValueKind == JsonValueKind.String) return ChatMessage.FromText(speaker, content.GetString()!);
+        RefuseTools(message, "tool_calls");
+        if (content.ValueKind == JsonValueKind.String)
+            return images.HasColumn ? WithImages(speaker, content.GetString()!, images) : ChatMessage.FromText(speaker, content.GetString()!);
         if (content.ValueKind != JsonValueKind.Array) throw new DatasetException("content must be a string or a list of parts");
-        return new ChatMessage(speaker, [.. content.EnumerateArray().SelectMany(part => ReadPart(part, folder))]);
+        return new ChatMessage(speaker, [.. content.EnumerateArray().SelectMany(part => ReadPart(part, images, folder))]);
     }
 
-    private static IReadOnlyList<ContentPart> ReadPart(JsonElement part, string folder)
+    private static IReadOnlyList<ContentPart> ReadPart(JsonElement part, RowImages images, string folder)
     {
         string type = part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out JsonElement kind) ? Text(kind, "type") : "";
         switch (type)
         {
             case "text" when part.TryGetProperty("text", out JsonElement text):
                 return [new TextPart(Text(text, "text"))];
-            case "image" when part.TryGetProperty("image", out JsonElement image):
-                return [new ImagePart(Chosen(Image(Text(image, "image"), folder), part))];
+            case "image" when images.Of(part) is { } own:
+                return [new ImagePart(Chosen(own, part))];
+            case "image" when images.HasColumn:
+                return [new ImagePart(Chosen(images.Next().Image, part))];
             case "volume" when part.TryGetProperty("volume", out JsonElement volume):
                 return Volume(Text(volume, "volume"), part, folder);
             case "image_url" when part.TryGetProperty("image_url", out JsonElement url):
-                return [new ImagePart(Image(Text(url.ValueKind == JsonValueKind.Object && url.TryGetProperty("url", out JsonElement inner) ? inner : url, "image_url"), folder))];
+                return [new ImagePart(images.Read(url, "image_url"))];
             default:
                 throw new DatasetException($"content part of type '{type}' is unknown or incomplete; expected text, image, image_url or volume");
         }
@@ -173,8 +189,10 @@ public static class ConversationDatasets
         }
     }
 
-    private static ChatMessage ReadTurn(JsonElement turn, Queue<string> images, string folder)
+    private static ChatMessage ReadTurn(JsonElement turn, RowImages images, string folder)
     {
+        // Tools that rename the keys leave the rest as it is.
+        if (turn.ValueKind == JsonValueKind.Object && !turn.TryGetProperty("from", out _) && turn.TryGetProperty("role", out _)) return ReadMessage(turn, images, folder);
         if (turn.ValueKind != JsonValueKind.Object || !turn.TryGetProperty("from", out JsonElement from) || !turn.TryGetProperty("value", out JsonElement value))
             throw new DatasetException("a turn needs from and value");
         ChatRole role = Text(from, "from") switch
@@ -184,34 +202,21 @@ public static class ConversationDatasets
             "gpt" or "assistant" or "model" => ChatRole.Assistant,
             string other => throw new DatasetException($"speaker '{other}' is unknown; expected system, human or gpt"),
         };
+        return WithImages(role, Text(value, "value"), images);
+    }
+
+    private static ChatMessage WithImages(ChatRole role, string text, RowImages images)
+    {
         var parts = new List<ContentPart>();
-        string[] pieces = Text(value, "value").Split("<image>");
+        string[] pieces = text.Split("<image>");
         for (int i = 0; i < pieces.Length; i++)
         {
-            if (i > 0) parts.Add(new ImagePart(Image(images.TryDequeue(out string? image) ? image : throw new DatasetException("more <image> than images"), folder)));
+            if (i > 0) parts.Add(images.Next());
             if (pieces[i].Trim().Length > 0) parts.Add(new TextPart(pieces[i]));
         }
 
         return new ChatMessage(role, parts);
     }
 
-    private static ImageSource Image(string text, string folder)
-    {
-        if (text.StartsWith("data:", StringComparison.Ordinal))
-        {
-            int comma = text.IndexOf(";base64,", StringComparison.Ordinal);
-            var bytes = new byte[text.Length];
-            return comma >= 0 && Convert.TryFromBase64String(text[(comma + 8)..], bytes, out int length)
-                ? ImageSource.FromBytes(bytes.AsMemory(0, length))
-                : throw new DatasetException("an image data URL must hold base64");
-        }
-
-        if (text.Contains("://", StringComparison.Ordinal)) throw new DatasetException($"image '{text}': pictures are not fetched; save it and give its path");
-        if (text.Length == 0 || text.Contains('\0', StringComparison.Ordinal)) throw new DatasetException("the name of an image is empty or holds a zero byte");
-        string path = Path.GetFullPath(Path.Combine(folder, text));
-        return File.Exists(path) ? ImageSource.FromFile(path) : throw new DatasetException($"image '{text}' not found");
-    }
-
-    private static string Text(JsonElement value, string key) =>
-        value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new DatasetException($"'{key}' must be a string, got {value.GetRawText()}");
+    private static string Text(JsonElement value, string key) => RowImages.Text(value, key);
 }

@@ -81,6 +81,7 @@ public class ConfigurationReaderTests
     [InlineData("max_samples: 4", "dataset.max_samples")]
     [InlineData("val_set_size: 0.25", "val_size")]
     [InlineData("train_on_inputs: true", "loss_on: all_text")]
+    [InlineData("lora_target: 'q_proj, v_proj'", "target_modules: [q_proj, v_proj]")]
     [InlineData("lora_target_linear: true", "target_modules: all-linear")]
     public void Other_tools_spellings_are_taken_and_reported(string yaml, string standard)
     {

@@ -90,11 +90,58 @@ public sealed class ConversationDatasetsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("""{"type":"image"}""", ""","images":["a.png"]""")] // TRL
+    [InlineData("""{"type":"image","image":null,"text":null}""", ""","images":[{"path":"a.png","bytes":null}]""")] // the same, out of a data set of Hugging Face's
+    [InlineData("""{"type":"image","path":"a.png"}""", "")]
+    [InlineData("""{"type":"image","url":"a.png"}""", "")]
+    [InlineData("""{"type":"image_url","image_url":{"url":"a.png"}}""", ""","images":null""")]
+    public void A_picture_is_found_wherever_other_tools_put_it(string part, string columns)
+    {
+        string row = """{"messages":[{"role":"user","content":[%,{"type":"text","text":"What?","image":null}]},{"role":"assistant","content":"d"}]&}""";
+        IReadOnlyList<ContentPart> parts = Messages(row.Replace("%", part, StringComparison.Ordinal).Replace("&", columns, StringComparison.Ordinal)).Prompt[0].Content;
+        Assert.Equal(Path.Combine(_folder, "a.png"), Assert.IsType<ImagePart>(parts[0]).Image.Path);
+        Assert.Equal("What?", Assert.IsType<TextPart>(parts[1]).Text);
+    }
+
+    [Fact]
+    public void A_picture_may_be_bare_base64() => Assert.Equal([1, 2, 3], Assert.IsType<ImagePart>(Messages(
+        """{"messages":[{"role":"user","content":[{"type":"image","base64":"AQID"}]},{"role":"assistant","content":"d"}]}""").Prompt[0].Content[0]).Image.Bytes!.Value.ToArray());
+
+    [Theory]
+    [InlineData("messages", """{"role":"user","content":"<image>\nWhat?"},{"role":"assistant","content":"d"}""", "\"images\":[\"a.png\"]")] // LLaMA-Factory
+    [InlineData("conversations", """{"from":"human","value":"<image>\nWhat?"},{"from":"gpt","value":"d"}""", "\"image\":\"a.png\"")] // LLaVA
+    [InlineData("conversations", """{"role":"user","content":"<image>\nWhat?"},{"role":"assistant","content":"d"}""", "\"images\":\"a.png\"")]
+    public void A_mark_in_the_text_takes_the_next_of_the_row_s_pictures(string key, string turns, string column)
+    {
+        string row = $"{{\"{key}\":[{turns}],{column}}}";
+        IReadOnlyList<ContentPart> parts = (key == "messages" ? Messages(row) : ShareGpt(row)).Prompt[0].Content;
+        Assert.Equal(Path.Combine(_folder, "a.png"), Assert.IsType<ImagePart>(parts[0]).Image.Path);
+        Assert.Equal("\nWhat?", Assert.IsType<TextPart>(parts[1]).Text);
+    }
+
+    [Fact]
+    public void Without_pictures_in_the_row_a_mark_is_text() =>
+        Assert.Equal("<image>", Assert.IsType<TextPart>(Messages("""{"messages":[{"role":"user","content":"<image>"},{"role":"assistant","content":"d"}]}""").Prompt[0].Content[0]).Text);
+
+    [Fact]
+    public void A_system_column_opens_the_conversation_unless_a_turn_does()
+    {
+        TrainingExample row = ShareGpt("""{"system":"s","tools":"[]","conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"d"}]}""");
+        Assert.Equal([ChatRole.System, ChatRole.User], row.Prompt.Select(message => message.Role));
+        Assert.Equal("s", Assert.IsType<TextPart>(row.Prompt[0].Content[0]).Text);
+        row = ShareGpt("""{"system":"s","conversations":[{"from":"system","value":"t"},{"from":"human","value":"a"},{"from":"gpt","value":"d"}]}""");
+        Assert.Equal("t", Assert.IsType<TextPart>(row.Prompt[0].Content[0]).Text);
+        Assert.Equal(2, row.Prompt.Count);
+    }
+
+    [Theory]
     [InlineData("""{"conversations":[{"from":"human","value":"<image><image>"},{"from":"gpt","value":"d"}],"images":["a.png"]}""", "more <image> than images")]
     [InlineData("""{"conversations":[{"from":"human","value":"x"},{"from":"gpt","value":"d"}],"images":["a.png"]}""", "1 images have no <image>")]
     [InlineData("""{"conversations":[{"from":"robot","value":"x"},{"from":"gpt","value":"d"}]}""", "speaker 'robot' is unknown")]
     [InlineData("""{"conversations":[{"from":"human","value":"x"}]}""", "the last turn must be the assistant's")]
     [InlineData("""{"conversation":[]}""", "no 'conversations' list")]
+    [InlineData("""{"conversations":[{"from":"human","value":"x"},{"from":"gpt","value":"<image>"}],"image":"a.png"}""", "the answer holds an image")]
+    [InlineData("""{"conversations":[{"from":"human","value":"x"},{"from":"gpt","value":"d"}],"tools":"[{}]"}""", "'tools': conversations with tools")]
     public void Bad_share_gpt_rows_are_named(string row, string problem) => Assert.Contains(
         problem, Assert.Throws<DatasetException>(() => ConversationDatasets.ReadShareGpt(Write(row), new RowReport(false))).Message, StringComparison.Ordinal);
 
@@ -103,6 +150,10 @@ public sealed class ConversationDatasetsTests : IDisposable
     [InlineData("""[1""", "not valid JSON")]
     [InlineData("""{"messages":[{"role":"user","content":"x"},{"role":"tool","content":"y"}]}""", "role 'tool' is unknown")]
     [InlineData("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":""}]}""", "the answer is empty")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y","tool_calls":[{}]}]}""", "'tool_calls': conversations with tools")]
+    [InlineData("""{"messages":[{"role":"user","content":[{"type":"image"}]},{"role":"assistant","content":"y"}]}""", "type 'image' is unknown or incomplete")]
+    [InlineData("""{"messages":[{"role":"user","content":[{"type":"image"}]},{"role":"assistant","content":"y"}],"images":[]}""", "more <image> than images")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y"}],"images":["a.png"]}""", "1 images have no <image>")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"audio"}]},{"role":"assistant","content":"y"}]}""", "type 'audio'")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"image","image":"no.png"}]},{"role":"assistant","content":"y"}]}""", "image 'no.png' not found")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"image","image":"https://x/y.png"}]},{"role":"assistant","content":"y"}]}""", "pictures are not fetched")]
