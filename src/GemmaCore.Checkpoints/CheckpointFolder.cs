@@ -82,10 +82,13 @@ public sealed class CheckpointFolder : IDisposable
         if (_hollow is not null) return _hollow.Take(expected);
         if (!TryGet(canonicalName, out TensorView view)) throw new CheckpointException($"{Folder}: tensor '{canonicalName}' is missing{Nearest(canonicalName)}");
         string file = _tensors[canonicalName].File.Path;
-        if (view.Shape != expected) throw new CheckpointException($"{file}: tensor '{canonicalName}' is {view.Shape}, expected {expected}");
-        return view.DType.IsFloat()
-            ? view
-            : throw new CheckpointException($"{file}: tensor '{canonicalName}' is {view.DType}, expected F32, F16 or BF16");
+        if (!view.DType.IsFloat())
+        {
+            throw new CheckpointException(
+                $"{file}: tensor '{canonicalName}' is {view.DType}, expected F32, F16 or BF16; codes would have a quant_state (4 bits) or an SCB (8 bits) beside them");
+        }
+
+        return view.Shape == expected ? view : throw new CheckpointException($"{file}: tensor '{canonicalName}' is {view.Shape}, expected {expected}");
     }
 
     /// <summary>A small floating-point tensor widened to f32; NaN and infinity are refused.</summary>

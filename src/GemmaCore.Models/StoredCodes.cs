@@ -87,9 +87,6 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
             if (checkpoint.Names.Contains(packed))
                 throw Refuse(packed, "is packed as GPTQ, AWQ or compressed-tensors have it, which is not supported; use the original model with --quantize nf4 or int8");
         }
-
-        if (checkpoint.Names.Contains(name) && checkpoint.TryGet(name, out TensorView stored) && !stored.DType.IsFloat())
-            throw Refuse(name, $"holds codes ({stored}) and nothing beside it says what they mean: no quant_state (4 bits), no SCB (8 bits)");
     }
 
     private TensorView Part(string name, string suffix, DType type, long count)

@@ -75,7 +75,7 @@ public sealed class StoredCodesTests : IDisposable
     [Theory]
     [InlineData("down_proj.weight", "down_proj.qweight", "is packed as GPTQ, AWQ or compressed-tensors")]
     [InlineData("down_proj.weight", "down_proj.weight_packed", "is packed as GPTQ, AWQ or compressed-tensors")]
-    [InlineData("down_proj.weight.quant_state.bitsandbytes__nf4", "down_proj.weight.lost", "nothing beside it says what they mean")]
+    [InlineData("down_proj.weight.quant_state.bitsandbytes__nf4", "down_proj.weight.lost", "codes would have a quant_state (4 bits) or an SCB (8 bits) beside them")]
     [InlineData("down_proj.weight.absmax", "down_proj.weight.lost", "lacks '")]
     public void Tensors_that_say_nothing_here_are_named(string name, string other, string complaint)
     {
