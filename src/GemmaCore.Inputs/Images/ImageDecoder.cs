@@ -73,6 +73,7 @@ public static class ImageDecoder
         if ((long)width * height > maxPixels)
             throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
 
+        if (codec.EncodedFormat == SKEncodedImageFormat.Gif) return GifPicture.Read(file.Span, name, maxPixels);
         using var bitmap = new SKBitmap();
         if (!bitmap.TryAllocPixels(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul)))
             throw new InputException($"{name}: no memory for {width} x {height} pixels");
@@ -80,7 +81,9 @@ public static class ImageDecoder
         if (result != SKCodecResult.Success)
             throw new InputException($"{name}: the picture is damaged or cut off ({result})");
         RgbImage image = DropAlpha(bitmap, width, height);
-        return applyOrientation ? Orient(image, codec.EncodedOrigin) : image;
+        if (!applyOrientation) return image;
+        // The origins are numbered as the tag's values are.
+        return Orient(image, codec.EncodedFormat == SKEncodedImageFormat.Png ? (SKEncodedOrigin)ExifOrientation.OfPng(file.Span) : codec.EncodedOrigin);
     }
 
     internal static ReadOnlyMemory<byte> FileOf(ImageSource source) => source.Bytes is { } bytes
