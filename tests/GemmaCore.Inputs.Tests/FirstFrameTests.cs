@@ -1,4 +1,5 @@
 using GemmaCore.Testing;
+using GemmaCore.Testing.Fuzz;
 
 namespace GemmaCore.Inputs.Tests;
 
@@ -29,6 +30,9 @@ public sealed class FirstFrameTests
         for (int length = 14; length < whole.Length - 3; length++)
             Assert.Throws<InputException>(() => ImageDecoder.Decode(ImageSource.FromBytes(whole.AsMemory(0, length))));
     }
+
+    [Fact]
+    public void Damaged_GIF_files_are_read_or_refused() => Assert.InRange(GifFuzz.Run(10_000, seed: 2026).Accepted, 500, 9_500);
 
     [Fact]
     public void The_orientation_of_a_PNG_is_applied_when_asked_for()

@@ -23,6 +23,7 @@ internal static class FuzzTable
         ("JPEG 2000 in TIFF, whole and in parts", DeepPictureFuzz.TiffOfJpeg2000),
         ("slides at a magnification", DeepPictureFuzz.Magnified),
         ("PNG files of 16 bits", DeepPictureFuzz.Png),
+        ("GIF files", GifFuzz.Run),
     ];
 
     /// <param name="inputs">Of each target.</param>
