@@ -12,19 +12,19 @@ internal sealed class RowImages
     private static readonly string[] Keys = ["image", "path", "url", "base64"];
 
     private readonly string _folder;
-    private readonly Queue<ImageSource> _waiting = new();
+    private readonly Queue<(JsonElement Item, string Column)> _waiting = new();
+    private bool _partsName;
 
     /// <summary>Reads a row's columns.</summary>
     /// <param name="row">The row.</param>
     /// <param name="folder">Where relative names begin.</param>
-    /// <exception cref="DatasetException">A picture is not there, or is no name.</exception>
     public RowImages(JsonElement row, string folder)
     {
         _folder = folder;
         foreach (string column in (ReadOnlySpan<string>)["images", "image"])
         {
             if (!row.TryGetProperty(column, out JsonElement value) || value.ValueKind == JsonValueKind.Null) continue;
-            foreach (JsonElement item in value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToArray() : [value]) _waiting.Enqueue(Read(item, column));
+            foreach (JsonElement item in value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToArray() : [value]) _waiting.Enqueue((item, column));
             HasColumn = true;
         }
     }
@@ -32,11 +32,13 @@ internal sealed class RowImages
     /// <summary>True when the row lists pictures, so that <c>&lt;image&gt;</c> in its text is a place for one.</summary>
     public bool HasColumn { get; }
 
-    /// <summary>Pictures that no place has taken.</summary>
-    public int Left => _waiting.Count;
+    /// <summary>Pictures that no place has taken; none where the parts name theirs, as <c>flare convert</c> has it: the column then says the same for other readers.</summary>
+    public int Left => _partsName ? 0 : _waiting.Count;
 
     /// <summary>The picture for the next place.</summary>
-    public ImagePart Next() => _waiting.TryDequeue(out ImageSource? image) ? new ImagePart(image) : throw new DatasetException("more <image> than images");
+    /// <exception cref="DatasetException">There is none left, it is not there, or it is no name.</exception>
+    public ImagePart Next() =>
+        _waiting.TryDequeue(out (JsonElement Item, string Column) next) ? new ImagePart(Source(next.Item, next.Column)) : throw new DatasetException("more <image> than images");
 
     /// <summary>The picture that a part of type <c>image</c> names itself; null when it is a place for the next of the row.</summary>
     public ImageSource? Of(JsonElement part)
@@ -44,14 +46,21 @@ internal sealed class RowImages
         foreach (string key in Keys)
         {
             if (!part.TryGetProperty(key, out JsonElement value) || value.ValueKind == JsonValueKind.Null) continue;
-            return key == "base64" ? Image("data:;base64," + Text(value, key)) : Read(value, key);
+            _partsName = true;
+            return key == "base64" ? Image("data:;base64," + Text(value, key)) : Source(value, key);
         }
 
         return null;
     }
 
-    /// <summary>A picture as a text or, as Hugging Face's data sets write it, an object with its path or address.</summary>
+    /// <summary>The picture of a part: a text or, as Hugging Face's data sets write it, an object with its path or address.</summary>
     public ImageSource Read(JsonElement value, string key)
+    {
+        _partsName = true;
+        return Source(value, key);
+    }
+
+    private ImageSource Source(JsonElement value, string key)
     {
         if (value.ValueKind == JsonValueKind.Object)
         {

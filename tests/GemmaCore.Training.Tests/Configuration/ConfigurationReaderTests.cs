@@ -81,7 +81,6 @@ public class ConfigurationReaderTests
     [InlineData("max_samples: 4", "dataset.max_samples")]
     [InlineData("val_set_size: 0.25", "val_size")]
     [InlineData("train_on_inputs: true", "loss_on: all_text")]
-    [InlineData("lora_target: 'q_proj, v_proj'", "target_modules: [q_proj, v_proj]")]
     [InlineData("lora_target_linear: true", "target_modules: all-linear")]
     public void Other_tools_spellings_are_taken_and_reported(string yaml, string standard)
     {
@@ -89,6 +88,9 @@ public class ConfigurationReaderTests
         Assert.StartsWith(yaml.Split(':')[0], note, StringComparison.Ordinal);
         Assert.Contains(standard, note, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Names_with_commas_between_are_a_list_of_targets() => Assert.Equal(["q_proj", "v_proj"], Read("lora_target: 'q_proj, v_proj'").TargetModules);
 
     // flare.md §4, read off the table; what a preset leaves out stays at the reader's default.
     [Theory]
