@@ -108,9 +108,16 @@ public sealed class CheckpointFolder : IDisposable
         foreach ((string name, (SafetensorsFile file, string stored)) in _tensors)
         {
             if (file.Header.Tensors[stored].DType is not { } dtype || !dtype.IsFloat() || HoldsCodes(name)) continue;
-            long bad = FiniteCheck.FirstNonFinite(file.View(stored));
-            if (bad >= 0) throw new CheckpointException($"{file.Path}: tensor '{name}' holds NaN or infinity at element {bad}");
+            RequireFinite(name, file.View(stored));
         }
+    }
+
+    /// <summary>Looks through a tensor for NaN and infinity.</summary>
+    /// <exception cref="CheckpointException">One was found.</exception>
+    public void RequireFinite(string canonicalName, TensorView view)
+    {
+        long bad = FiniteCheck.FirstNonFinite(view);
+        if (bad >= 0) throw new CheckpointException($"{_tensors[canonicalName].File.Path}: tensor '{canonicalName}' holds NaN or infinity at element {bad}");
     }
 
     /// <summary>A hash that names this model in a run's passport, e.g. <c>sha256:9f86…</c>; see <c>Fingerprint</c> for what goes into it.</summary>

@@ -53,7 +53,7 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     private Nf4Matrix QuantizeNf4(string name, TensorView stored, bool nested)
     {
         if (device.IsRehearsal) return RoomForNf4(stored.Shape, nested);
-        Finite(name, stored);
+        checkpoint.RequireFinite(name, stored); // rounding would make ordinary codes of what is none
         int elements = checked((int)stored.Shape.ElementCount), blocks = (int)Nf4.BlockCount(elements), bytes = (elements + 1) / 2;
         TensorView flat = stored.Reshape(new Shape(elements));
         byte[] codes = Codes(bytes), absmaxCodes = new byte[blocks];
@@ -73,7 +73,7 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     private Int8Matrix QuantizeInt8(string name, TensorView stored)
     {
         if (device.IsRehearsal) return new Int8Matrix(Room(stored.Shape, DType.I8), Room(new Shape(stored.Shape[0]), DType.F32));
-        Finite(name, stored);
+        checkpoint.RequireFinite(name, stored);
         int columns = stored.Shape[1];
         float[] absmax = new float[stored.Shape[0]];
         TensorView codes = Room(stored.Shape, DType.I8);
@@ -83,7 +83,7 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
 
     private Int8GroupMatrix QuantizeInt8Group(string name, TensorView stored)
     {
-        Finite(name, stored);
+        if (!device.IsRehearsal) checkpoint.RequireFinite(name, stored);
         int columns = stored.Shape[1], groups = Int8Group.Count(columns);
         var scales = new Half[stored.Shape[0] * groups];
         TensorView codes = Room(stored.Shape, DType.I8);
@@ -119,14 +119,6 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     // On all processors, some whole blocks or rows at a time, so that parts do not touch each other's bytes.
     private static void InParts(int count, int step, Action<int, int> work) =>
         Parallel.For(0, (count + step - 1) / step, part => work(part * step, Math.Min(step, count - part * step)));
-
-    // Rounding would make an ordinary code of it, and dequantising a row of nothing else.
-    private void Finite(string name, TensorView stored)
-    {
-        if (device.IsRehearsal) return;
-        long bad = FiniteCheck.FirstNonFinite(stored);
-        if (bad >= 0) throw Refuse(name, $"holds NaN or infinity at element {bad}");
-    }
 
     private CheckpointException Refuse(string name, string reason) => new($"{checkpoint.Folder}: tensor '{name}' {reason}");
 

@@ -96,12 +96,10 @@ public static class ModelFolder
         if (needed <= free) return checkpoint;
         (string Options, long Bytes)[] smaller =
         [
-            .. new (string Options, long Bytes)[]
-            {
-                ("--quantize int8", BytesOf(checkpoint, WeightFormat.Int8, tables)), ("--quantize nf4", BytesOf(checkpoint, WeightFormat.Nf4, tables)),
-                ("--quantize nf4 --quantize-head int8", BytesOf(checkpoint, WeightFormat.Nf4, WeightFormat.Int8)),
-            }.Where(one => one.Bytes < needed),
+            ("--quantize int8", BytesOf(checkpoint, WeightFormat.Int8, tables)), ("--quantize nf4", BytesOf(checkpoint, WeightFormat.Nf4, tables)),
+            ("--quantize nf4 --quantize-head int8", BytesOf(checkpoint, WeightFormat.Nf4, WeightFormat.Int8)),
         ];
+        smaller = Array.FindAll(smaller, one => one.Bytes < needed);
         checkpoint.Dispose();
         (string Options, long Bytes) fitting = Array.Find(smaller, one => one.Bytes <= free);
         string fits = smaller.Length == 0 ? "use "

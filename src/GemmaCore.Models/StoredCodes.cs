@@ -53,7 +53,7 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
         // Old versions of bitsandbytes could save the order that their kernels for one kind of card wanted.
         if (checkpoint.TryGet(path + ".weight_format", out TensorView layout) && Bytes(layout).ContainsAnyExcept((byte)0))
             throw Refuse(name, "has a weight_format other than 0: its elements are not row after row; save it again with a newer bitsandbytes");
-        Finite(path + ".SCB", absmax);
+        RequireFinite(path + ".SCB", absmax);
         return new Int8Matrix(OnDevice(codes.Reshape(shape)), OnDevice(absmax));
     }
 
@@ -65,7 +65,7 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
         if (checkpoint.TryGet(name + "_zero_point", out TensorView zero) && Bytes(zero).ContainsAnyExcept((byte)0))
             throw Refuse(name, "is asymmetric (it has a weight_zero_point), which is not supported");
         if (checkpoint.Names.Contains(name + "_g_idx")) throw Refuse(name, "has its inputs in groups by weight_g_idx, which is not supported");
-        Finite(name + ScaleSuffix, scales);
+        RequireFinite(name + ScaleSuffix, scales);
         return new Int8GroupMatrix(OnDevice(codes.Reshape(shape)), OnDevice(scales));
     }
 
@@ -93,16 +93,14 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
     {
         if (!checkpoint.TryGet(name + suffix, out TensorView part)) throw Refuse(name, $"lacks '{name}{suffix}'");
         if (part.DType != type || part.Shape.ElementCount != count) throw Refuse(name, $"has '{name}{suffix}' {part}, expected {count} elements of {type}");
-        if (type.IsFloat()) Finite(name + suffix, part);
+        if (type.IsFloat()) RequireFinite(name + suffix, part);
         return part;
     }
 
     // A magnitude that is none would spoil a block, a row or the whole matrix.
-    private void Finite(string name, TensorView stored)
+    private void RequireFinite(string name, TensorView stored)
     {
-        if (device.IsRehearsal) return;
-        long bad = FiniteCheck.FirstNonFinite(stored);
-        if (bad >= 0) throw Refuse(name, $"holds NaN or infinity at element {bad}");
+        if (!device.IsRehearsal) checkpoint.RequireFinite(name, stored);
     }
 
     private static ReadOnlySpan<byte> Bytes(TensorView view) => new TensorView(view.Pointer, new Shape(checked((int)view.ByteCount)), DType.U8, view.Device).AsSpan<byte>();

@@ -39,8 +39,7 @@ internal static class GifPicture
             if (own.Length > 0) palette = own;
             (width, height) = (Math.Max(width, left + columns), Math.Max(height, top + rows));
             if (columns == 0 || rows == 0) throw Damaged(name);
-            if ((long)width * height > maxPixels) throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
-
+            ImageDecoder.RequireSize(name, width, height, maxPixels);
             var indices = new byte[columns * rows];
             if (Unpack(file[at..], indices) < indices.Length) throw Damaged(name);
             var screen = new byte[width * height];

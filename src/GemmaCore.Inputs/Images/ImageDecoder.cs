@@ -70,9 +70,7 @@ public static class ImageDecoder
         using SKData data = SKData.CreateCopy(file.Span);
         using SKCodec codec = Open(data, name);
         int width = codec.Info.Width, height = codec.Info.Height;
-        if ((long)width * height > maxPixels)
-            throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
-
+        RequireSize(name, width, height, maxPixels);
         if (codec.EncodedFormat == SKEncodedImageFormat.Gif) return GifPicture.Read(file.Span, name, maxPixels);
         using var bitmap = new SKBitmap();
         if (!bitmap.TryAllocPixels(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul)))
@@ -84,6 +82,12 @@ public static class ImageDecoder
         if (!applyOrientation) return image;
         // The origins are numbered as the tag's values are.
         return Orient(image, codec.EncodedFormat == SKEncodedImageFormat.Png ? (SKEncodedOrigin)ExifOrientation.OfPng(file.Span) : codec.EncodedOrigin);
+    }
+
+    /// <summary>Refuses a picture that is larger than allowed, before room is made for it.</summary>
+    internal static void RequireSize(string name, int width, int height, long maxPixels)
+    {
+        if ((long)width * height > maxPixels) throw new InputException($"{name}: {width} x {height} pixels are more than the {maxPixels} allowed; scale the picture down first");
     }
 
     internal static ReadOnlyMemory<byte> FileOf(ImageSource source) => source.Bytes is { } bytes

@@ -16,7 +16,7 @@ public static class ConversationDatasets
     /// <summary>Reads a ShareGPT file, a JSON array or JSON lines.</summary>
     public static IReadOnlyList<TrainingExample> ReadShareGpt(string file, RowReport report) => Read(file, report, "conversations", ReadTurn);
 
-    private static List<TrainingExample> Read(string file, RowReport report, string key, Func<JsonElement, RowImages, string, ChatMessage> read)
+    private static List<TrainingExample> Read(string file, RowReport report, string key, Func<JsonElement, RowImages, ChatMessage> read)
     {
         ArgumentNullException.ThrowIfNull(report);
         if (!File.Exists(file)) throw new DatasetException($"{file}: not found");
@@ -51,12 +51,12 @@ public static class ConversationDatasets
         return examples.Count > 0 ? examples : throw new DatasetException($"{file}: there are no usable rows");
     }
 
-    private static List<ChatMessage> Conversation(JsonElement row, string key, string folder, Func<JsonElement, RowImages, string, ChatMessage> read)
+    private static List<ChatMessage> Conversation(JsonElement row, string key, string folder, Func<JsonElement, RowImages, ChatMessage> read)
     {
         if (!row.TryGetProperty(key, out JsonElement turns) || turns.ValueKind != JsonValueKind.Array) throw new DatasetException($"there is no '{key}' list");
         RefuseTools(row, "tools");
         var images = new RowImages(row, folder);
-        List<ChatMessage> messages = [.. turns.EnumerateArray().Select(turn => read(turn, images, folder))];
+        List<ChatMessage> messages = [.. turns.EnumerateArray().Select(turn => read(turn, images))];
         if (images.Left > 0) throw new DatasetException($"{images.Left} images have no <image> in the text");
         // LLaMA-Factory's column; a system turn comes before it, as there.
         if (row.TryGetProperty("system", out JsonElement system) && system.ValueKind == JsonValueKind.String && system.GetString()!.Length > 0 && messages is not [{ Role: ChatRole.System }, ..])
@@ -100,7 +100,7 @@ public static class ConversationDatasets
         }
     }
 
-    private static ChatMessage ReadMessage(JsonElement message, RowImages images, string folder)
+    private static ChatMessage ReadMessage(JsonElement message, RowImages images)
     {
         if (message.ValueKind != JsonValueKind.Object || !message.TryGetProperty("role", out JsonElement role) || !message.TryGetProperty("content", out JsonElement content))
             throw new DatasetException("a message needs role and content");
@@ -115,10 +115,10 @@ public static class ConversationDatasets
         if (content.ValueKind == JsonValueKind.String)
             return images.HasColumn ? WithImages(speaker, content.GetString()!, images) : ChatMessage.FromText(speaker, content.GetString()!);
         if (content.ValueKind != JsonValueKind.Array) throw new DatasetException("content must be a string or a list of parts");
-        return new ChatMessage(speaker, [.. content.EnumerateArray().SelectMany(part => ReadPart(part, images, folder))]);
+        return new ChatMessage(speaker, [.. content.EnumerateArray().SelectMany(part => ReadPart(part, images))]);
     }
 
-    private static IReadOnlyList<ContentPart> ReadPart(JsonElement part, RowImages images, string folder)
+    private static IReadOnlyList<ContentPart> ReadPart(JsonElement part, RowImages images)
     {
         string type = part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out JsonElement kind) ? Text(kind, "type") : "";
         switch (type)
@@ -130,7 +130,7 @@ public static class ConversationDatasets
             case "image" when images.HasColumn:
                 return [new ImagePart(Chosen(images.Next().Image, part))];
             case "volume" when part.TryGetProperty("volume", out JsonElement volume):
-                return Volume(Text(volume, "volume"), part, folder);
+                return Volume(Text(volume, "volume"), part, images);
             case "image_url" when part.TryGetProperty("image_url", out JsonElement url):
                 return [new ImagePart(images.Read(url, "image_url"))];
             default:
@@ -158,12 +158,12 @@ public static class ConversationDatasets
     }
 
     // The slices of a volume: a NIfTI file or a folder of DICOM files; "slices" is how many at most.
-    private static IReadOnlyList<ContentPart> Volume(string name, JsonElement part, string folder)
+    private static IReadOnlyList<ContentPart> Volume(string name, JsonElement part, RowImages images)
     {
         if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal)) throw new DatasetException("the name of a volume is empty or holds a zero byte");
         try
         {
-            return VolumePrompt.Parts(Path.GetFullPath(Path.Combine(folder, name)), Window(part), Number(part, "slices") ?? VolumePrompt.UsualSlices);
+            return VolumePrompt.Parts(images.Place(name), Window(part), Number(part, "slices") ?? VolumePrompt.UsualSlices);
         }
         catch (InputException error)
         {
@@ -189,10 +189,10 @@ public static class ConversationDatasets
         }
     }
 
-    private static ChatMessage ReadTurn(JsonElement turn, RowImages images, string folder)
+    private static ChatMessage ReadTurn(JsonElement turn, RowImages images)
     {
         // Tools that rename the keys leave the rest as it is.
-        if (turn.ValueKind == JsonValueKind.Object && !turn.TryGetProperty("from", out _) && turn.TryGetProperty("role", out _)) return ReadMessage(turn, images, folder);
+        if (turn.ValueKind == JsonValueKind.Object && !turn.TryGetProperty("from", out _) && turn.TryGetProperty("role", out _)) return ReadMessage(turn, images);
         if (turn.ValueKind != JsonValueKind.Object || !turn.TryGetProperty("from", out JsonElement from) || !turn.TryGetProperty("value", out JsonElement value))
             throw new DatasetException("a turn needs from and value");
         ChatRole role = Text(from, "from") switch

@@ -71,6 +71,9 @@ internal sealed class RowImages
         return Image(Text(value, key));
     }
 
+    /// <summary>The full path of a name, which may begin at the file's folder.</summary>
+    public string Place(string name) => Path.GetFullPath(Path.Combine(_folder, name));
+
     /// <summary>A string.</summary>
     /// <exception cref="DatasetException">It is something else.</exception>
     public static string Text(JsonElement value, string key) =>
@@ -89,7 +92,7 @@ internal sealed class RowImages
 
         if (text.Contains("://", StringComparison.Ordinal)) throw new DatasetException($"image '{text}': pictures are not fetched; save it and give its path");
         if (text.Length == 0 || text.Contains('\0', StringComparison.Ordinal)) throw new DatasetException("the name of an image is empty or holds a zero byte");
-        string path = Path.GetFullPath(Path.Combine(_folder, text));
+        string path = Place(text);
         return File.Exists(path) ? ImageSource.FromFile(path) : throw new DatasetException($"image '{text}' not found");
     }
 }
