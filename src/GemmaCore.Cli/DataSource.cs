@@ -1,5 +1,4 @@
 using GemmaCore.Evaluation;
-using GemmaCore.Inputs;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
 
@@ -19,11 +18,8 @@ internal sealed class DataSource
     /// <summary>True where a YAML file says <c>on_bad_row: skip</c>.</summary>
     public bool SkipsBadRows { get; }
 
-    /// <summary>What a YAML file says as <c>image_window</c>; null for nothing.</summary>
-    public GreyWindow? ImageWindow { get; private init; }
-
-    /// <summary>True where a YAML file says <c>resize_mode: pad</c>.</summary>
-    public bool PadsPictures => _dataset?.PadsPictures == true;
+    /// <summary>What a YAML file says about pictures.</summary>
+    public PictureSettings Pictures { get; private init; } = new();
 
     /// <summary>True for the name of a YAML file.</summary>
     public static bool IsConfiguration(string place) => place.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) || place.EndsWith(".yml", StringComparison.OrdinalIgnoreCase);
@@ -39,7 +35,7 @@ internal sealed class DataSource
         TrainingConfiguration configuration = ConfigurationReader.Read(File.ReadAllText(place), settings).Configuration;
         DatasetConfiguration dataset = configuration.Dataset;
         return dataset.Path.Length > 0
-            ? new DataSource(place, dataset with { Path = ModelLocation.ResolveData(dataset.Path) }, configuration.SkipBadRows) { ImageWindow = configuration.ImageWindow is { } window ? GreyWindow.Parse(window) : null }
+            ? new DataSource(place, dataset with { Path = ModelLocation.ResolveData(dataset.Path) }, configuration.SkipBadRows) { Pictures = PictureSettings.Of(configuration) }
             : throw new UsageException($"{place}: there is no dataset.path; give it there or with --set dataset.path=FOLDER");
     }
 

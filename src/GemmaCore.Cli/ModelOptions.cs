@@ -25,6 +25,11 @@ internal sealed class ModelOptions
         Description = "square or pad: squash pictures to a square, as transformers does, or put them into a black one, as Google's server does; square, or what a YAML file of data says, where not given",
     };
 
+    public Option<bool> ExifOrientation { get; } = new("--exif-orientation")
+    {
+        Description = "turn pictures as their EXIF orientation says; off, as transformers does not, where neither this nor a YAML file of data says so",
+    };
+
     public Option<string[]> Adapter { get; } = new("--adapter") { Description = "PEFT adapter folder; may be repeated" };
 
     public void AddTo(Command command, bool model = true, bool adapter = true, bool quantize = true, bool cache = true)
@@ -39,6 +44,7 @@ internal sealed class ModelOptions
         command.Add(KvType);
         ResizeMode.AcceptOnlyFromAmong([.. DatasetConfiguration.ResizeModes]);
         command.Add(ResizeMode);
+        command.Add(ExifOrientation);
     }
 
     /// <summary>Refuses what makes no sense.</summary>
@@ -80,12 +86,16 @@ internal sealed class ModelOptions
     {
         GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(name), Device.Open(parsed), FormatOf(parsed), HeadFormatOf(parsed.GetValue(QuantizeHead)!));
         if (parsed.GetValue(KvType) is { } kept) model.Model.KvType = KvTypeOf(kept);
-        if (Pads(parsed) is { } pads) model.Prompts = model.Prompts with { PadToSquare = pads };
+        model.Prompts = Pictures(parsed, new PictureSettings()).Apply(model.Prompts);
         return model;
     }
 
-    /// <summary>Whether pictures are padded to a square; null where nobody says.</summary>
-    public bool? Pads(ParseResult parsed) => parsed.GetResult(ResizeMode) is null || parsed.GetValue(ResizeMode) is not { } mode ? null : mode == "pad";
+    /// <summary>How pictures are prepared: as the flags say, and where they do not, as <paramref name="data"/> has it.</summary>
+    public PictureSettings Pictures(ParseResult parsed, PictureSettings data) => data with
+    {
+        Pads = parsed.GetResult(ResizeMode) is not null && parsed.GetValue(ResizeMode) is { } mode ? mode == "pad" : data.Pads,
+        Orients = parsed.GetResult(ExifOrientation) is { Implicit: false } ? parsed.GetValue(ExifOrientation) : data.Orients,
+    };
 
     /// <summary>How linear layers are to be held.</summary>
     public WeightFormat FormatOf(ParseResult parsed) => FormatOf("--quantize", parsed.GetValue(Quantize)!, allowNone: true);

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using GemmaCore.Generation;
-using GemmaCore.Inputs;
 using GemmaCore.Training.Datasets;
 
 namespace GemmaCore.Cli;
@@ -27,13 +26,12 @@ internal sealed class ReferenceAnswers
         PromptSet prompts = PromptSet.Of(parsed.GetValue(_prompts)!, answers: true);
         var report = new RowReport(references.Any(source => source.SkipsBadRows));
         TrainingExample[] rows = [.. references.SelectMany(source => source.Rows(splits, datasets, prompts, report))];
-        GreyWindow?[] windows = [.. references.Select(source => source.ImageWindow).Distinct()];
-        if (windows.Length > 1) throw new UsageException("--ref: files with different image_window cannot be answered together; evaluate them one by one");
-        bool?[] pads = [.. references.Select(source => options.Pads(parsed) ?? source.PadsPictures).Distinct()];
-        if (pads.Length > 1) throw new UsageException("--ref: files with different resize_mode cannot be answered together; evaluate them one by one, or say --resize-mode");
+        PictureSettings[] pictures = [.. references.Select(source => options.Pictures(parsed, source.Pictures)).Distinct()];
+        if (pictures.Length > 1)
+            throw new UsageException("--ref: files with different image_window, resize_mode or exif_orientation cannot be answered together; evaluate them one by one, or say --resize-mode or --exif-orientation");
         using GemmaModel model = options.Load(parsed);
         string file = Path.Combine(folder, FileName);
-        bool whole = new DatasetAnswers(model, model.Prompts with { Window = windows.FirstOrDefault(), PadToSquare = pads.FirstOrDefault() == true }, parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
+        bool whole = new DatasetAnswers(model, (pictures.FirstOrDefault() ?? new PictureSettings()).Apply(model.Prompts), parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);
         return whole ? file : throw new InvalidOperationException($"interrupted; {file} holds the answers so far, the same command goes on");
     }
 }

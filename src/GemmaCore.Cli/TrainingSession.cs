@@ -31,11 +31,7 @@ internal sealed class TrainingSession : IDisposable
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
         configuration = Here(folder, configuration);
         _report = new RowReport(configuration.SkipBadRows);
-        PromptEncoder prompts = PromptEncoder.Load(folder, configuration.MmTokensPerImage) with
-        {
-            Window = configuration.ImageWindow is { } window ? GreyWindow.Parse(window) : null,
-            PadToSquare = configuration.Dataset.PadsPictures,
-        };
+        PromptEncoder prompts = PictureSettings.Of(configuration).Apply(PromptEncoder.Load(folder, configuration.MmTokensPerImage));
         var encoder = new ExampleEncoder(prompts, configuration.MaxLength, configuration.LossOn);
         (IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample> evaluationRows) = Dataset.Open(
             configuration with { Dataset = Located(configuration.Dataset), EvalDataset = configuration.EvalDataset is { } other ? Located(other) : null }, _report);
@@ -67,6 +63,9 @@ internal sealed class TrainingSession : IDisposable
     }
 
     public RunState State => _run.State;
+
+    /// <summary>Nothing is left to do.</summary>
+    public bool IsOver => _run.IsOver;
 
     public int RowCount { get; }
 

@@ -48,6 +48,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Where the run stands.</summary>
     public RunState State { get; private set; }
 
+    /// <summary>Nothing is left to do: every step is done, or early stopping ended the run.</summary>
+    public bool IsOver => HasEnded(State);
+
     /// <summary>The configuration with every interval in whole steps.</summary>
     public TrainingConfiguration Configuration => _configuration;
 
@@ -81,7 +84,7 @@ public sealed class TrainingRun : IDisposable
         int eventsWritten = _log.Count;
         long start = Stopwatch.GetTimestamp(), tokensBefore = State.TokenCount;
         int stepsBefore = State.Step;
-        while (State.Step < _totalSteps && !cancellation.IsCancellationRequested)
+        while (!IsOver && !cancellation.IsCancellationRequested)
         {
             double rate = _schedule.Rate(State.Step);
             IReadOnlyList<IReadOnlyList<EncodedExample>> batches = BatchesOf(State.Step);
@@ -101,7 +104,6 @@ public sealed class TrainingRun : IDisposable
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             onStep?.Invoke(new TrainingProgress(
                 State, result, rate, (State.TokenCount - tokensBefore) / seconds, seconds / (State.Step - stepsBefore) * (_totalSteps - State.Step), evalLoss));
-            if (_configuration.EarlyStoppingPatience > 0 && State.EvaluationsWithoutImprovement >= _configuration.EarlyStoppingPatience) break;
         }
 
         Save();
@@ -115,7 +117,7 @@ public sealed class TrainingRun : IDisposable
         if (_folder.Checkpoints is [.., var newest] && !_configuration.OverwriteOutputDir)
         {
             RunState earlier = TrainerStateFile.Read(Path.Combine(newest.Folder, TrainerStateFile.Name));
-            if (earlier.Step < earlier.MaxSteps)
+            if (!HasEnded(earlier))
             {
                 throw new ConfigurationException($"{_folder.Path}: an earlier run stopped there at step {earlier.Step} of {earlier.MaxSteps}; go on with --resume, "
                     + "replace it with overwrite_output_dir=true, or choose another output_dir");
@@ -125,6 +127,9 @@ public sealed class TrainingRun : IDisposable
         _folder.RemoveCheckpoints();
         _folder.WriteLog([]);
     }
+
+    private bool HasEnded(RunState state) => state.Step >= state.MaxSteps
+        || (_configuration.EarlyStoppingPatience > 0 && state.EvaluationsWithoutImprovement >= _configuration.EarlyStoppingPatience);
 
     // Rows that cannot be used are known when they are met; where they fill a step (on_bad_row: skip) the run goes on, unless an epoch brought nothing else.
     private StepResult SkipStep() => State.TokenCount > 0 || State.Step + 1 < Math.Min(_stepsPerEpoch, _totalSteps)

@@ -101,10 +101,10 @@ public sealed class CudaBadInputTests : IDisposable
             ShortRun.WriteConfiguration(run);
         }
 
-        string[] train = ["train", "run.yaml", "max_steps=4", "--device", "cuda"], variables = SimulatedCards.Environ("a100", Cache);
+        string[] train = ["train", "run.yaml", "max_steps=3", "--device", "cuda"], variables = SimulatedCards.Environ("a100", Cache);
         SimulatedCards.Run(whole, variables, train).Expect(0);
         // Any call between the first step's end and the last step: each step is more than a thousand.
-        Finished failed = SimulatedCards.Run(lost, [.. variables, "GEMMACORE_CUDASIM_FAIL=4000:719"], train).Expect(1);
+        Finished failed = SimulatedCards.Run(lost, [.. variables, "GEMMACORE_CUDASIM_FAIL=3000:719"], train).Expect(1);
         string last = failed.Error.Split('\n')[^1];
         foreach (string word in (string[])["CUDA_ERROR_LAUNCH_FAILED (719)", "cuda:0", "--resume"]) Assert.Contains(word, last, StringComparison.Ordinal);
         string[] checkpoints = Directory.GetDirectories(Path.Combine(lost, "out"));

@@ -211,6 +211,35 @@ public sealed class MedicalImageTests : IDisposable
     }
 
     [Fact]
+    public void A_photograph_that_lies_on_its_side_is_turned_where_a_flag_or_a_data_set_says_so()
+    {
+        string lying = Goldens.Path("images/exif6_120x80.jpg"), upright = _folder.File("upright.dcm"), folder = _folder.File("data/validation-public/Endoscopy/made");
+        RgbImage turned = ImageDecoder.Decode(ImageSource.FromFile(lying), applyOrientation: true);
+        File.WriteAllBytes(upright, DicomWriter.Colour(turned.Width, turned.Height, turned.Pixels).File());
+        string Seen(params string[] arguments) => Answer(arguments)["logprobs"]!.ToJsonString();
+        Assert.Equal(Seen("--image", upright), Seen("--image", lying, "--exif-orientation"));
+        Assert.Equal(Seen("--image", lying), Seen("--image", lying, "--exif-orientation", "false"));
+        Assert.NotEqual(Seen("--image", upright), Seen("--image", lying));
+        AssertOneLine(GemmacoreProcess.Run("generate", "demo", "--prompt", Question, "--image", lying, "--exif-orientation", "--crops", "2"), 2, "--exif-orientation", "crops");
+
+        Directory.CreateDirectory(folder);
+        File.Copy(lying, Path.Combine(folder, "lying.jpg"));
+        File.WriteAllText(Path.Combine(folder, "made_questions_val.json"), """[{"TaskType": "classification", "Modality": "Endoscopy", "ImageName": "lying.jpg", "Question": "Which? A: none, B: some", "Answer": "A"}]""");
+        string configuration = _folder.File("turn.yaml"), output = _folder.File("turned.jsonl");
+        File.WriteAllText(configuration, $"{{ exif_orientation: true, dataset: {{ type: flare, path: {_folder.File("data")}, split: validation-public, prompts: question }} }}");
+        double Score(string data, params string[] more)
+        {
+            File.Delete(output);
+            GemmacoreProcess.Run(["predict", "demo", "--data", data, "--split", "validation-public", "--prompts", "question", "--max-tokens", "1", "--label-scores", "--out", output, .. more]).Expect(0);
+            return JsonNode.Parse(File.ReadAllLines(output)[0])!["scores"]!["A"]!.GetValue<double>();
+        }
+
+        Assert.Equal(Score(_folder.File("data"), "--exif-orientation"), Score(configuration));
+        Assert.Equal(Score(_folder.File("data")), Score(configuration, "--exif-orientation", "false"));
+        Assert.NotEqual(Score(_folder.File("data")), Score(configuration));
+    }
+
+    [Fact]
     public void Scrubbing_a_folder_leaves_no_patient_and_no_name_and_half_a_folder_is_none()
     {
         string study = _folder.File("study"), output = _folder.File("scrubbed");

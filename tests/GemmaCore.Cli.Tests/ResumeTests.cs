@@ -125,6 +125,53 @@ public sealed class ResumeTests : IClassFixture<ResumeTests.UninterruptedRun>
         AssertEverythingIsReadable(folder.File("out"));
     }
 
+    [Fact]
+    public void A_run_that_early_stopping_ended_is_finished_and_goes_on_only_with_more_patience()
+    {
+        using var folder = new TemporaryFolder();
+        ShortRun.WriteConfiguration(folder.Path);
+        // No loss falls by a thousand: the evaluation after the first one is one without improvement.
+        string[] stopping = ["eval_strategy=steps", "eval_steps=2", "max_eval_samples=2", "early_stopping_patience=1", "early_stopping_threshold=1000"];
+        GemmacoreProcess.RunIn(folder.Path, ["train", "run.yaml", .. stopping]).Expect(0);
+        Assert.Equal(4, LastStep(folder));
+        byte[] adapter = File.ReadAllBytes(folder.File("out/adapter_model.safetensors"));
+
+        GemmacoreProcess.RunIn(folder.Path, ["train", "run.yaml", .. stopping, "--resume"]).Expect(0);
+        Assert.Equal(4, LastStep(folder));
+        Assert.Equal(adapter, File.ReadAllBytes(folder.File("out/adapter_model.safetensors")));
+        GemmacoreProcess.RunIn(folder.Path, ["train", "run.yaml", .. stopping, "early_stopping_patience=2", "--resume"]).Expect(0);
+        Assert.Equal(6, LastStep(folder));
+        // Finished, so another run may take its place.
+        GemmacoreProcess.RunIn(folder.Path, ["train", "run.yaml", .. stopping, "max_steps=1"]).Expect(0);
+        Assert.Equal(1, LastStep(folder));
+    }
+
+    [Fact]
+    public void A_checkpoint_is_named_by_its_folder_and_replaced_by_what_other_settings_make_of_its_successors()
+    {
+        using var folder = new TemporaryFolder();
+        ShortRun.WriteConfiguration(folder.Path);
+        GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "max_steps=3", "save_total_limit=0").Expect(0);
+        byte[] second = File.ReadAllBytes(folder.File("out/checkpoint-2/adapter_model.safetensors"));
+        foreach ((string[] words, string complaint) in ((string[], string)[])[
+            (["run.yaml", "--resume", "nosuch"], "gemmacore: nosuch: no such folder"),
+            (["run.yaml", "--resume", "out"], "gemmacore: out/optimizer.safetensors"),
+            (["run.yaml", "--resume", "."], "gemmacore: .: no checkpoint of a run, as it has no trainer_state.json")])
+            Assert.Contains(complaint, GemmacoreProcess.RunIn(folder.Path, ["train", .. words]).Expect(1).Error, StringComparison.Ordinal);
+
+        GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "max_steps=3", "save_total_limit=0", "--resume", "out/checkpoint-1").Expect(0);
+        Assert.Equal(second, File.ReadAllBytes(folder.File("out/checkpoint-2/adapter_model.safetensors")));
+        GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "max_steps=3", "save_total_limit=0", "learning_rate=0.1", "--resume", "out/checkpoint-1").Expect(0);
+        Assert.NotEqual(second, File.ReadAllBytes(folder.File("out/checkpoint-2/adapter_model.safetensors")));
+        // Where --resume stands before other words, it does not take one of them for a folder.
+        GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "--resume", "max_steps=4").Expect(0);
+        GemmacoreProcess.RunIn(folder.Path, "train", "--resume", "run.yaml", "max_steps=5").Expect(0);
+        Assert.Equal(5, LastStep(folder));
+    }
+
+    private static int LastStep(TemporaryFolder folder) =>
+        JsonNode.Parse(File.ReadAllText(folder.File("out/trainer_state.json")))!["global_step"]!.GetValue<int>();
+
     private static string[] Resume(TemporaryFolder folder) =>
         Directory.Exists(folder.File("out")) && Directory.EnumerateDirectories(folder.File("out"), "checkpoint-*").Any(IsComplete) ? ["--resume"] : [];
 

@@ -51,7 +51,7 @@ internal static class BoxesCommand
             var report = new RowReport(source.SkipsBadRows);
             IReadOnlyList<TrainingExample> rows = source.Rows(parsed.GetValue(_splits) ?? [], parsed.GetValue(_datasets) ?? [], PromptSet.Question, report);
             foreach (string line in report.Lines) Console.Error.WriteLine($"left out: {line}");
-            return RegionRows.Read(rows, parsed.GetValue(_predictions) ?? [], parsed.GetValue(_padded) || source.PadsPictures);
+            return RegionRows.Read(rows, parsed.GetValue(_predictions) ?? [], parsed.GetValue(_padded) || source.Pictures.Pads);
         }
     }
 

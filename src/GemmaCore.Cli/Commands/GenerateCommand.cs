@@ -41,6 +41,7 @@ internal static class GenerateCommand
             long start = Stopwatch.GetTimestamp();
             GreyWindow? window = view.Window(parsed);
             PictureCut? cut = cuts.Read(parsed);
+            model.Pictures(parsed, new PictureSettings()).Check(cut);
             IReadOnlyList<ImageSource> sources = [.. view.Sources(parsed, parsed.GetValue(images) ?? []).Select(source => cuts.Part(parsed, source))];
             if (sources.Count == 0 && (cut is not null || cuts.HasPart(parsed))) throw new UsageException("--tiles, --crops, --region and --magnification are about pictures; give one with --image");
             ContentPart[] volumes = [.. view.Volumes(parsed, cut is not null)];

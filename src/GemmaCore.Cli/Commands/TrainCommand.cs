@@ -33,6 +33,14 @@ internal static class TrainCommand
         {
             // A mistyped flag would pass for one of the overrides.
             string[] given = parsed.GetValue(words) ?? [];
+            string? checkpoint = parsed.GetValue(resume);
+            if (checkpoint is not null && !Directory.Exists(checkpoint))
+            {
+                // --resume takes the word behind it, which without a folder is the next of the others.
+                if (File.Exists(checkpoint)) (given, checkpoint) = ([checkpoint, .. given], null);
+                else if (checkpoint.Contains('=', StringComparison.Ordinal)) (given, checkpoint) = ([.. given, checkpoint], null);
+            }
+
             if (given.FirstOrDefault(text => text.StartsWith('-') && !text.Contains('=', StringComparison.Ordinal)) is { } flag)
                 throw new UsageException(Edge.Unknown(flag, command));
             // A file comes first, whatever its name; only a preset can do without.
@@ -50,10 +58,10 @@ internal static class TrainCommand
                 Dataset = configuration.Dataset with { Path = Required(configuration.Dataset.Path, "dataset.path", settings.Name) },
             };
             using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line));
-            if (parsed.GetResult(resume) is not null) session.Resume(parsed.GetValue(resume));
+            if (parsed.GetResult(resume) is not null) session.Resume(checkpoint);
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);
-            if (!Edge.Interrupted.IsCancellationRequested || session.State.Step == session.State.MaxSteps) return 0;
+            if (!Edge.Interrupted.IsCancellationRequested || session.IsOver) return 0;
             Console.Error.WriteLine($"gemmacore: interrupted after step {session.State.Step} of {session.State.MaxSteps} and saved; go on with --resume");
             return 1; // a script must not take the unfinished adapter for the result
         });

@@ -25,6 +25,9 @@ public sealed class GemmaCoreOptions
     /// <summary>Put pictures into a black square before they are resized, instead of squashing them (<see cref="Inputs.PromptEncoder.PadToSquare"/>).</summary>
     public bool PadPictures { get; set; }
 
+    /// <summary>Turn pictures as their EXIF orientation says (<see cref="Inputs.PromptEncoder.ApplyOrientation"/>).</summary>
+    public bool OrientPictures { get; set; }
+
     /// <summary>Opens the device, e.g. <c>() =&gt; CudaDevice.Open()</c>; the CPU if nobody says.</summary>
     public Func<Device> OpenDevice { get; set; } = () => new CpuDevice();
 

@@ -72,7 +72,7 @@ public static class GemmaCoreServices
     private static ServedModel Load(GemmaCoreOptions options, ImageNetwork network)
     {
         GemmaModel model = GemmaModel.Load(options.ModelPath, options.OpenDevice(), options.Weights, options.Tables);
-        model.Prompts = model.Prompts with { PadToSquare = options.PadPictures };
+        model.Prompts = model.Prompts with { PadToSquare = options.PadPictures, ApplyOrientation = options.OrientPictures };
         return new ServedModel(options.Name, model, options.Adapters.AsReadOnly(), options.Server, network);
     }
 

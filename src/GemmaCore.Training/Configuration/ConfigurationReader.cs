@@ -71,6 +71,7 @@ public sealed class ConfigurationReader
             MmTokensPerImage = run.Int("mm_tokens_per_image", 0, 0, 1 << 16),
             ImageWindow = ImageWindow(),
             ResizeMode = resizeMode,
+            ExifOrientation = run.Flag("exif_orientation", false),
             Bf16 = run.Flag("bf16", false),
             Fp16 = run.Flag("fp16", false),
             QuantizeHead = run.Choice("quantize_head", "none", "int8"),
@@ -193,6 +194,8 @@ public sealed class ConfigurationReader
             throw new ConfigurationException("early_stopping_patience: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
         if (configuration is { LoadIn4Bit: true, LoadIn8Bit: true })
             throw new ConfigurationException("load_in_8bit: load_in_4bit is set as well; leave one of the two out, or set it to false");
+        if (configuration.ExifOrientation && (configuration.Dataset.BoxFormat == "box_2d" || configuration.Dataset.Cut is not null))
+            throw new ConfigurationException("exif_orientation: boxes in box_2d, tiles and crops are of pictures as they are stored; leave one of the two out");
         if (configuration is { Bf16: true, Fp16: true }) throw new ConfigurationException("fp16: bf16 is set as well; leave one of the two out, or set it to false");
         if (configuration.MaxSteps == 0) throw new ConfigurationException("max_steps: expected -1 (go by epochs) or at least 1, got '0'");
         if (configuration.EvalDataset is not null && configuration.ValSize > 0)

@@ -151,6 +151,9 @@ public sealed record TrainingConfiguration
     /// <summary><c>square</c>: pictures are squashed to a square, as transformers does it; <c>pad</c>: they stand in the middle of a black one, as on Google's server.</summary>
     public string ResizeMode { get; init; } = "square";
 
+    /// <summary>Turn pictures as their EXIF orientation says; transformers does not.</summary>
+    public bool ExifOrientation { get; init; }
+
     /// <summary>Asks for bf16 arithmetic. What a device computes in is its own (see <c>PrecisionPath</c>); where that is another, the run says so.</summary>
     public bool Bf16 { get; init; }
 

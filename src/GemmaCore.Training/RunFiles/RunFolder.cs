@@ -53,7 +53,14 @@ public sealed class RunFolder : IDisposable
         ArgumentNullException.ThrowIfNull(adapter);
         ArgumentNullException.ThrowIfNull(optimizer);
         string final = System.IO.Path.Combine(Path, Prefix + state.Step.ToString(CultureInfo.InvariantCulture)), partial = final + Partial;
-        if (Directory.Exists(final)) return; // a resumed run has come back to a step it had saved: the bytes are the same
+        if (Directory.Exists(final))
+        {
+            // A resumed run has come back to a step that was saved before: by itself, then the bytes are the same, or by a run with other settings.
+            string earlier = System.IO.Path.Combine(final, TrainerStateFile.Name);
+            if (File.Exists(earlier) && File.ReadAllText(earlier) == stateText) return;
+            Remove(final);
+        }
+
         try
         {
             adapter.Save(partial, layout);
@@ -74,11 +81,14 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>Restores adapter and optimiser from a checkpoint and cuts the log back to it.</summary>
+    /// <exception cref="CheckpointException">The folder is no checkpoint of a run, or one of another adapter.</exception>
     public RunState Restore(string folder, LoraAdapter adapter, AdamW optimizer)
     {
         ArgumentNullException.ThrowIfNull(adapter);
         ArgumentNullException.ThrowIfNull(optimizer);
-        RunState state = TrainerStateFile.Read(System.IO.Path.Combine(folder, TrainerStateFile.Name));
+        string stateFile = System.IO.Path.Combine(folder, TrainerStateFile.Name);
+        if (!File.Exists(stateFile)) throw new CheckpointException($"{folder}: {(Directory.Exists(folder) ? $"no checkpoint of a run, as it has no {TrainerStateFile.Name}" : "no such folder")}");
+        RunState state = TrainerStateFile.Read(stateFile);
         using (AdapterFile file = AdapterFile.Load(folder, adapter.Parameters[0].Value.Device))
         {
             foreach (LoraParameter parameter in adapter.Parameters)

@@ -222,6 +222,8 @@ public class ConfigurationReaderTests
     [Theory]
     [InlineData("load_best_model_at_end: true")]
     [InlineData("early_stopping_patience: 2")]
+    [InlineData("exif_orientation: true\ndataset: { type: flare, path: a, box_format: box_2d }")]
+    [InlineData("exif_orientation: true\ndataset: { type: flare, path: a, crops: [2] }")]
     [InlineData("eval_strategy: steps\ndataset: { type: messages, path: a.jsonl }")]
     [InlineData("eval_strategy: steps\nval_size: 0.1\neval_dataset: { path: a }")]
     [InlineData("lora_rank: 8\nlora_r: 8")]

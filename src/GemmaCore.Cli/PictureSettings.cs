@@ -1,0 +1,24 @@
+using GemmaCore.Inputs;
+using GemmaCore.Training.Configuration;
+
+namespace GemmaCore.Cli;
+
+/// <summary>How pictures are prepared, as a YAML file says it and flags change it.</summary>
+/// <param name="Window"><c>image_window</c>, <c>--window</c>.</param>
+/// <param name="Pads"><c>resize_mode: pad</c>, <c>--resize-mode pad</c>.</param>
+/// <param name="Orients"><c>exif_orientation</c>, <c>--exif-orientation</c>.</param>
+internal sealed record PictureSettings(GreyWindow? Window = null, bool Pads = false, bool Orients = false)
+{
+    public static PictureSettings Of(TrainingConfiguration configuration) =>
+        new(configuration.ImageWindow is { } window ? GreyWindow.Parse(window) : null, configuration.Dataset.PadsPictures, configuration.ExifOrientation);
+
+    /// <summary>Refuses to cut pictures that are turned.</summary>
+    /// <exception cref="UsageException">Both were asked for.</exception>
+    public void Check(PictureCut? cut)
+    {
+        if (Orients && cut is not null) throw new UsageException("--exif-orientation: tiles and crops are cut from pictures as they are stored; leave one of the two out");
+    }
+
+    /// <summary>An encoder that prepares them so.</summary>
+    public PromptEncoder Apply(PromptEncoder prompts) => prompts with { Window = Window, PadToSquare = Pads, ApplyOrientation = Orients };
+}
