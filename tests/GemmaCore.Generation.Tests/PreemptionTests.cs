@@ -15,8 +15,7 @@ public sealed class PreemptionTests
     [Theory]
     [InlineData("cpu", WeightFormat.AsStored, DType.F32, 30, 4)]
     [InlineData("cpu", WeightFormat.Nf4, DType.BF16, 24, 2)]
-    [InlineData("gtx1650/random", WeightFormat.AsStored, DType.F32, 4, 1)]
-    [InlineData("h200/adversarial", WeightFormat.AsStored, DType.BF16, 4, 1)]
+    [InlineData("gtx1650/random", WeightFormat.AsStored, DType.BF16, 4, 1)]
     public void An_answer_is_the_same_bit_for_bit_however_often_it_had_to_step_back(string device, WeightFormat format, DType kvType, int maxTokens, int rounds)
     {
         bool isCpu = device == "cpu";

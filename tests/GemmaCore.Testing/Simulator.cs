@@ -37,6 +37,18 @@ public static unsafe class Simulator
     /// <summary>Most bytes that were live at once on a card.</summary>
     public static long MostDeviceBytes(int ordinal) => ((delegate* unmanaged<int, long>)Find("cudasim_most_device_bytes"))(ordinal);
 
+    /// <summary>Kernels that were launched on a card.</summary>
+    public static long LaunchCount(int ordinal) => ((delegate* unmanaged<int, long>)Find("cudasim_launch_count"))(ordinal);
+
+    /// <summary>
+    /// Executes the next launches of a card and none behind them, which take memory and change nothing; a negative count executes all again. Memory allocated meanwhile
+    /// holds zeros instead of NaN.
+    /// </summary>
+    public static void ExecuteLaunches(int ordinal, long count)
+    {
+        if (((delegate* unmanaged<int, long, int>)Find("cudasim_execute_launches"))(ordinal, count) == 0) throw new ArgumentException($"card {ordinal} is not open", nameof(ordinal));
+    }
+
     /// <summary>The k-th driver call from now answers with a CUresult; 0 takes a planted failure back.</summary>
     public static void FailCall(long k, int code) => ((delegate* unmanaged<long, int, void>)Find("cudasim_fail_call"))(k, code);
 

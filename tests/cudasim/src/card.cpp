@@ -16,6 +16,13 @@ Card::Card(const Settings& settings)
   streams.settled = [this](const StreamClock& known) { history.forget(known); };
 }
 
+bool Card::begin_launch() {
+  ++launches;
+  if (executed_launches > 0) --executed_launches;
+  else if (executed_launches == 0) return false;
+  return true;
+}
+
 void Card::tick() {
   if (checks && ++now == 0) {
     std::fputs("cudasim: the clock has run over; use a shorter run\n", stderr);

@@ -53,7 +53,12 @@ class Card {
   std::uint32_t now = 0;
   // A defect found while executing: this code is then every later call's answer, as on a card.
   std::atomic<int> lost{0};
+  // Kernels that were launched, and how many more of them are executed; negative for all. The others leave memory as it is, so that a model that is too large to
+  // simulate can still take its memory.
+  std::atomic<long long> launches{0}, executed_launches{-1};
 
+  // Counts a launch that a stream has come to. Whether it is executed.
+  bool begin_launch();
   void tick();
   void fail(Defect defect, const std::string& text);
   const std::string& last_report() const { return last_report_; }

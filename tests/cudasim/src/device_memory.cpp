@@ -64,7 +64,7 @@ Allocation* DeviceMemory::allocate(std::size_t bytes) {
   most_used_bytes_ = std::max(most_used_bytes_, used_bytes_);
   ++live_count_;
   // 0xff bytes are NaN in every floating-point type and an index far out of range in every integer type.
-  if (bytes <= most_poisoned_bytes) std::memset(reinterpret_cast<void*>(begin), 0xff, bytes);
+  if (poisons_ && bytes <= most_poisoned_bytes) std::memset(reinterpret_cast<void*>(begin), 0xff, bytes);
   return &allocations_.back();
 }
 

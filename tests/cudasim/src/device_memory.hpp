@@ -46,6 +46,8 @@ class DeviceMemory {
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
 
+  // New allocations hold NaN in every type of number, so that nobody relies on them; without, they hold zeros.
+  void poison(bool poisons) { poisons_ = poisons; }
   // Null when the card is full. Addresses are never used twice, so a stale pointer always meets a dead allocation.
   Allocation* allocate(std::size_t bytes);
   void release(Allocation& allocation);
@@ -68,6 +70,7 @@ class DeviceMemory {
 
   std::size_t capacity_bytes_, used_bytes_ = 0, most_used_bytes_ = 0, next_ = unit_bytes;
   int live_count_ = 0;
+  bool poisons_ = true;
   std::size_t range_bytes_ = std::size_t{256} << 30;  // of addresses; only what is touched takes memory
   std::uintptr_t base_ = 0;
   Cell* cells_ = nullptr;

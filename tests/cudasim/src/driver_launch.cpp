@@ -85,7 +85,7 @@ CUDASIM_API CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsign
     return driver.submit(*on, entry.name, Work([&context, owned, module](const Operation& operation) {
       // A graph may outlive the module that its kernels came from.
       if (module.expired()) return context.card->fail(Defect::unloaded, operation.name + " is launched by a graph after cuModuleUnload");
-      context.multiprocessors->run(owned->launch);
+      if (context.card->begin_launch()) context.multiprocessors->run(owned->launch);
     }));
   });
 }

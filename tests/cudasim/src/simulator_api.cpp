@@ -30,6 +30,21 @@ CUDASIM_API long long cudasim_device_bytes(int ordinal) {
 CUDASIM_API long long cudasim_most_device_bytes(int ordinal) {
   return ask([&](const Driver& driver) { const Card* card = card_at(driver, ordinal); return card != nullptr ? static_cast<long long>(card->memory.most_used_bytes()) : 0; });
 }
+// Kernels that were launched on a card since its context was made.
+CUDASIM_API long long cudasim_launch_count(int ordinal) {
+  return ask([&](const Driver& driver) { const Card* card = card_at(driver, ordinal); return card != nullptr ? card->launches.load() : 0; });
+}
+// Executes the next `count` launches of a card and none behind them, which are checked and counted and change nothing; a negative count executes all again. What is
+// allocated meanwhile holds zeros: nobody computes what else would be there. 0 when the card has no context.
+CUDASIM_API int cudasim_execute_launches(int ordinal, long long count) {
+  return ask([&](Driver& driver) {
+    if (card_at(driver, ordinal) == nullptr) return 0;
+    Card& card = *driver.contexts[static_cast<std::size_t>(ordinal)]->card;
+    card.executed_launches = count;
+    card.memory.poison(count < 0);
+    return 1;
+  });
+}
 // Live page-locked host memory of the process.
 CUDASIM_API int cudasim_pinned_allocations() {
   return ask([](const Driver& driver) { return static_cast<int>(driver.pinned.size()); });

@@ -107,6 +107,8 @@ inline const Entry<int()> cudasim_pinned_allocations{"cudasim_pinned_allocations
 inline const Entry<long long()> cudasim_call_count{"cudasim_call_count"};
 inline const Entry<int(char*, int)> cudasim_report_text{"cudasim_last_report"};
 inline const Entry<void(long long, int)> cudasim_fail_call{"cudasim_fail_call"};
+inline const Entry<long long(int)> cudasim_launch_count{"cudasim_launch_count"};
+inline const Entry<int(int, long long)> cudasim_execute_launches{"cudasim_execute_launches"};
 inline const Entry<int(int)> cudasim_revive{"cudasim_revive"};
 
 inline std::string last_report() {

@@ -9,8 +9,8 @@ namespace {
 
 constexpr int rows = 4, width = 130;
 
-// rms_norm_forward on the context's card: copies in, launch, copies out, all in one stream.
-void rms_norm(const std::string& image, const std::string& name) {
+// rms_norm_forward on the context's card: copies in, launch, copies out, all in one stream. What is not executed leaves the fill.
+void rms_norm(const std::string& image, const std::string& name, bool executed = true) {
   CUmodule module;
   CUfunction function;
   CUstream stream;
@@ -43,6 +43,10 @@ void rms_norm(const std::string& image, const std::string& name) {
     double squares = 0;
     for (int i = 0; i < width; ++i) squares += static_cast<double>(x[row * width + i]) * x[row * width + i];
     for (int i = 0; i < width; ++i) {
+      if (!executed) {
+        check(std::isnan(y[row * width + i]), name + ": a number in row " + std::to_string(row));
+        continue;
+      }
       const double expected = x[row * width + i] / std::sqrt(squares / width + 1e-6) * (1.0 + w[i]);
       check(std::fabs(y[row * width + i] - expected) <= 2e-6, name + ": a wrong number in row " + std::to_string(row));
     }
@@ -76,6 +80,14 @@ int main() {
     expect(cuCtxSetCurrent(context), 0, "context");
     rms_norm(compiled(KERNELS "/rms_norm.cu", {targets[ordinal], "-DROW_THREADS=128"}), std::string(name) + " cubin");
     rms_norm(compiled(KERNELS "/rms_norm.cu", {"-arch=compute_75", "-DROW_THREADS=128"}), std::string(name) + " PTX");
+    const std::string image = compiled(KERNELS "/rms_norm.cu", {targets[ordinal], "-DROW_THREADS=128"});
+    const long long launches = cudasim_launch_count(ordinal);
+    check(cudasim_execute_launches(ordinal, 1) == 1, "executing one launch");
+    rms_norm(image, std::string(name) + " the one launch");
+    rms_norm(image, std::string(name) + " a launch behind it", false);
+    cudasim_execute_launches(ordinal, -1);
+    rms_norm(image, std::string(name) + " all launches again");
+    check(cudasim_launch_count(ordinal) == launches + 3, "launches are counted, executed or not");
     CUmodule module;
     const std::string other = compiled(KERNELS "/rms_norm.cu", {targets[1 - ordinal], "-DROW_THREADS=128"});
     expect(cuModuleLoadDataEx(&module, other.data(), 0, nullptr, nullptr), CUDA_ERROR_NO_BINARY_FOR_GPU, "another card's cubin");
@@ -84,6 +96,7 @@ int main() {
     check(cudasim_live_handles() == 0, "handles leak");
   }
   for (int ordinal = 0; ordinal < 2; ++ordinal) expect(cuDevicePrimaryCtxRelease_v2(ordinal), 0, "release");
+  check(cudasim_execute_launches(0, 1) == 0, "executing launches without a context");
   CUdeviceptr pointer;
   expect(cuMemAlloc_v2(&pointer, 16), CUDA_ERROR_CONTEXT_IS_DESTROYED, "a call in a released context");
   std::printf("%s\n", failures == 0 ? "driver: all right" : "driver: failures above");
