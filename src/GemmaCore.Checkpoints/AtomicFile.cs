@@ -8,6 +8,11 @@ namespace GemmaCore.Checkpoints;
 /// </summary>
 public static class AtomicFile
 {
+    private const string Suffix = ".tmp";
+
+    /// <summary>Whether a file is the temporary one of a write: under way, or left behind by a process that was killed.</summary>
+    public static bool IsTemporary(string path) => Path.GetFileName(path) is { } name && name.StartsWith('.') && name.EndsWith(Suffix, StringComparison.Ordinal);
+
     /// <summary>Writes UTF-8 text without a byte-order mark.</summary>
     public static void WriteAllText(string path, string text) => WriteAllBytes(path, Encoding.UTF8.GetBytes(text));
 
@@ -21,7 +26,7 @@ public static class AtomicFile
         ArgumentNullException.ThrowIfNull(write);
         string full = Path.GetFullPath(path), folder = Path.GetDirectoryName(full)!;
         // The same name every time, so that what a killed run left behind is overwritten by the next one.
-        string temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.tmp");
+        string temporary = Path.Combine(folder, $".{Path.GetFileName(full)}{Suffix}");
         try
         {
             Directory.CreateDirectory(folder);

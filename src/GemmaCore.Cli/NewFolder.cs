@@ -16,7 +16,9 @@ internal static class NewFolder
         if (path.Length == 0) throw new UsageException("--out: expected a folder");
         if (File.Exists(path)) throw new UsageException($"--out {path}: this is a file; a folder is written");
         bool existed = Directory.Exists(path);
-        if (existed && Directory.EnumerateFileSystemEntries(path).Any()) throw new UsageException($"--out {path}: the folder is not empty");
+        // What a killed command was writing is written over.
+        if (existed && !Directory.EnumerateFileSystemEntries(path).All(AtomicFile.IsTemporary))
+            throw new UsageException($"--out {path}: the folder is not empty; choose another, or delete it if a command was killed there");
         s_unfinished = new Unfinished(path, existed);
         try
         {
