@@ -25,7 +25,7 @@ internal sealed class TrainingSession : IDisposable
     private readonly string _dataHash;
     private readonly Action<string> _say;
 
-    private TrainingSession(TrainingConfiguration configuration, Device device, Action<string> say)
+    private TrainingSession(TrainingConfiguration configuration, Device device, Action<string> say, PlannedSettings? before)
     {
         (_device, _say) = (device, say);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
@@ -39,7 +39,7 @@ internal sealed class TrainingSession : IDisposable
         EncodedDataset? evaluation = configuration.Evaluates ? new EncodedDataset(evaluationRows, encoder, _report) : null;
         (RowCount, _dataHash) = (data.Count, RunPassport.HashOf(rows));
         var content = new RunContent(configuration, data, evaluation);
-        _plan = Plan(folder, configuration, content.LargestSample(prompts, [.. rows, .. evaluationRows]));
+        _plan = Plan(folder, configuration, content.LargestSample(prompts, [.. rows, .. evaluationRows]), before);
         _configuration = configuration = _plan.Configuration;
         _model = ModelFolder.Load(folder, _device, configuration.Variant);
         try
@@ -77,11 +77,15 @@ internal sealed class TrainingSession : IDisposable
     public string PrecisionPath => _device.PrecisionPath;
 
     /// <summary>Loads everything; the session owns the device.</summary>
-    public static TrainingSession Open(TrainingConfiguration configuration, Device device, Action<string> say)
+    /// <param name="configuration">What is asked for.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="say">Where lines about the run go.</param>
+    /// <param name="before">For a run that goes on: <see cref="SettingsBefore"/>.</param>
+    public static TrainingSession Open(TrainingConfiguration configuration, Device device, Action<string> say, PlannedSettings? before = null)
     {
         try
         {
-            return new TrainingSession(configuration, device, say);
+            return new TrainingSession(configuration, device, say, before);
         }
         catch
         {
@@ -90,9 +94,27 @@ internal sealed class TrainingSession : IDisposable
         }
     }
 
+    /// <summary>What a run's plan had come to; null where its checkpoint does not say.</summary>
+    /// <param name="outputDir">The run's folder.</param>
+    /// <param name="checkpoint">One of its checkpoints; null for the newest.</param>
+    /// <exception cref="UsageException">There is none.</exception>
+    public static PlannedSettings? SettingsBefore(string outputDir, string? checkpoint)
+    {
+        if (checkpoint is not null) return RunFolder.StateOf(checkpoint).Settings;
+        if (RunFolder.CheckpointsIn(outputDir) is not [.., var newest]) throw NoCheckpoint(outputDir);
+        try
+        {
+            return RunFolder.StateOf(newest.Folder).Settings;
+        }
+        catch (Exception error) when (error is IOException or CheckpointException && !Directory.Exists(newest.Folder))
+        {
+            return null; // another run has just removed it, and will be named when the folder is locked
+        }
+    }
+
     public void Resume(string? checkpoint)
     {
-        if (!_run.Resume(checkpoint)) throw new UsageException($"{_configuration.OutputDir}: there is no checkpoint to resume from");
+        if (!_run.Resume(checkpoint)) throw NoCheckpoint(_configuration.OutputDir);
         _say($"resumed at step {_run.State.Step}");
     }
 
@@ -129,12 +151,14 @@ internal sealed class TrainingSession : IDisposable
         return settings;
     }
 
-    private MemoryPlan Plan(string folder, TrainingConfiguration configuration, SampleShape sample)
+    private static UsageException NoCheckpoint(string outputDir) => new($"{outputDir}: there is no checkpoint to resume from");
+
+    private MemoryPlan Plan(string folder, TrainingConfiguration configuration, SampleShape sample, PlannedSettings? before)
     {
         PlanTarget place = PlanTarget.Of(_device);
         MemoryPlan plan = MemoryPlanner.Fit(
-            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, place.Limit(configuration.Memory), place.DriverBytes);
-        foreach (string line in plan.GivenUp) _say($"to fit into memory: {line}");
+            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, place.Limit(configuration.Memory), place.DriverBytes, before);
+        foreach (string line in plan.GivenUp) _say($"{(before is null ? "" : "as before, ")}to fit into memory: {line}");
         _say($"planned peak memory {MemorySize.Format(plan.PeakBytes)} on {_device.Name}");
         return plan;
     }

@@ -3,6 +3,7 @@ using GemmaCore.Checkpoints;
 using GemmaCore.Models.Lora;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
+using GemmaCore.Training.Planning;
 using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Training;
@@ -42,7 +43,7 @@ public sealed class TrainingRun : IDisposable
         _configuration = configuration.InSteps(_totalSteps, _stepsPerEpoch);
         _schedule = new LearningRateSchedule(
             configuration.LrSchedulerType, configuration.LearningRate, (int)_configuration.WarmupSteps, _totalSteps, configuration.MinLrRate);
-        State = new RunState { MaxSteps = _totalSteps };
+        State = new RunState { MaxSteps = _totalSteps, Settings = PlannedSettings.Of(configuration) };
     }
 
     /// <summary>Where the run stands.</summary>
@@ -65,7 +66,7 @@ public sealed class TrainingRun : IDisposable
     {
         if (checkpoint is null && _folder.Checkpoints.Count == 0) return false;
         RunState state = _folder.Restore(checkpoint ?? _folder.Checkpoints[^1].Folder, _adapter, _trainer.Optimizer);
-        State = state with { MaxSteps = _totalSteps };
+        State = state with { MaxSteps = _totalSteps, Settings = State.Settings };
         _log.AddRange(state.Log);
         return true;
     }
@@ -116,7 +117,7 @@ public sealed class TrainingRun : IDisposable
     {
         if (_folder.Checkpoints is [.., var newest] && !_configuration.OverwriteOutputDir)
         {
-            RunState earlier = TrainerStateFile.Read(Path.Combine(newest.Folder, TrainerStateFile.Name));
+            RunState earlier = RunFolder.StateOf(newest.Folder);
             if (!HasEnded(earlier))
             {
                 throw new ConfigurationException($"{_folder.Path}: an earlier run stopped there at step {earlier.Step} of {earlier.MaxSteps}; go on with --resume, "

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using GemmaCore.Training.Configuration;
+using GemmaCore.Training.Planning;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -57,8 +58,10 @@ internal static class TrainCommand
                 MaxSteps = parsed.GetValue(smoke) ? 3 : configuration.MaxSteps,
                 Dataset = configuration.Dataset with { Path = Required(configuration.Dataset.Path, "dataset.path", settings.Name) },
             };
-            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line));
-            if (parsed.GetResult(resume) is not null) session.Resume(checkpoint);
+            bool goesOn = parsed.GetResult(resume) is not null;
+            PlannedSettings? before = goesOn ? TrainingSession.SettingsBefore(configuration.OutputDir, checkpoint) : null;
+            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line), before);
+            if (goesOn) session.Resume(checkpoint);
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);
             if (!Edge.Interrupted.IsCancellationRequested || session.IsOver) return 0;

@@ -15,18 +15,21 @@ public static class MemoryPlanner
     /// <param name="sample">The largest sample.</param>
     /// <param name="limit">Bytes for the peak; null for no limit.</param>
     /// <param name="driverBytes">What of the limit the device's driver takes for itself.</param>
+    /// <param name="before">What the run has that goes on: it stays given up, and the optimiser stays what it is.</param>
     /// <exception cref="ConfigurationException">Nothing fits; the message says what the smallest plan takes.</exception>
-    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit, long driverBytes = 0)
+    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit, long driverBytes = 0, PlannedSettings? before = null)
     {
         ArgumentNullException.ThrowIfNull(rehearsal);
         ArgumentNullException.ThrowIfNull(configuration);
+        TrainingConfiguration asked = configuration;
+        if (before is not null) configuration = before.Over(configuration);
         MemoryPlan plan = rehearsal.Plan(configuration, sample);
-        if (limit is not { } whole || plan.PeakBytes <= whole - driverBytes) return plan;
+        if (limit is not { } whole || plan.PeakBytes <= whole - driverBytes) return plan with { GivenUp = Describe(asked, configuration) };
         long most = whole - driverBytes;
 
         var made = new List<Concession>();
         TrainingConfiguration present = configuration;
-        foreach (Concession concession in Concessions(configuration, sample))
+        foreach (Concession concession in Concessions(configuration, sample, before is null))
         {
             TrainingConfiguration smaller = concession.Apply(present);
             if (smaller == present) continue;
@@ -46,11 +49,11 @@ public static class MemoryPlanner
             if (tried.PeakBytes <= most) (plan, made) = (tried, fewer);
         }
 
-        return plan with { GivenUp = Describe(configuration, plan.Configuration) };
+        return plan with { GivenUp = Describe(asked, plan.Configuration) };
     }
 
     // Cheapest first.
-    private static IEnumerable<Concession> Concessions(TrainingConfiguration asked, SampleShape sample)
+    private static IEnumerable<Concession> Concessions(TrainingConfiguration asked, SampleShape sample, bool startsAnew)
     {
         yield return new(settings => settings with { CacheImageFeatures = true });
         int samples = Math.Max(asked.PerDeviceTrainBatchSize, asked.Evaluates ? asked.PerDeviceEvalBatchSize : 1);
@@ -64,7 +67,7 @@ public static class MemoryPlanner
             yield return new(settings => settings.LossChunkRows == 0 || settings.LossChunkRows > rowsOfChunk ? settings with { LossChunkRows = rowsOfChunk } : settings);
         }
 
-        yield return new(settings => settings with { Optim = "adamw_8bit" });
+        if (startsAnew) yield return new(settings => settings with { Optim = PlannedSettings.EightBit });
 
         static Concession InPartsOf(int samples) => new(settings => settings with { SamplesAtOnce = samples });
     }

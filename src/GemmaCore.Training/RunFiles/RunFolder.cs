@@ -29,13 +29,25 @@ public sealed class RunFolder : IDisposable
     public string Path { get; }
 
     /// <summary>Complete checkpoints in order of their steps.</summary>
-    public IReadOnlyList<(int Step, string Folder)> Checkpoints =>
+    public IReadOnlyList<(int Step, string Folder)> Checkpoints => CheckpointsIn(Path);
+
+    /// <summary>Complete checkpoints of a folder that another run may be writing to, in order of their steps; none where there is no folder.</summary>
+    public static IReadOnlyList<(int Step, string Folder)> CheckpointsIn(string path) => !Directory.Exists(path) ? [] :
     [
-        .. Directory.EnumerateDirectories(Path, Prefix + "*")
+        .. Directory.EnumerateDirectories(path, Prefix + "*")
             .Select(folder => (Step: StepOf(folder), Folder: folder))
             .Where(item => item.Step >= 0 && File.Exists(System.IO.Path.Combine(item.Folder, TrainerStateFile.Name)))
             .OrderBy(item => item.Step),
     ];
+
+    /// <summary>Where a checkpoint's run stood.</summary>
+    /// <exception cref="CheckpointException">The folder is no checkpoint of a run.</exception>
+    public static RunState StateOf(string checkpoint)
+    {
+        string file = System.IO.Path.Combine(checkpoint, TrainerStateFile.Name);
+        if (!File.Exists(file)) throw new CheckpointException($"{checkpoint}: {(Directory.Exists(checkpoint) ? $"no checkpoint of a run, as it has no {TrainerStateFile.Name}" : "no such folder")}");
+        return TrainerStateFile.Read(file);
+    }
 
     /// <summary>Removes every checkpoint: those of an earlier run must not pass for the new one's.</summary>
     public void RemoveCheckpoints()
@@ -86,9 +98,7 @@ public sealed class RunFolder : IDisposable
     {
         ArgumentNullException.ThrowIfNull(adapter);
         ArgumentNullException.ThrowIfNull(optimizer);
-        string stateFile = System.IO.Path.Combine(folder, TrainerStateFile.Name);
-        if (!File.Exists(stateFile)) throw new CheckpointException($"{folder}: {(Directory.Exists(folder) ? $"no checkpoint of a run, as it has no {TrainerStateFile.Name}" : "no such folder")}");
-        RunState state = TrainerStateFile.Read(stateFile);
+        RunState state = StateOf(folder);
         using (AdapterFile file = AdapterFile.Load(folder, adapter.Parameters[0].Value.Device))
         {
             foreach (LoraParameter parameter in adapter.Parameters)

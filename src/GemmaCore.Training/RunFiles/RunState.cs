@@ -1,3 +1,5 @@
+using GemmaCore.Training.Planning;
+
 namespace GemmaCore.Training.RunFiles;
 
 /// <summary>One logged line of a run, with Hugging Face's names.</summary>
@@ -38,6 +40,9 @@ public sealed record RunState
 
     /// <summary>Evaluations since then.</summary>
     public int EvaluationsWithoutImprovement { get; init; }
+
+    /// <summary>The settings that a plan may have changed; null where an earlier version wrote the state.</summary>
+    public PlannedSettings? Settings { get; init; }
 
     /// <summary>All log lines.</summary>
     public IReadOnlyList<LogEntry> Log { get; init; } = [];

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
+using GemmaCore.Training.Planning;
 
 namespace GemmaCore.Training.RunFiles;
 
@@ -11,12 +12,17 @@ public static class TrainerStateFile
     public const string Name = "trainer_state.json";
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 2 };
+    private static readonly JsonSerializerOptions Snake = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
     /// <summary>The file's text.</summary>
     public static string Format(RunState state, int batchSize, int loggingSteps, int saveSteps, int evalSteps)
     {
         ArgumentNullException.ThrowIfNull(state);
         bool hasBest = !double.IsNaN(state.BestLoss);
+        var own = new JsonObject { ["evaluations_without_improvement"] = state.EvaluationsWithoutImprovement };
+        if (state.Settings is { } settings) own["settings"] = JsonSerializer.SerializeToNode(settings, Snake);
+        own["window_loss"] = state.WindowLoss;
+        own["window_steps"] = state.WindowSteps;
         var root = new JsonObject
         {
             ["best_global_step"] = hasBest ? state.BestStep : null,
@@ -34,15 +40,7 @@ public static class TrainerStateFile
             ["num_input_tokens_seen"] = state.TokenCount,
             ["num_train_epochs"] = state.Epoch,
             ["save_steps"] = saveSteps,
-            ["stateful_callbacks"] = new JsonObject
-            {
-                ["GemmaCore"] = new JsonObject
-                {
-                    ["evaluations_without_improvement"] = state.EvaluationsWithoutImprovement,
-                    ["window_loss"] = state.WindowLoss,
-                    ["window_steps"] = state.WindowSteps,
-                },
-            },
+            ["stateful_callbacks"] = new JsonObject { ["GemmaCore"] = own },
             ["total_flos"] = 0,
             ["train_batch_size"] = batchSize,
             ["trial_name"] = null,
@@ -68,6 +66,7 @@ public static class TrainerStateFile
                 BestLoss = root["best_metric"]?.GetValue<double>() ?? double.NaN,
                 BestStep = root["best_global_step"]?.GetValue<int>() ?? 0,
                 EvaluationsWithoutImprovement = own["evaluations_without_improvement"]!.GetValue<int>(),
+                Settings = own["settings"].Deserialize<PlannedSettings>(Snake),
                 WindowLoss = own["window_loss"]!.GetValue<double>(),
                 WindowSteps = own["window_steps"]!.GetValue<int>(),
                 Log = [.. root["log_history"]!.AsArray().Select(entry => FromJson(entry!))],

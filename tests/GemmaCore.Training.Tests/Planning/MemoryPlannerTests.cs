@@ -52,6 +52,39 @@ public sealed class MemoryPlannerTests
         Assert.Equal("samples_at_once: 4 instead of 8: micro-batches of 8 are done in parts; same results", line);
     }
 
+    // A run that goes on where there is more memory, or less.
+    [Fact]
+    public void What_a_run_gave_up_stays_given_up_and_its_optimiser_stays_what_it_is()
+    {
+        long whole = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, null).PeakBytes;
+        TrainingConfiguration smallest = Asked with { SamplesAtOnce = 1, GradientCheckpointing = true, LossChunkRows = 16, Optim = PlannedSettings.EightBit };
+        MemoryPlan tight = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, Rehearsal().Plan(smallest, Sample).PeakBytes);
+        Assert.Equal(PlannedSettings.EightBit, tight.Configuration.Optim);
+        MemoryPlan roomy = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, 80L << 30, 0, PlannedSettings.Of(tight.Configuration));
+        Assert.Equal(tight.Configuration, roomy.Configuration);
+        Assert.Equal(tight.GivenUp, roomy.GivenUp);
+
+        var before = PlannedSettings.Of(Asked);
+        Assert.Equal(Asked, MemoryPlanner.Fit(Rehearsal(), Asked, Sample, null, 0, before).Configuration);
+        MemoryPlan less = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, whole / 2, 0, before);
+        Assert.NotEmpty(less.GivenUp);
+        Assert.Equal(Asked.Optim, less.Configuration.Optim);
+        Assert.Throws<ConfigurationException>(() => MemoryPlanner.Fit(Rehearsal(), Asked, Sample, tight.PeakBytes, 0, before));
+    }
+
+    [Theory]
+    [InlineData(0, 0, 0)]
+    [InlineData(0, 4, 4)]
+    [InlineData(4, 0, 4)]
+    [InlineData(8, 2, 2)]
+    [InlineData(2, 8, 2)]
+    public void The_smaller_part_counts_and_zero_is_the_whole(int asked, int before, int expected)
+    {
+        TrainingConfiguration earlier = Asked with { SamplesAtOnce = before, LossChunkRows = before, GradientCheckpointing = false };
+        TrainingConfiguration kept = PlannedSettings.Of(earlier).Over(Asked with { SamplesAtOnce = asked, LossChunkRows = asked, GradientCheckpointing = true, CacheImageFeatures = false });
+        Assert.Equal((expected, expected, true, true), (kept.SamplesAtOnce, kept.LossChunkRows, kept.GradientCheckpointing, kept.CacheImageFeatures));
+    }
+
     [Fact]
     public void What_cannot_fit_is_refused_in_one_line_with_the_smallest_plan()
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using GemmaCore.Checkpoints;
+using GemmaCore.Training.Planning;
 using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Training.Tests.RunFiles;
@@ -19,6 +20,7 @@ public sealed class TrainerStateFileTests : IDisposable
         BestLoss = 1.7,
         BestStep = 20,
         EvaluationsWithoutImprovement = 1,
+        Settings = new PlannedSettings(true, 2, false, 64, "adamw_8bit"),
         Log = [new LogEntry(20, 1.0 / 6, 2.5, 0.125, 2e-4, null), new LogEntry(20, 1.0 / 6, null, null, null, 1.7)],
     };
 
@@ -33,6 +35,21 @@ public sealed class TrainerStateFileTests : IDisposable
 
     [Fact]
     public void A_run_without_evaluation_has_no_best() => Assert.True(double.IsNaN(TrainerStateFile.Read(Write(TrainerStateFile.Format(new RunState(), 1, 1, 1, 1))).BestLoss));
+
+    [Theory]
+    [InlineData("\"adamw_8bit\"", "null")]
+    [InlineData("\"samples_at_once\": 2", "\"samples_at_once\": \"two\"")]
+    [InlineData("\"loss_chunk_rows\": 64,", "")]
+    public void Settings_of_another_kind_are_refused(string from, string to)
+    {
+        string text = TrainerStateFile.Format(Sample, 8, 10, 200, 200), damaged = text.Replace(from, to, StringComparison.Ordinal);
+        Assert.NotEqual(text, damaged);
+        Assert.Throws<CheckpointException>(() => TrainerStateFile.Read(Write(damaged)));
+    }
+
+    // As an earlier version wrote it.
+    [Fact]
+    public void A_state_without_settings_reads() => Assert.Null(TrainerStateFile.Read(Write(TrainerStateFile.Format(Sample with { Settings = null }, 8, 10, 200, 200))).Settings);
 
     [Fact]
     public void Keys_are_those_of_huggingface_sorted_and_indented_by_two()
