@@ -32,7 +32,6 @@ internal static class TrainCommand
         device.AddTo(command);
         command.SetAction(parsed =>
         {
-            // A mistyped flag would pass for one of the overrides.
             string[] given = parsed.GetValue(words) ?? [];
             string? checkpoint = parsed.GetValue(resume);
             if (checkpoint is not null && !Directory.Exists(checkpoint))
@@ -42,6 +41,7 @@ internal static class TrainCommand
                 else if (checkpoint.Contains('=', StringComparison.Ordinal)) (given, checkpoint) = ([.. given, checkpoint], null);
             }
 
+            // A mistyped flag would pass for one of the overrides.
             if (given.FirstOrDefault(text => text.StartsWith('-') && !text.Contains('=', StringComparison.Ordinal)) is { } flag)
                 throw new UsageException(Edge.Unknown(flag, command));
             // A file comes first, whatever its name; only a preset can do without.

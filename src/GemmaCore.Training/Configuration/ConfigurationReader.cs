@@ -194,7 +194,7 @@ public sealed class ConfigurationReader
             throw new ConfigurationException("early_stopping_patience: needs evaluations, but eval_strategy is 'no'; set eval_strategy: steps or epoch");
         if (configuration is { LoadIn4Bit: true, LoadIn8Bit: true })
             throw new ConfigurationException("load_in_8bit: load_in_4bit is set as well; leave one of the two out, or set it to false");
-        if (configuration.ExifOrientation && (configuration.Dataset.BoxFormat == "box_2d" || configuration.Dataset.Cut is not null))
+        if (configuration.ExifOrientation && new[] { configuration.Dataset, configuration.EvalDataset }.Any(data => data is { BoxFormat: "box_2d" } or { Cut: not null }))
             throw new ConfigurationException("exif_orientation: boxes in box_2d, tiles and crops are of pictures as they are stored; leave one of the two out");
         if (configuration is { Bf16: true, Fp16: true }) throw new ConfigurationException("fp16: bf16 is set as well; leave one of the two out, or set it to false");
         if (configuration.MaxSteps == 0) throw new ConfigurationException("max_steps: expected -1 (go by epochs) or at least 1, got '0'");

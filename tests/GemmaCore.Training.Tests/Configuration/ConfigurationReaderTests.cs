@@ -224,6 +224,7 @@ public class ConfigurationReaderTests
     [InlineData("early_stopping_patience: 2")]
     [InlineData("exif_orientation: true\ndataset: { type: flare, path: a, box_format: box_2d }")]
     [InlineData("exif_orientation: true\ndataset: { type: flare, path: a, crops: [2] }")]
+    [InlineData("exif_orientation: true\ndataset: { type: flare, path: a }\neval_dataset: { type: flare, path: b, box_format: box_2d }")]
     [InlineData("eval_strategy: steps\ndataset: { type: messages, path: a.jsonl }")]
     [InlineData("eval_strategy: steps\nval_size: 0.1\neval_dataset: { path: a }")]
     [InlineData("lora_rank: 8\nlora_r: 8")]
