@@ -7,13 +7,14 @@ namespace GemmaCore.Testing;
 
 /// <summary>
 /// The devices that tests run on: the CPU, and cards of the CUDA simulator (tests/cudasim), each under its own thread schedule. Names are
-/// <c>cpu</c> or <c>profile/schedule</c>, e.g. <c>t4/random</c>. With <c>GEMMACORE_TEST_GPU=1</c> the same names stand for the real card, made to take the path
-/// of that tier (fp32, fp16, bf16) where it can.
+/// <c>cpu</c> or <c>profile/schedule</c>, e.g. <c>t4/random</c>; <c>t4/idle</c> is a card that takes memory and launches and executes none, for tests in which memory
+/// alone counts. With <c>GEMMACORE_TEST_GPU=1</c> the same names stand for the real card, made to take the path of that tier (fp32, fp16, bf16) where it can.
 /// </summary>
 public static class TestDevices
 {
     private static readonly string[] Profiles = ["gtx1650", "t4", "a100", "h200"];
     private static readonly string[] Schedules = ["round_robin", "random", "priority", "adversarial"];
+    private const string Idle = "idle";
     private static readonly Dictionary<string, SemaphoreSlim> Turns = [];
     private static readonly Dictionary<string, CudaDevice> Open = [];
     private static readonly Lazy<string?> Simulator = new(StartSimulator);
@@ -86,7 +87,13 @@ public static class TestDevices
     {
         RequireSimulator();
         var cache = new KernelCache(Path.Combine(RepositoryRoot(), "build", "kernel-cache"));
-        if (!UsesRealGpu) return CudaDevice.Open(Ordinal(name), architecture, precision, cache);
+        if (!UsesRealGpu)
+        {
+            CudaDevice card = CudaDevice.Open(Ordinal(name), architecture, precision, cache);
+            if (name.EndsWith('/' + Idle)) Testing.Simulator.ExecuteLaunches(card.Card.Ordinal, 0);
+            return card;
+        }
+
         string profile = name.Split('/')[0];
         int tier = profile switch { "gtx1650" or "t4" => 75, "a100" => 80, _ => 0 };
         if (tier >= CudaCard.All()[0].Capability) tier = 0;
@@ -99,9 +106,11 @@ public static class TestDevices
         if (!UsesRealGpu && Simulator.Value is { } reason) throw new InvalidOperationException("$XunitDynamicSkip$" + reason);
     }
 
+    // A card that executes nothing is one of its own: a context is the process's, and tests of other classes run beside this one.
     private static int Ordinal(string name)
     {
         string[] parts = name.Split('/');
+        if (parts[1] == Idle) return (Profiles.Length * Schedules.Length) + Array.IndexOf(Profiles, parts[0]);
         return Array.IndexOf(Profiles, parts[0]) * Schedules.Length + Array.IndexOf(Schedules, parts[1]);
     }
 
@@ -110,7 +119,7 @@ public static class TestDevices
     {
         string library = Environment.GetEnvironmentVariable("GEMMACORE_CUDASIM") ?? Path.Combine(RepositoryRoot(), "build", "tests", "cudasim", "libcudasim.so");
         if (!File.Exists(library)) return "the CUDA simulator is not built (cmake -S . -B build && cmake --build build)";
-        string cards = string.Join(',', Profiles.SelectMany(profile => Schedules.Select((schedule, i) => $"{profile}:{schedule}:{i + 1}")));
+        string cards = string.Join(',', Profiles.SelectMany(profile => Schedules.Select((schedule, i) => $"{profile}:{schedule}:{i + 1}")).Concat(Profiles));
         _ = SetEnvironment("GEMMACORE_CUDASIM_DEVICE", cards, 1);
         // A specialisation that the compile gate does not know is refused.
         _ = SetEnvironment("GEMMACORE_CUDASIM_LISTED", Path.Combine(RepositoryRoot(), "kernels", "specialisations.csv"), 1);
