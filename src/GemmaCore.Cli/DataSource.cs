@@ -18,6 +18,9 @@ internal sealed class DataSource
     /// <summary>True where a YAML file says <c>on_bad_row: skip</c>.</summary>
     public bool SkipsBadRows { get; }
 
+    /// <summary>A YAML file's data set; null for FLARE's files.</summary>
+    public DatasetConfiguration? Configuration => _dataset;
+
     /// <summary>What a YAML file says about pictures.</summary>
     public PictureSettings Pictures { get; private init; } = new();
 

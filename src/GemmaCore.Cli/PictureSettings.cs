@@ -13,10 +13,13 @@ internal sealed record PictureSettings(GreyWindow? Window = null, bool Pads = fa
         new(configuration.ImageWindow is { } window ? GreyWindow.Parse(window) : null, configuration.Dataset.PadsPictures, configuration.ExifOrientation);
 
     /// <summary>Refuses to cut pictures that are turned.</summary>
+    /// <param name="cut">What a flag asks for.</param>
+    /// <param name="data">What a YAML file says of its data.</param>
     /// <exception cref="UsageException">Both were asked for.</exception>
-    public void Check(PictureCut? cut)
+    public void Check(PictureCut? cut, DatasetConfiguration? data = null)
     {
-        if (Orients && cut is not null) throw new UsageException("--exif-orientation: tiles and crops are cut from pictures as they are stored; leave one of the two out");
+        if (Orients && ((cut ?? data?.Cut) is not null || data?.BoxFormat == "box_2d"))
+            throw new UsageException("--exif-orientation: boxes in box_2d, tiles and crops are of pictures as they are stored; leave one of the two out");
     }
 
     /// <summary>An encoder that prepares them so.</summary>

@@ -29,6 +29,7 @@ internal sealed class ReferenceAnswers
         PictureSettings[] pictures = [.. references.Select(source => options.Pictures(parsed, source.Pictures)).Distinct()];
         if (pictures.Length > 1)
             throw new UsageException("--ref: files with different image_window, resize_mode or exif_orientation cannot be answered together; evaluate them one by one, or say --resize-mode or --exif-orientation");
+        foreach (DataSource source in references) options.Pictures(parsed, source.Pictures).Check(null, source.Configuration);
         using GemmaModel model = options.Load(parsed);
         string file = Path.Combine(folder, FileName);
         bool whole = new DatasetAnswers(model, (pictures.FirstOrDefault() ?? new PictureSettings()).Apply(model.Prompts), parsed.GetValue(_batch), parsed.GetValue(_maxTokens), parsed.GetValue(_scores) ? new LabelQuestions([]) : null, report).Fill(file, rows);

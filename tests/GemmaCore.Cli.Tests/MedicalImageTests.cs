@@ -227,6 +227,11 @@ public sealed class MedicalImageTests : IDisposable
         File.WriteAllText(Path.Combine(folder, "made_questions_val.json"), """[{"TaskType": "classification", "Modality": "Endoscopy", "ImageName": "lying.jpg", "Question": "Which? A: none, B: some", "Answer": "A"}]""");
         string configuration = _folder.File("turn.yaml"), output = _folder.File("turned.jsonl");
         File.WriteAllText(configuration, $"{{ exif_orientation: true, dataset: {{ type: flare, path: {_folder.File("data")}, split: validation-public, prompts: question }} }}");
+        string cut = _folder.File("cut.yaml");
+        File.WriteAllText(cut, $"{{ dataset: {{ type: flare, path: {_folder.File("data")}, split: validation-public, crops: [2] }} }}");
+        AssertOneLine(GemmacoreProcess.Run("predict", "demo", "--data", cut, "--split", "validation-public", "--exif-orientation", "--out", output), 2, "--exif-orientation", "crops");
+        File.WriteAllText(cut, $"{{ dataset: {{ type: flare, path: {_folder.File("data")}, split: validation-public, box_format: box_2d }} }}");
+        AssertOneLine(GemmacoreProcess.Run("eval", "demo", "--ref", cut, "--split", "validation-public", "--exif-orientation", "--out", _folder.File("scores")), 2, "--exif-orientation", "box_2d");
         double Score(string data, params string[] more)
         {
             File.Delete(output);

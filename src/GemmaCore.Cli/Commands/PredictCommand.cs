@@ -48,7 +48,7 @@ internal static class PredictCommand
             PictureSettings pictures = model.Pictures(parsed, place.Pictures);
             if (view.Window(parsed) is { } window) pictures = pictures with { Window = window };
             PictureCut? cut = cuts.Read(parsed);
-            pictures.Check(cut);
+            pictures.Check(cut, place.Configuration);
             if (cut is not null) rows = CutPictures.Of(rows, cut, cuts.AsRows(parsed), report);
             string file = parsed.GetValue(output)!;
             LabelQuestions? questions = parsed.GetValue(scores) ? new LabelQuestions(parsed.GetValue(labels) ?? []) : null;
