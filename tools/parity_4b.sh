@@ -5,14 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tokenizer=../shared/fixtures/gemma3-tokenizer
 [ -f "$tokenizer/tokenizer.json" ] || { echo "parity_4b: $tokenizer/tokenizer.json is not there; the golden prompt needs the real Gemma 3 tokenizer" >&2; exit 1; }
-parent=${1:-$(mktemp -d)}
-folder=$parent/medgemma-4b
-[ ! -e "$folder" ] || { echo "parity_4b: $folder exists; name another folder" >&2; exit 1; }
-trap 'rm -rf "$folder"; rmdir --ignore-fail-on-non-empty "$parent"' EXIT
-dotnet build tools/GemmaCore.Proof -c Release -v quiet 1>&2
-dotnet run -c Release --project src/GemmaCore.Cli -- init --preset medgemma-4b --seed 2026 --dtype bf16 --out "$folder" 1>&2
-cp "$tokenizer"/*.json "$folder"/
-cat >"$folder/preprocessor_config.json" <<'JSON'
+compare() {
+    cp "$tokenizer"/*.json "$1"/
+    cat >"$1/preprocessor_config.json" <<'JSON'
 {"size": {"height": 896, "width": 896}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "image_seq_length": 256}
 JSON
-tools/GemmaCore.Proof/bin/Release/net10.0/proof medgemma-4b "$folder"
+    tools/GemmaCore.Proof/bin/Release/net10.0/proof medgemma-4b "$1"
+}
+export -f compare
+export tokenizer
+tools/with_4b.sh "${1:-}" bash -euc 'compare "$1"' compare
