@@ -1,4 +1,5 @@
 // What a bulk copy brings is there after the wait, and every planted misuse of it or of its barrier must be reported.
+#include <algorithm>
 #include <numeric>
 
 #include "cuda_library.hpp"
@@ -16,10 +17,12 @@ std::string run(const std::string& image, std::vector<float>& back, int ordinal)
   return cuMemcpyDtoH_v2(back.data(), out, 512) == CUDA_SUCCESS ? "" : last_report();
 }
 
-void planted(const char* define, const std::string& expected, int ordinal) {
+// Any of what is expected: which of two right reports comes first can depend on the schedule.
+void planted(const char* define, std::initializer_list<std::string> expected, int ordinal) {
   std::vector<float> back;
   const std::string report = run(compiled(TESTS "/bulk_copy.cu", {"-arch=sm_90", define}), back, ordinal);
-  check(report.find(expected) != std::string::npos, std::string(define) + " on card " + std::to_string(ordinal) + ": expected '" + expected + "', got '" + report + "'");
+  const bool found = std::any_of(expected.begin(), expected.end(), [&](const std::string& words) { return report.find(words) != std::string::npos; });
+  check(found, std::string(define) + " on card " + std::to_string(ordinal) + ": expected '" + *expected.begin() + "', got '" + report + "'");
 }
 
 }  // namespace
@@ -36,13 +39,13 @@ int main() {
     check(report.empty(), report);
     for (std::size_t i = 0; i < back.size(); ++i) check(back[i] == static_cast<float>(64 - i % 64), "element " + std::to_string(i));
     if (!checked) continue;
-    planted("-DPLANTED=1", "load by thread", ordinal);  // unwritten, or with no barrier between: which is first depends on the schedule
-    planted("-DPLANTED=2", "of more bytes than its mbarrier expects", ordinal);
-    planted("-DPLANTED=3", "every thread waits", ordinal);
-    planted("-DPLANTED=4", "nobody has waited", ordinal);
-    planted("-DPLANTED=5", "the block has not started", ordinal);
-    planted("-DPLANTED=6", "not a multiple of 16", ordinal);
-    planted("-DPLANTED=7", "has not made visible", ordinal);
+    planted("-DPLANTED=1", {"before anything of its block was stored there", "was stored by thread 0 with no barrier between"}, ordinal);
+    planted("-DPLANTED=2", {"of more bytes than its mbarrier expects"}, ordinal);
+    planted("-DPLANTED=3", {"every thread waits"}, ordinal);
+    planted("-DPLANTED=4", {"nobody has waited"}, ordinal);
+    planted("-DPLANTED=5", {"the block has not started"}, ordinal);
+    planted("-DPLANTED=6", {"not a multiple of 16"}, ordinal);
+    planted("-DPLANTED=7", {"has not made visible"}, ordinal);
   }
   std::printf("%s\n", failures == 0 ? "bulk copies: all right" : "bulk copies: failures above");
   return failures == 0 ? 0 : 1;
