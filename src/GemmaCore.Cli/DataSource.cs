@@ -38,7 +38,7 @@ internal sealed class DataSource
         TrainingConfiguration configuration = ConfigurationReader.Read(File.ReadAllText(place), settings).Configuration;
         DatasetConfiguration dataset = configuration.Dataset;
         return dataset.Path.Length > 0
-            ? new DataSource(place, dataset with { Path = ModelLocation.ResolveData(dataset.Path) }, configuration.SkipBadRows) { Pictures = PictureSettings.Of(configuration) }
+            ? new DataSource(place, ModelLocation.Resolve(dataset), configuration.SkipBadRows) { Pictures = PictureSettings.Of(configuration) }
             : throw new UsageException($"{place}: there is no dataset.path; give it there or with --set dataset.path=FOLDER");
     }
 

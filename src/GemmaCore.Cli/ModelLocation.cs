@@ -1,5 +1,6 @@
 using GemmaCore.Checkpoints;
 using GemmaCore.Checkpoints.Hub;
+using GemmaCore.Training.Configuration;
 
 namespace GemmaCore.Cli;
 
@@ -9,8 +10,12 @@ internal static class ModelLocation
     /// <summary>The embedded model and data, beside the executable.</summary>
     public static string Demo => Path.Combine(AppContext.BaseDirectory, "demo");
 
-    /// <summary>The folder or file a data argument names; <c>demo</c> is the embedded data.</summary>
-    public static string ResolveData(string path) => path == "demo" ? Path.Combine(Demo, "data") : path;
+    /// <summary>The folder or file a data argument names; <c>demo</c> is the embedded data, and what is not there may be a <see cref="ShippedFile"/>.</summary>
+    public static string ResolveData(string path) => path == "demo" ? Path.Combine(Demo, "data") : ShippedFile.Locate(path);
+
+    /// <summary>A data set whose files are where <see cref="ResolveData"/> finds them.</summary>
+    public static DatasetConfiguration Resolve(DatasetConfiguration dataset) =>
+        dataset with { Path = ResolveData(dataset.Path), ImageRoot = ShippedFile.Locate(dataset.ImageRoot) };
 
     /// <summary>The folder a MODEL argument names.</summary>
     /// <exception cref="UsageException">There is no such model on this machine.</exception>

@@ -59,5 +59,5 @@ internal sealed class PictureOptions(bool single)
     }
 
     /// <summary>Pictures by their files, with the frame that was asked for.</summary>
-    public IReadOnlyList<ImageSource> Sources(ParseResult parsed, IEnumerable<string> files) => [.. files.Select(file => ImageSource.FromFile(file) with { Frame = parsed.GetValue(_frame) })];
+    public IReadOnlyList<ImageSource> Sources(ParseResult parsed, IEnumerable<string> files) => [.. files.Select(file => ImageSource.FromFile(ShippedFile.Locate(file)) with { Frame = parsed.GetValue(_frame) })];
 }

@@ -34,7 +34,7 @@ internal sealed class TrainingSession : IDisposable
         PromptEncoder prompts = PictureSettings.Of(configuration).Apply(PromptEncoder.Load(folder, configuration.MmTokensPerImage));
         var encoder = new ExampleEncoder(prompts, configuration.MaxLength, configuration.LossOn);
         (IReadOnlyList<TrainingExample> rows, IReadOnlyList<TrainingExample> evaluationRows) = Dataset.Open(
-            configuration with { Dataset = Located(configuration.Dataset), EvalDataset = configuration.EvalDataset is { } other ? Located(other) : null }, _report);
+            configuration with { Dataset = ModelLocation.Resolve(configuration.Dataset), EvalDataset = configuration.EvalDataset is { } other ? ModelLocation.Resolve(other) : null }, _report);
         var data = new EncodedDataset(rows, encoder, _report);
         EncodedDataset? evaluation = configuration.Evaluates ? new EncodedDataset(evaluationRows, encoder, _report) : null;
         (RowCount, _dataHash) = (data.Count, RunPassport.HashOf(rows));
@@ -162,8 +162,6 @@ internal sealed class TrainingSession : IDisposable
         _say($"planned peak memory {MemorySize.Format(plan.PeakBytes)} on {_device.Name}");
         return plan;
     }
-
-    private static DatasetConfiguration Located(DatasetConfiguration dataset) => dataset with { Path = ModelLocation.ResolveData(dataset.Path) };
 
     private void Show(TrainingProgress progress)
     {

@@ -17,10 +17,11 @@ internal sealed record TrainingSettings(string? Preset, string? File, IReadOnlyL
     public TrainingConfiguration Read()
     {
         string ground = Preset is null ? "" : TrainingPreset.Find(Preset) ?? throw new UsageException($"--preset {Preset}: expected {string.Join(", ", TrainingPreset.Names)}");
-        if (File is not null && !System.IO.File.Exists(File)) throw new UsageException($"{File}: not found; expected a YAML configuration");
+        string? file = File is null ? null : ShippedFile.Locate(File);
+        if (file is not null && !System.IO.File.Exists(file)) throw new UsageException($"{File}: not found; expected a YAML configuration");
         try
         {
-            ConfigurationReading reading = ConfigurationReader.Read(File is null ? "" : System.IO.File.ReadAllText(File), Overrides, ground);
+            ConfigurationReading reading = ConfigurationReader.Read(file is null ? "" : System.IO.File.ReadAllText(file), Overrides, ground);
             foreach (string note in reading.Notes) Console.Error.WriteLine(Prefix + note);
             return reading.Configuration;
         }

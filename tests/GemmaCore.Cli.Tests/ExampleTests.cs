@@ -4,7 +4,7 @@ using GemmaCore.Testing.Medical;
 
 namespace GemmaCore.Cli.Tests;
 
-/// <summary>Every verb's <c>-h</c> shows two examples, and they run as printed, in a folder that looks like a clone.</summary>
+/// <summary>Every verb's <c>-h</c> shows two examples, and they run as printed, in an empty folder as in a clone.</summary>
 public sealed class ExampleTests
 {
     // Minutes each: tools/check.sh runs the demo, ResumeTests trains, and the --smoke example below runs the same configuration.
@@ -34,7 +34,7 @@ public sealed class ExampleTests
     {
         string[] examples = Examples(GemmacoreProcess.Run(verb, "-h").Expect(0).Output);
         Assert.Equal(2, examples.Length);
-        using TemporaryFolder folder = CloneLike();
+        using var folder = new TemporaryFolder();
         using var hub = new LoopbackHub(new Dictionary<string, byte[]> { ["config.json"] = "{}"u8.ToArray() });
         string[] surroundings = ["HF_ENDPOINT=" + hub.Endpoint, "HF_HOME=" + folder.File("hub")];
         if (verb is "merge" or "serve") Run(folder, "gemmacore train configs/demo.yaml --smoke output_dir=demo-out", surroundings);
@@ -62,7 +62,7 @@ public sealed class ExampleTests
     {
         string[] examples = Examples(GemmacoreProcess.Run("flare", verb, "-h").Expect(0).Output);
         Assert.Equal(2, examples.Length);
-        using TemporaryFolder folder = CloneLike();
+        using var folder = new TemporaryFolder();
         if (verb == "submit") Run(folder, "gemmacore predict demo --data demo --prompts question --batch 32 --max-tokens 8 --out predictions.json", []);
         foreach (string example in examples) Run(folder, example, []);
     }
@@ -74,7 +74,7 @@ public sealed class ExampleTests
     {
         string[] examples = Examples(GemmacoreProcess.Run("boxes", verb, "-h").Expect(0).Output);
         Assert.Equal(2, examples.Length);
-        using TemporaryFolder folder = CloneLike();
+        using var folder = new TemporaryFolder();
         if (verb == "draw") Run(folder, "gemmacore boxes convert --data demo --dataset phantom_chest --to box_2d --out medgemma.jsonl", []);
         foreach (string example in examples) Run(folder, example, []);
     }
@@ -94,13 +94,6 @@ public sealed class ExampleTests
         .. help[help.IndexOf("Examples:", StringComparison.Ordinal)..].Split('\n').Skip(1)
             .TakeWhile(line => line.Trim().Length > 0).Select(line => line.Trim()),
     ];
-
-    private static TemporaryFolder CloneLike()
-    {
-        var folder = new TemporaryFolder();
-        foreach (string name in (string[])["demo", "configs"]) Directory.CreateSymbolicLink(folder.File(name), Goldens.RepositoryPath(name));
-        return folder;
-    }
 
     // A server runs until it is told to stop.
     private static void Serve(TemporaryFolder folder, string example)

@@ -57,7 +57,8 @@ internal static class ChatCommand
         string[] words = line.Split(' ', 2, StringSplitOptions.TrimEntries);
         switch (words)
         {
-            case ["/image", var file]:
+            case ["/image", var name]:
+                string file = ShippedFile.Locate(name);
                 ImageDecoder.Decode(ImageSource.FromFile(file)); // refused now, not when the question comes
                 pending.Add(new ImagePart(ImageSource.FromFile(file)));
                 Console.Error.WriteLine($"{file} goes with your next question");

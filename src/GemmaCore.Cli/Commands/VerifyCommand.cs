@@ -87,5 +87,5 @@ internal static class VerifyCommand
     }
 
     private static (string Text, ChatMessage Message) Question(string text, string[] images) =>
-        (text, new ChatMessage(ChatRole.User, [.. images.Select(file => new ImagePart(ImageSource.FromFile(file))), new TextPart(text)]));
+        (text, new ChatMessage(ChatRole.User, [.. images.Select(file => new ImagePart(ImageSource.FromFile(ShippedFile.Locate(file)))), new TextPart(text)]));
 }
