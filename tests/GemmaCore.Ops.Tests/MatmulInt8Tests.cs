@@ -36,6 +36,25 @@ public sealed class MatmulInt8Tests
         }
     }
 
+    // Of every fp16, the values beside it, half way to the next and just off that.
+    [Fact]
+    public void Weights_are_taken_in_half_precision()
+    {
+        float[] halves = [.. Enumerable.Range(0, 0x7c00).Select(bits => (float)BitConverter.UInt16BitsToHalf((ushort)bits))];
+        float[] between = [.. halves.Zip(halves.Skip(1), (low, high) => (low + high) / 2)], exact = [.. halves, .. between];
+        float[] values = [.. exact, .. exact.Select(MathF.BitIncrement), .. exact.Select(MathF.BitDecrement)];
+        var absmax = new float[values.Length];
+        Int8.Quantize([.. values.Select((value, i) => i % 2 == 0 ? value : -value)], 1, new sbyte[values.Length], absmax);
+        Assert.Equal(values.Select(value => Math.Abs((float)(Half)value)), absmax);
+
+        // 0.5 is half of the largest magnitude, a tie that goes to the even 64; what fp16 makes of its neighbours is 0.5 too.
+        sbyte[] codes = new sbyte[4];
+        Int8.Quantize([1, 0.5f, MathF.BitDecrement(0.5f)], 3, codes.AsSpan(0, 3), new float[1]);
+        Assert.Equal([127, 64, 64], codes[..3]);
+        Int8.Quantize([1e6f, -5e5f], 2, codes.AsSpan(0, 2), absmax.AsSpan(0, 1));
+        Assert.Equal((1e6f, 127, -64), (absmax[0], codes[0], codes[1]));
+    }
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Forward_matches_the_reference(string device, int rows, int outputs, int inputs)
