@@ -11,6 +11,14 @@ internal sealed record Finished(int ExitCode, string Output, string Error)
         Assert.True(ExitCode == exitCode, $"exit code {ExitCode}, expected {exitCode}\nstdout: {Output}\nstderr: {Error}");
         return this;
     }
+
+    /// <summary>Fails as well unless stderr is a single line with these words.</summary>
+    public void ExpectLine(int exitCode, params string[] words)
+    {
+        string line = Expect(exitCode).Error.TrimEnd();
+        Assert.DoesNotContain('\n', line);
+        foreach (string word in words) Assert.Contains(word, line, StringComparison.Ordinal);
+    }
 }
 
 /// <summary>The real executable in a process of its own: started, fed, listened to, interrupted, killed.</summary>

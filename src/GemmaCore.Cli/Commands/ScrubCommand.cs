@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using GemmaCore.Checkpoints;
+using GemmaCore.Inputs;
 using GemmaCore.Inputs.Dicom;
 
 namespace GemmaCore.Cli.Commands;
@@ -21,18 +22,21 @@ internal static class ScrubCommand
         var source = new Argument<string>("SOURCE") { Description = "DICOM file, or folder" };
         var output = new Option<string>("--out") { Description = "file, or new folder, to write", Required = true };
         var secret = new Option<string?>("--uid-secret-file") { Description = "file with a secret that gives the same new UIDs in every run; a random one where not given" };
+        var badFile = new Option<string>("--on-bad-file") { Description = "stop at a DICOM file of the folder that cannot be copied, or skip it", DefaultValueFactory = _ => "stop" };
+        badFile.AcceptOnlyFromAmong("stop", "skip");
         var json = new Option<bool>("--json") { Description = "print one JSON document" };
         command.Add(source);
-        foreach (Option option in (Option[])[output, secret, json]) command.Add(option);
+        foreach (Option option in (Option[])[output, secret, badFile, json]) command.Add(option);
         command.SetAction(parsed =>
         {
             string from = parsed.GetValue(source)!, to = parsed.GetValue(output)!;
             DicomScrub scrub = parsed.GetValue(secret) is { } file ? new DicomScrub(Secret(file)) : new DicomScrub();
             var counts = new Counts();
             if (File.Exists(from)) One(scrub, from, to, counts);
-            else if (Directory.Exists(from)) NewFolder.Fill(to, () => Folder(scrub, from, to, counts));
+            else if (Directory.Exists(from)) NewFolder.Fill(to, () => Folder(scrub, from, to, counts, parsed.GetValue(badFile) == "skip"));
             else throw new UsageException($"{from}: not found");
             if (counts.OtherFiles > 0) Console.Error.WriteLine($"note: {counts.OtherFiles} files are not DICOM and were left out");
+            if (counts.BadFiles > 0) Console.Error.WriteLine($"note: {counts.BadFiles} DICOM files could not be copied and were left out");
             if (counts.MayShowText > 0) Console.Error.WriteLine($"note: {counts.MayShowText} pictures may have text burnt into them (Burned In Annotation is not NO); look at them before you pass them on");
             Console.WriteLine(parsed.GetValue(json) ? counts.Document(to).ToJsonString() : $"{to}: {counts.Files} files, {counts.Removed} attributes removed");
         });
@@ -50,7 +54,7 @@ internal static class ScrubCommand
         counts.Add(scrubbed);
     }
 
-    private static void Folder(DicomScrub scrub, string from, string to, Counts counts)
+    private static void Folder(DicomScrub scrub, string from, string to, Counts counts, bool skip)
     {
         Directory.CreateDirectory(to);
         string inside = Path.GetFullPath(to) + Path.DirectorySeparatorChar;
@@ -64,14 +68,26 @@ internal static class ScrubCommand
                 continue;
             }
 
-            ScrubbedFile scrubbed = scrub.Scrub(content, path);
-            string name = Path.Combine(to, scrubbed.InstanceUid + ".dcm");
-            if (File.Exists(name)) throw new IOException($"{path}: another file has the same SOP Instance UID; keep one of them");
-            File.WriteAllBytes(name, scrubbed.Content);
-            counts.Add(scrubbed);
+            try
+            {
+                ScrubbedFile scrubbed = scrub.Scrub(content, path);
+                string name = Path.Combine(to, scrubbed.InstanceUid + ".dcm");
+                if (File.Exists(name)) throw new InputException($"{path}: another file has the same SOP Instance UID; keep one of them");
+                File.WriteAllBytes(name, scrubbed.Content);
+                counts.Add(scrubbed);
+            }
+            catch (InputException error) when (skip)
+            {
+                Console.Error.WriteLine(error.Message);
+                counts.BadFiles++;
+            }
+            catch (InputException error)
+            {
+                throw new InputException($"{error.Message} (--on-bad-file skip leaves such files out)");
+            }
         }
 
-        if (counts.Files == 0) throw new IOException($"{from}: holds no DICOM files");
+        if (counts.Files == 0) throw new IOException($"{from}: holds no DICOM files{(counts.BadFiles > 0 ? " that can be copied" : "")}");
     }
 
     private static string Secret(string file)
@@ -90,6 +106,8 @@ internal static class ScrubCommand
 
         public int OtherFiles { get; set; }
 
+        public int BadFiles { get; set; }
+
         public void Add(ScrubbedFile file)
         {
             Files++;
@@ -104,6 +122,7 @@ internal static class ScrubCommand
             ["attributes_removed"] = Removed,
             ["may_show_text"] = MayShowText,
             ["not_dicom"] = OtherFiles,
+            ["bad_files"] = BadFiles,
         };
     }
 }
