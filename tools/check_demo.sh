@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-gemmacore() { dotnet run -c Release --no-build --project src/GemmaCore.Cli -- "$@"; }
+project=$PWD/src/GemmaCore.Cli
+gemmacore() { dotnet run -c Release --no-build --project "$project" -- "$@"; }
 expect_files() {
     local folder=$1
     shift
@@ -16,7 +17,11 @@ expect_files() {
 }
 adapter=(adapter_config.json adapter_model.safetensors training_loss.png run.json train.jsonl trainer_state.json)
 
-gemmacore demo --out "$out/demo"
+gemmacore demo --out "$out/demo" | tee "$out/said"
+# What it says to do next runs as printed, in another folder.
+next=$(sed -n 's/^  \(gemmacore generate .*\)/\1/p' "$out/said")
+test -n "$next" || { echo "check_demo: the demo does not say what to do next"; exit 1; }
+(cd "$out" && eval "$next")
 expect_files "$out/demo" "${adapter[@]}" report.json
 # The trained tasks' "after" values: the line follows "trained": true and "before".
 awk '/"trained": true/ { trained = 1 } trained && /"after"/ { gsub(/[^0-9.]/, ""); sum += $0; n++; trained = 0 }

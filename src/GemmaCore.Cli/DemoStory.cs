@@ -71,8 +71,9 @@ internal sealed class DemoStory(string folder, int seed, bool smoke, WeightForma
 
     private static void Say(string line) => Console.Error.WriteLine(line);
 
+    // As a shipped file is called, so that the next commands are short and run in any folder.
     private static string ImageOf(TrainingExample row) =>
-        Path.GetRelativePath(Environment.CurrentDirectory, row.Prompt.SelectMany(message => message.Content).OfType<ImagePart>().First().Image.Path!);
+        Path.GetRelativePath(AppContext.BaseDirectory, row.Prompt.SelectMany(message => message.Content).OfType<ImagePart>().First().Image.Path!).Replace('\\', '/');
 
     private static string Question(TrainingExample row) => row.Prompt.SelectMany(message => message.Content).OfType<TextPart>().First().Text;
 
