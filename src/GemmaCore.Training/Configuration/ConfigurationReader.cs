@@ -154,13 +154,13 @@ public sealed class ConfigurationReader
     // The names that transformers and bitsandbytes have for AdamW. Nothing is paged out here, so paged means no more than its width.
     private string Optimizer()
     {
-        string name = _run.Text("optim", "adamw_torch");
+        string name = _run.Text("optim", TrainingConfiguration.AdamW);
         if (name.StartsWith("paged_", StringComparison.Ordinal)) _notes.Add($"optim: {name} keeps its state on the device; nothing is paged");
         return name switch
         {
-            "adamw" or "adamw_torch" or "adamw_torch_fused" or "adamw_hf" or "paged_adamw" or "paged_adamw_32bit" => "adamw_torch",
-            "adamw_8bit" or "adamw_bnb_8bit" or "paged_adamw_8bit" => "adamw_8bit",
-            _ => throw _run.Wrong("optim", name, "adamw_torch or adamw_8bit"),
+            "adamw" or "adamw_torch" or "adamw_torch_fused" or "adamw_hf" or "paged_adamw" or "paged_adamw_32bit" => TrainingConfiguration.AdamW,
+            "adamw_8bit" or "adamw_bnb_8bit" or "paged_adamw_8bit" => TrainingConfiguration.AdamW8Bit,
+            _ => throw _run.Wrong("optim", name, $"{TrainingConfiguration.AdamW} or {TrainingConfiguration.AdamW8Bit}"),
         };
     }
 

@@ -108,8 +108,14 @@ public sealed record TrainingConfiguration
     /// <summary>Decoupled weight decay.</summary>
     public double WeightDecay { get; init; }
 
-    /// <summary><c>adamw_torch</c>, or <c>adamw_8bit</c> with moments in 8 bits.</summary>
-    public string Optim { get; init; } = "adamw_torch";
+    /// <summary><see cref="Optim"/> with moments in fp32.</summary>
+    public const string AdamW = "adamw_torch";
+
+    /// <summary><see cref="Optim"/> with moments in 8 bits.</summary>
+    public const string AdamW8Bit = "adamw_8bit";
+
+    /// <summary><see cref="AdamW"/> or <see cref="AdamW8Bit"/>.</summary>
+    public string Optim { get; init; } = AdamW;
 
     /// <summary>AdamW β1.</summary>
     public double AdamBeta1 { get; init; } = 0.9;

@@ -67,7 +67,7 @@ public static class MemoryPlanner
             yield return new(settings => settings.LossChunkRows == 0 || settings.LossChunkRows > rowsOfChunk ? settings with { LossChunkRows = rowsOfChunk } : settings);
         }
 
-        if (startsAnew) yield return new(settings => settings with { Optim = PlannedSettings.EightBit });
+        if (startsAnew) yield return new(settings => settings with { Optim = TrainingConfiguration.AdamW8Bit });
 
         static Concession InPartsOf(int samples) => new(settings => settings with { SamplesAtOnce = samples });
     }

@@ -10,9 +10,6 @@ namespace GemmaCore.Training.Planning;
 /// <param name="Optim"><c>optim</c>.</param>
 public sealed record PlannedSettings(bool CacheImageFeatures, int SamplesAtOnce, bool GradientCheckpointing, int LossChunkRows, string Optim)
 {
-    /// <summary>The optimiser whose moments take 8 bits.</summary>
-    public const string EightBit = "adamw_8bit";
-
     /// <summary>Those of a configuration.</summary>
     public static PlannedSettings Of(TrainingConfiguration configuration)
     {
@@ -30,7 +27,7 @@ public sealed record PlannedSettings(bool CacheImageFeatures, int SamplesAtOnce,
             SamplesAtOnce = Smaller(asked.SamplesAtOnce, SamplesAtOnce),
             GradientCheckpointing = asked.GradientCheckpointing || GradientCheckpointing,
             LossChunkRows = Smaller(asked.LossChunkRows, LossChunkRows),
-            Optim = Optim == EightBit ? EightBit : asked.Optim,
+            Optim = Optim == TrainingConfiguration.AdamW8Bit ? Optim : asked.Optim,
         };
     }
 

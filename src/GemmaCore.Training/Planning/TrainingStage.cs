@@ -96,5 +96,5 @@ public sealed class TrainingStage : IDisposable
 
     private AdamW NewOptimizer() => new(
         Adapter.Parameters, (float)_configuration.AdamBeta1, (float)_configuration.AdamBeta2, (float)_configuration.AdamEpsilon, (float)_configuration.WeightDecay,
-        _configuration.Optim == "adamw_8bit");
+        _configuration.Optim == TrainingConfiguration.AdamW8Bit);
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using GemmaCore.Checkpoints;
 using GemmaCore.Models.Lora;
 using GemmaCore.Tensors;
+using GemmaCore.Training.Configuration;
 
 namespace GemmaCore.Training.RunFiles;
 
@@ -161,7 +162,7 @@ public sealed class RunFolder : IDisposable
         if (stored.DType != target.DType)
         {
             // Nobody need have asked for the one or the other: a plan takes 8 bits where memory is short.
-            string optim = stored.DType == DType.U8 ? "adamw_8bit" : "adamw_torch";
+            string optim = stored.DType == DType.U8 ? TrainingConfiguration.AdamW8Bit : TrainingConfiguration.AdamW;
             throw new CheckpointException($"{where}: expected {target}, found {stored}; the checkpoint was made with optim {optim}: set it, or start anew");
         }
 

@@ -57,9 +57,9 @@ public sealed class MemoryPlannerTests
     public void What_a_run_gave_up_stays_given_up_and_its_optimiser_stays_what_it_is()
     {
         long whole = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, null).PeakBytes;
-        TrainingConfiguration smallest = Asked with { SamplesAtOnce = 1, GradientCheckpointing = true, LossChunkRows = 16, Optim = PlannedSettings.EightBit };
+        TrainingConfiguration smallest = Asked with { SamplesAtOnce = 1, GradientCheckpointing = true, LossChunkRows = 16, Optim = TrainingConfiguration.AdamW8Bit };
         MemoryPlan tight = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, Rehearsal().Plan(smallest, Sample).PeakBytes);
-        Assert.Equal(PlannedSettings.EightBit, tight.Configuration.Optim);
+        Assert.Equal(TrainingConfiguration.AdamW8Bit, tight.Configuration.Optim);
         MemoryPlan roomy = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, 80L << 30, 0, PlannedSettings.Of(tight.Configuration));
         Assert.Equal(tight.Configuration, roomy.Configuration);
         Assert.Equal(tight.GivenUp, roomy.GivenUp);
