@@ -60,8 +60,12 @@ public sealed class CheckpointFolder : IDisposable
     /// <param name="folder">Name for messages.</param>
     /// <param name="dtype">Element type of every tensor.</param>
     /// <param name="optional">Names of tensors to be found where a model can do without.</param>
-    public static CheckpointFolder Hollow(string folder, DType dtype, IReadOnlyDictionary<string, Shape> optional) =>
-        new(folder) { _hollow = new HollowTensors(dtype, optional) };
+    /// <param name="dense">Canonical paths of modules, or parts of them, that a quantised checkpoint leaves dense.</param>
+    public static CheckpointFolder Hollow(string folder, DType dtype, IReadOnlyDictionary<string, Shape> optional, IReadOnlyList<string> dense) =>
+        new(folder) { _hollow = new HollowTensors(dtype, optional, dense) };
+
+    /// <summary>True for a layer that <see cref="Hollow"/> was told to leave dense; of a checkpoint with weights, the tensors say so themselves.</summary>
+    public bool StaysDense(string modulePath) => _hollow?.StaysDense(modulePath) == true;
 
     /// <summary>The tensor, if the checkpoint holds it.</summary>
     public bool TryGet(string canonicalName, out TensorView view)

@@ -28,7 +28,7 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     {
         string name = path + ".weight";
         if (_stored.Read(path, shape) is { } quantised) return quantised;
-        return format switch
+        return (checkpoint.StaysDense(path) ? WeightFormat.AsStored : format) switch
         {
             WeightFormat.Nf4 => QuantizeNf4(name, checkpoint.Require(name, shape), nested: true),
             WeightFormat.Nf4Plain => QuantizeNf4(name, checkpoint.Require(name, shape), nested: false),

@@ -66,7 +66,7 @@ public static class ModelFolder
             "bfloat16" => DType.BF16,
             _ => throw config.Refuse("torch_dtype", $"'{type}' is not supported; expected float32, float16 or bfloat16"),
         };
-        return Load(config, optional => CheckpointFolder.Hollow(name, dtype, optional), device, variant);
+        return Load(config, optional => CheckpointFolder.Hollow(name, dtype, optional, QuantizationSettings.LeftDense(config)), device, variant);
     }
 
     // What opens the checkpoint is told of tensors that the configuration speaks of and that other models of the family do without.

@@ -1,3 +1,4 @@
+using GemmaCore.Checkpoints;
 using GemmaCore.Ops;
 
 namespace GemmaCore.Models;
@@ -13,7 +14,7 @@ internal static class QuantizationSettings
     /// <summary>How the linear layers are held; null where the checkpoint is not quantised.</summary>
     /// <param name="config">The whole configuration.</param>
     /// <param name="asked">How somebody wants them held: codes are not rounded a second time, so it is the same or <see cref="WeightFormat.AsStored"/>.</param>
-    /// <exception cref="Checkpoints.CheckpointException">The method is not supported, or it is another than was asked for.</exception>
+    /// <exception cref="CheckpointException">The method is not supported, or it is another than was asked for.</exception>
     public static WeightFormat? Read(ConfigJson config, WeightFormat asked)
     {
         if (config.Object(Key) is not { } quantised) return null;
@@ -35,6 +36,16 @@ internal static class QuantizationSettings
             throw config.Refuse(Key, $"the checkpoint is quantised already, in {NameOf(held)}, and {NameOf(asked)} was asked for; leave that out, or name the original model");
         return held;
     }
+
+    /// <summary>
+    /// Canonical paths of modules, or parts of paths, whose layers bitsandbytes left dense. Where there are weights, they say it themselves; the head is left out, because a
+    /// dense one is held as somebody asks.
+    /// </summary>
+    public static IReadOnlyList<string> LeftDense(ConfigJson config) =>
+    [
+        .. (config.Object(Key)?.TextList("llm_int8_skip_modules") ?? []).Select(name => WeightNames.Canonical(name + ".")).OfType<string>()
+            .Select(name => name.TrimEnd('.')).Where(name => name is not ("" or "lm_head")),
+    ];
 
     private static string NameOf(WeightFormat format) => format switch
     {

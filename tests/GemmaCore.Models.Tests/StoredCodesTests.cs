@@ -157,6 +157,26 @@ public sealed class StoredCodesTests : IDisposable
         Assert.Equal(bytes, actual.Linears.Sum(layer => layer.Weight.ByteCount));
     }
 
+    // As Unsloth's checkpoints name them, in the spelling of whichever transformers wrote the configuration.
+    [Theory]
+    [InlineData("vision_tower", "vision_tower")]
+    [InlineData("model.vision_tower", "vision_tower")]
+    [InlineData("language_model.model.layers.1.mlp", "language_model.layers.1.mlp.")]
+    [InlineData("model.language_model.layers.1.mlp", "language_model.layers.1.mlp.")]
+    [InlineData("model.layers.1.self_attn.q_proj", "language_model.layers.1.self_attn.q_proj")]
+    [InlineData("k_proj", "k_proj")]
+    public void A_rehearsal_without_weights_leaves_dense_what_the_configuration_does(string skipped, string part)
+    {
+        Quantise(WeightFormat.Nf4);
+        foreach (string file in Directory.GetFiles(_folder, "*.safetensors")) File.Delete(file);
+        Configure(config => config["quantization_config"]!["llm_int8_skip_modules"] = new JsonArray("lm_head", "multi_modal_projector", skipped));
+        using CpuDevice device = CpuDevice.Rehearsal();
+        using LanguageModel model = ModelFolder.Rehearse(_folder, device, new ModelVariant());
+        bool IsDense(string path) => path.Contains(part, StringComparison.Ordinal);
+        Assert.Contains(model.Linears, layer => IsDense(layer.Path));
+        Assert.All(model.Linears, layer => Assert.Equal(IsDense(layer.Path) ? "bf16" : "nf4", layer.Weight.Format));
+    }
+
     public void Dispose()
     {
         _device.Dispose();
