@@ -5,13 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tokenizer=../shared/fixtures/gemma3-tokenizer
 [ -f "$tokenizer/tokenizer.json" ] || { echo "parity_4b: $tokenizer/tokenizer.json is not there; the golden prompt needs the real Gemma 3 tokenizer" >&2; exit 1; }
-compare() {
-    cp "$tokenizer"/*.json "$1"/
-    cat >"$1/preprocessor_config.json" <<'JSON'
+source tools/with_4b.sh "${1:-}"
+cp "$tokenizer"/*.json "$folder"/
+cat >"$folder/preprocessor_config.json" <<'JSON'
 {"size": {"height": 896, "width": 896}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "image_seq_length": 256}
 JSON
-    tools/GemmaCore.Proof/bin/Release/net10.0/proof medgemma-4b "$1"
-}
-export -f compare
-export tokenizer
-tools/with_4b.sh "${1:-}" bash -euc 'compare "$1"' compare
+tools/GemmaCore.Proof/bin/Release/net10.0/proof medgemma-4b "$folder"

@@ -9,7 +9,7 @@ switch (args)
 {
     case ["parity", var log]: return ParityTable.Print(log);
     case ["medgemma-4b", var folder]: return WholeMedGemma.Compare(folder);
-    case ["planned", var layers, var folder]: return PlannedCards.Print(folder, int.Parse(layers));
+    case ["planned", var folder, var layers]: return PlannedCards.Print(folder, int.Parse(layers));
     case ["fuzz", var inputs, var seed, var targets]: return FuzzTable.Print(long.Parse(inputs), int.Parse(seed), targets);
     case ["load", var seconds, var clients, var seed]: return await LoadTest.RunAsync(int.Parse(seconds), int.Parse(clients), int.Parse(seed));
     case ["eval-load", var rows, var resamples]: return EvaluationLoad.Print(int.Parse(rows), int.Parse(resamples));
@@ -18,6 +18,6 @@ switch (args)
     case ["radiograph", var folder]: return RadiographSpeed.Print(folder);
     case ["serve", ..]: return await ServingSpeed.RunAsync(args[1..]);
     default:
-        Console.Error.WriteLine("usage: proof parity LOG | medgemma-4b FOLDER | planned LAYERS FOLDER | fuzz INPUTS SEED TARGETS | load SECONDS CLIENTS SEED | eval-load ROWS RESAMPLES | codec-pictures FOLDER [radiograph] | radiograph FOLDER | serve [MODEL] [NAME=N...] (see tools/*.sh)");
+        Console.Error.WriteLine("usage: proof parity LOG | medgemma-4b FOLDER | planned FOLDER LAYERS | fuzz INPUTS SEED TARGETS | load SECONDS CLIENTS SEED | eval-load ROWS RESAMPLES | codec-pictures FOLDER [radiograph] | radiograph FOLDER | serve [MODEL] [NAME=N...] (see tools/*.sh)");
         return 2;
 }

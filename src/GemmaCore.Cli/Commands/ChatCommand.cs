@@ -57,10 +57,10 @@ internal static class ChatCommand
         string[] words = line.Split(' ', 2, StringSplitOptions.TrimEntries);
         switch (words)
         {
-            case ["/image", var name]:
-                string file = ShippedFile.Locate(name);
-                ImageDecoder.Decode(ImageSource.FromFile(file)); // refused now, not when the question comes
-                pending.Add(new ImagePart(ImageSource.FromFile(file)));
+            case ["/image", var file]:
+                ImageSource image = ImageSource.FromFile(ShippedFile.Locate(file));
+                ImageDecoder.Decode(image); // refused now, not when the question comes
+                pending.Add(new ImagePart(image));
                 Console.Error.WriteLine($"{file} goes with your next question");
                 break;
             case ["/adapter", var folder]:

@@ -76,14 +76,11 @@ internal static class ScrubCommand
                 File.WriteAllBytes(name, scrubbed.Content);
                 counts.Add(scrubbed);
             }
-            catch (InputException error) when (skip)
-            {
-                Console.Error.WriteLine(error.Message);
-                counts.BadFiles++;
-            }
             catch (InputException error)
             {
-                throw new InputException($"{error.Message} (--on-bad-file skip leaves such files out)");
+                if (!skip) throw new InputException($"{error.Message} (--on-bad-file skip leaves such files out)");
+                Console.Error.WriteLine(error.Message);
+                counts.BadFiles++;
             }
         }
 
