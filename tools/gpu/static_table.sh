@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What is known of the kernels without a card, from kernels/budgets.csv (NVRTC's registers and shared bytes, kept true by the compile gate) and
 # kernels/specialisations.csv (threads a block): blocks and threads that a multiprocessor holds, by registers, shared memory and its own limits.
-# Kernels on tensor cores in full; of the others the specialisation that holds the fewest threads. Prints Markdown.
+# Kernels on tensor cores in full; of the others the specialisation that holds the fewest threads. Behind it, from kernels/instructions.csv, machine
+# instructions of a thread for each weight of a kernel that reads codes. Prints Markdown.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 awk -F, '
@@ -54,3 +55,6 @@ FILENAME ~ /specialisations/ { threads[$1 "," $2] = $3; next }
   if (!(key in worst) || occupancy < worst[key]) { worst[key] = occupancy; text_of[key] = line }
 }
 END { for (i = 1; i <= count; i++) print text_of[order[i]] }' kernels/specialisations.csv kernels/budgets.csv
+awk -F, '
+NR == 1 { print "\n| file | specialisation | arch | instructions for each weight |\n|---|---|---|---:|"; next }
+$3 ~ /^sm_(75|80|86|90)$/ { gsub(/-D/, "", $2); printf "| %s | %s | %s | %.2f |\n", $1, $2, substr($3, 4), $7 / $5 }' kernels/instructions.csv

@@ -1,8 +1,9 @@
 // Compiles every kernel and specialisation of kernels/specialisations.csv for every architecture from its lowest to its highest with the real
 // NVRTC and holds registers, shared memory and spills against kernels/budgets.csv. Every file of kernels/ must be listed. What the table has from
 // 90a on is for sm_90a alone. Products of warpgroups that the compiler had to put in a row fail as well.
+// Machine instructions per weight of the kernels that read codes are held against kernels/instructions.csv and what the card leaves for them.
 // The simulator's own test kernels are compiled as well, so that all of ptx.cuh is, whoever uses it.
-// Prints the table with occupancy; `--write` makes the present figures the budget. Given the name of a kernel file, it compiles only that one.
+// Prints the tables with occupancy; `--write` makes the present figures the budget. Given the name of a kernel file, it compiles (and writes) only that one.
 // Exit codes: 0 within budget, 1 not, 77 NVRTC is not there (CTest: skipped).
 #include <dlfcn.h>
 
@@ -21,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "instruction_table.hpp"
 #include "kernel_headers.hpp"
 
 namespace {
@@ -45,7 +47,7 @@ struct Architecture { const char* name; int arch, threads, shared, blocks; };
 const Architecture architectures[] = {{"sm_75", 75, 1024, 65536, 16},  {"sm_80", 80, 2048, 167936, 32}, {"sm_86", 86, 1536, 102400, 16},
                                       {"sm_89", 89, 1536, 102400, 24}, {"sm_90", 90, 2048, 233472, 32}, {"sm_90a", 90, 2048, 233472, 32}};
 struct Use { int registers, shared, spilled; };
-struct Compilation { const Specialisation* what; const Architecture* on; bool succeeded; std::string log; };
+struct Compilation { const Specialisation* what; const Architecture* on; bool succeeded; std::string log, cubin; };
 
 using Program = void*;
 struct Nvrtc {
@@ -53,6 +55,8 @@ struct Nvrtc {
   int (*compile)(Program, int, const char* const*);
   int (*log_size)(Program, std::size_t*);
   int (*log)(Program, char*);
+  int (*cubin_size)(Program, std::size_t*);
+  int (*cubin)(Program, char*);
   int (*destroy)(Program*);
 };
 
@@ -107,6 +111,10 @@ void compile(const Nvrtc& nvrtc, Compilation& job) {
   nvrtc.log_size(program, &bytes);
   job.log.assign(bytes, '\0');
   nvrtc.log(program, job.log.data());
+  if (job.succeeded && nvrtc.cubin_size(program, &bytes) == 0) {
+    job.cubin.assign(bytes, '\0');
+    nvrtc.cubin(program, job.cubin.data());
+  }
   nvrtc.destroy(&program);
 }
 
@@ -115,7 +123,7 @@ std::vector<Compilation> compile_all(const Nvrtc& nvrtc, const std::vector<Speci
   std::vector<Compilation> jobs;
   for (const Specialisation& what : specialisations)
     for (const Architecture& on : architectures)
-      if (on.arch >= what.lowest_arch && on.arch <= what.highest_arch && (!what.specific || on.name == std::string("sm_90a"))) jobs.push_back({&what, &on, false, {}});
+      if (on.arch >= what.lowest_arch && on.arch <= what.highest_arch && (!what.specific || on.name == std::string("sm_90a"))) jobs.push_back({&what, &on, false, {}, {}});
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
     for (std::size_t i = next++; i < jobs.size(); i = next++) compile(nvrtc, jobs[i]);
@@ -155,9 +163,8 @@ int occupancy(const Architecture& on, const Use& use, int threads) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const std::string argument = count > 1 ? arguments[1] : "";
-  const bool write = argument == "--write";
-  const std::string only = write ? "" : argument;
+  const bool write = count > 1 && arguments[1] == std::string("--write");
+  const std::string only = count > 1 + write ? arguments[1 + write] : "";
   const char* chosen = std::getenv("GEMMACORE_NVRTC_LIBRARY");
   const std::string path = chosen != nullptr ? chosen : FETCHED "/usr/lib/x86_64-linux-gnu/libnvrtc.so.12";
   // The compiler's built-ins lie beside it and are looked for by name alone.
@@ -170,12 +177,13 @@ int main(int count, char** arguments) {
   Nvrtc nvrtc{};
   if (!resolve(library, "nvrtcCreateProgram", nvrtc.create) || !resolve(library, "nvrtcCompileProgram", nvrtc.compile) ||
       !resolve(library, "nvrtcGetProgramLogSize", nvrtc.log_size) || !resolve(library, "nvrtcGetProgramLog", nvrtc.log) ||
+      !resolve(library, "nvrtcGetCUBINSize", nvrtc.cubin_size) || !resolve(library, "nvrtcGetCUBIN", nvrtc.cubin) ||
       !resolve(library, "nvrtcDestroyProgram", nvrtc.destroy)) {
     std::printf("%s is not NVRTC\n", path.c_str());
     return 1;
   }
 
-  std::map<std::string, std::string> budget;
+  std::map<std::string, std::string> budget, table;
   std::ifstream budgets(KERNELS "/budgets.csv");
   for (std::string line; std::getline(budgets, line);) {
     std::size_t at = 0;
@@ -183,14 +191,18 @@ int main(int count, char** arguments) {
     if (at != std::string::npos) budget[line.substr(0, at)] = line.substr(at + 1);
   }
   budget.erase("file,defines,arch,kernel");
-  std::string table = "file,defines,arch,kernel,registers,shared_bytes\n";
+  InstructionTable instructions(text_of(KERNELS "/instructions.csv"), write, only);
   int failures = 0;
   std::vector<Specialisation> specialisations = listed_specialisations(failures);
   specialisations.insert(specialisations.end(), test_kernels.begin(), test_kernels.end());
   if (!only.empty()) {
     const auto other = [&](const Specialisation& one) { return one.file != only; };
     specialisations.erase(std::remove_if(specialisations.begin(), specialisations.end(), other), specialisations.end());
-    for (auto line = budget.begin(); line != budget.end();) line = line->first.rfind(only + ",", 0) == 0 ? std::next(line) : budget.erase(line);
+    // The other files' lines stay as they are.
+    for (auto line = budget.begin(); line != budget.end();) {
+      const auto at = line++;
+      if (at->first.rfind(only + ",", 0) != 0) table.insert(budget.extract(at));
+    }
   }
   for (const Compilation& job : compile_all(nvrtc, specialisations)) {
     const auto kernels = uses(job.log);
@@ -208,9 +220,10 @@ int main(int count, char** arguments) {
     for (const auto& [kernel, use] : kernels) {
       const std::string key = job.what->file + "," + job.what->defines + "," + job.on->name + "," + kernel;
       const std::string found = std::to_string(use.registers) + "," + std::to_string(use.shared);
-      table += key + "," + found + "\n";
+      table[key] = found;
       std::printf("%-90s %3d registers %5d bytes shared, occupancy %3d %%\n", key.c_str(), use.registers, use.shared,
                   occupancy(*job.on, use, job.what->threads));
+      if (instructions.lists(job.what->file, kernel)) std::printf("    %s\n", instructions.measure(key, job.cubin).c_str());
       if (use.spilled != 0 || use.registers < 0) std::printf("FAILED: %s spills %d bytes; expected 0\n", key.c_str(), use.spilled), ++failures;
       const auto allowed = budget.find(key);
       if (!write && (allowed == budget.end() || allowed->second != found)) {
@@ -223,6 +236,13 @@ int main(int count, char** arguments) {
   }
   for (const auto& [key, figures] : budget)
     if (!write) std::printf("FAILED: %s is in kernels/budgets.csv but is no longer compiled\n", key.c_str()), ++failures;
-  if (write && failures == 0) std::ofstream(KERNELS "/budgets.csv") << table;
+  instructions.expect_all_measured();
+  for (const std::string& failure : instructions.failures()) std::printf("FAILED: %s\n", failure.c_str()), ++failures;
+  if (write && failures == 0) {
+    std::ofstream(KERNELS "/instructions.csv") << instructions.text();
+    std::ofstream budgets_now(KERNELS "/budgets.csv");
+    budgets_now << "file,defines,arch,kernel,registers,shared_bytes\n";
+    for (const auto& [key, figures] : table) budgets_now << key << "," << figures << "\n";
+  }
   return failures == 0 ? 0 : 1;
 }
