@@ -57,11 +57,6 @@ constexpr int blocks_m = Tile::blocks_m, blocks_n = Tile::blocks_n;
 using ReaderA = Reader<a_inside, BLOCK_M, depth, Tile::threads, false>;
 using ReaderB = Reader<b_inside, BLOCK_N, depth, Tile::threads, false>;
 
-template <typename R> DEVICE void fetch_tile(uint4 (&raw)[R::pieces], const R& reader) {
-#pragma unroll
-  for (int i = 0; i < R::pieces; ++i) raw[i] = reader.holds(i) ? load16(reader.piece(i)) : uint4{0, 0, 0, 0};
-}
-
 template <typename T> DEVICE u32 converted(u32 pair) { return pack<COMPUTE>(unpack_low<T>(pair), unpack_high<T>(pair)); }
 
 template <typename T, typename R> DEVICE void deposit_tile(COMPUTE* stage, const uint4 (&raw)[R::pieces]) {
@@ -73,46 +68,8 @@ template <typename T, typename R> DEVICE void deposit_tile(COMPUTE* stage, const
   }
 }
 
-// 16 rows of A, 16 deep, as one mma operand. Lane groups of eight address (0, 0), (8, 0), (0, 8), (8, 8) in (row, depth).
-DEVICE void load_a(u32 (&a)[4], shared_place stage, int row, int k) {
-  const int lane = lane_index(), group = lane / 8;
-  if constexpr (a_inside) load_matrix<4>(a, stage + 2 * ReaderA::chunk_at(row + lane % 16, k / 8 + group / 2));
-  else load_matrix<4, true>(a, stage + 2 * ReaderA::chunk_at(k + lane % 8 + group / 2 * 8, row / 8 + group % 2));
-}
-
-// 16 columns of B, 16 deep, as two mma operands. Lane groups address (0, 0), (8, 0), (0, 8), (8, 8) in (depth, column).
-DEVICE void load_b(u32 (&b)[4], shared_place stage, int column, int k) {
-  const int lane = lane_index(), group = lane / 8;
-  if constexpr (b_inside) load_matrix<4>(b, stage + 2 * ReaderB::chunk_at(column + lane % 8 + group / 2 * 8, k / 8 + group % 2));
-  else load_matrix<4, true>(b, stage + 2 * ReaderB::chunk_at(k + lane % 8 + group % 2 * 8, column / 8 + group / 2));
-}
-
-// What a warp multiplies in one step of 16 along the depth.
-struct Fragments {
-  u32 left[blocks_m][4], right[blocks_n / 2][4];
-
-  DEVICE void load(shared_place a, shared_place b, int row, int column, int k) {
-#pragma unroll
-    for (int i = 0; i < blocks_m; ++i) load_a(left[i], a, row + 16 * i, k);
-#pragma unroll
-    for (int j = 0; j < blocks_n / 2; ++j) load_b(right[j], b, column + 16 * j, k);
-  }
-};
-
+using Pieces = Fragments<COMPUTE, ReaderA, ReaderB, blocks_m, blocks_n>;
 using Sums = float[blocks_m][blocks_n][4];
-
-DEVICE void multiply(Sums& sums, const Fragments& f) {
-#pragma unroll
-  for (int i = 0; i < blocks_m; ++i)
-#pragma unroll
-    for (int j = 0; j < blocks_n; ++j) mma_k16<COMPUTE>(sums[i][j], f.left[i], {f.right[j / 2][j % 2 * 2], f.right[j / 2][j % 2 * 2 + 1]});
-}
-
-// v * 2^exponent for -252 <= exponent <= 252: two factors, as one power of two may be more than a float holds.
-DEVICE float scaled(float v, int exponent) {
-  const int half_way = exponent >> 1;
-  return v * bits_float(static_cast<u32>(127 + half_way) << 23) * bits_float(static_cast<u32>(127 + exponent - half_way) << 23);
-}
 
 KERNEL(Tile::threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b, const COMPUTE* a2, const COMPUTE* b2, const int* exponents,
                                       const int* exponents2, const int* exponent_b, const int* exponent_b2, const float* bias, float* c, float* partials,
@@ -170,7 +127,7 @@ KERNEL(Tile::threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
     }
     copy_async_wait<stages - 2>();
     sync_block();
-    Fragments fragments[2];
+    Pieces fragments[2];
     if (first < last) fragments[0].load(place_of(shared_a), place_of(shared_b), row, column, 0);
     int stage = 0;
     for (int step = first; step < last; ++step) {
@@ -196,7 +153,7 @@ KERNEL(Tile::threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
             advance();
           }
         }
-        multiply(sums, fragments[group % 2]);
+        fragments[group % 2].multiply(sums);
       }
       stage = following;
     }
@@ -240,9 +197,9 @@ KERNEL(Tile::threads, blocks) matmul_mma_tile(const COMPUTE* a, const WEIGHT* b,
       if (crosses && step == seam) cross_seam();
 #pragma unroll
       for (int at = 0; at < depth; at += 16) {
-        Fragments fragments;
+        Pieces fragments;
         fragments.load(place_of(shared_a + stage * stage_a), place_of(shared_b + stage * stage_b), row, column, at);
-        multiply(sums, fragments);
+        fragments.multiply(sums);
       }
       if (step + 1 < last) deposit_step(step + 1, stage ^ 1);
       sync_block();

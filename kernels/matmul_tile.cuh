@@ -12,6 +12,7 @@ enum Layout { NT, NN, TN };
 // are read as its last ones, since nothing that they give is stored; depth past its end is zero. The matrix is not empty.
 // Where the depth runs inside a stored row a tile has rows of `depth`, else of `across`; as slabs, of 64 in either case.
 template <bool inside, int across, int depth, int threads, bool slabs> struct Reader {
+  static constexpr bool is_inside = inside;
   static constexpr int width = inside ? depth : across, row_chunks = (slabs ? 64 : width) / 8, apart = threads / row_chunks;
   static constexpr int pieces = depth * across / 8 / threads, slab_pieces = slabs && !inside ? depth / apart : pieces;
   static_assert(apart % 8 == 0 && pieces % slab_pieces == 0, "all pieces of a thread have the same place in their swizzled rows");
@@ -50,6 +51,50 @@ template <bool inside, int across, int depth, int threads, bool slabs> struct Re
   }
   template <typename T> DEVICE void copy_piece(T* stage, int i) const { copy_async16(stage + place(i), piece(i), holds(i) ? 16 : 0); }
 };
+
+// The same through registers, before it is stored at its places.
+template <typename R> DEVICE void fetch_tile(uint4 (&raw)[R::pieces], const R& reader) {
+#pragma unroll
+  for (int i = 0; i < R::pieces; ++i) raw[i] = reader.holds(i) ? load16(reader.piece(i)) : uint4{0, 0, 0, 0};
+}
+
+// 16 rows of A, 16 deep, as one mma operand. Lane groups of eight address (0, 0), (8, 0), (0, 8), (8, 8) in (row, depth).
+template <typename R> DEVICE void load_left(u32 (&a)[4], shared_place stage, int row, int k) {
+  const int lane = lane_index(), group = lane / 8;
+  if constexpr (R::is_inside) load_matrix<4>(a, stage + 2 * R::chunk_at(row + lane % 16, k / 8 + group / 2));
+  else load_matrix<4, true>(a, stage + 2 * R::chunk_at(k + lane % 8 + group / 2 * 8, row / 8 + group % 2));
+}
+
+// 16 columns of B, 16 deep, as two mma operands. Lane groups address (0, 0), (8, 0), (0, 8), (8, 8) in (depth, column).
+template <typename R> DEVICE void load_right(u32 (&b)[4], shared_place stage, int column, int k) {
+  const int lane = lane_index(), group = lane / 8;
+  if constexpr (R::is_inside) load_matrix<4>(b, stage + 2 * R::chunk_at(column + lane % 8 + group / 2 * 8, k / 8 + group % 2));
+  else load_matrix<4, true>(b, stage + 2 * R::chunk_at(k + lane % 8 + group % 2 * 8, column / 8 + group / 2));
+}
+
+// What a warp multiplies in one step of 16 along the depth, from tiles that lie as their readers have them.
+template <typename T, typename ReaderA, typename ReaderB, int blocks_m, int blocks_n> struct Fragments {
+  u32 left[blocks_m][4], right[blocks_n / 2][4];
+
+  DEVICE void load(shared_place a, shared_place b, int row, int column, int k) {
+#pragma unroll
+    for (int i = 0; i < blocks_m; ++i) load_left<ReaderA>(left[i], a, row + 16 * i, k);
+#pragma unroll
+    for (int j = 0; j < blocks_n / 2; ++j) load_right<ReaderB>(right[j], b, column + 16 * j, k);
+  }
+  DEVICE void multiply(float (&sums)[blocks_m][blocks_n][4]) const {
+#pragma unroll
+    for (int i = 0; i < blocks_m; ++i)
+#pragma unroll
+      for (int j = 0; j < blocks_n; ++j) mma_k16<T>(sums[i][j], left[i], {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]});
+  }
+};
+
+// v * 2^exponent for -252 <= exponent <= 252: two factors, as one power of two may be more than a float holds.
+DEVICE float scaled(float v, int exponent) {
+  const int half_way = exponent >> 1;
+  return v * bits_float(static_cast<u32>(127 + half_way) << 23) * bits_float(static_cast<u32>(127 + exponent - half_way) << 23);
+}
 
 // Where a tile begins in C.
 struct Corner { int row, column; };

@@ -34,10 +34,17 @@ internal static class QuantizedProduct
         using DeviceBuffer x = DeviceBuffer.Of(device, new Shape(rows, inputs), new Sample(1).Floats(rows * inputs));
         using DeviceBuffer y = DeviceBuffer.Zeros(device, new Shape(rows, outputs));
         (Func<List<DeviceBuffer>, WeightMatrix> place, Func<double[]> dense) = make(device, outputs, inputs);
-        WeightMatrix first = place(owned);
+        WeightMatrix Load()
+        {
+            WeightMatrix matrix = place(owned);
+            (matrix as QuantizedMatrix)?.Arrange(); // as models do it
+            return matrix;
+        }
+
+        WeightMatrix first = Load();
         // Decoding meets every weight cold: enough copies to outgrow the caches.
         int copies = rows <= 8 && !clock.Tiny ? (int)Math.Clamp((256L << 20) / first.ByteCount, 2, 256) : 1;
-        WeightMatrix[] matrices = [first, .. Enumerable.Range(1, copies - 1).Select(_ => place(owned))];
+        WeightMatrix[] matrices = [first, .. Enumerable.Range(1, copies - 1).Select(_ => Load())];
         void Forward(int i) => matrices[i % copies].Multiply(x.View, default, y.View, null);
 
         Forward(0);

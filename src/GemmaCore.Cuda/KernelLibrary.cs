@@ -8,7 +8,10 @@ namespace GemmaCore.Cuda;
 /// </summary>
 internal sealed unsafe class KernelLibrary : IDisposable
 {
-    private const int MaxDynamicSharedAttribute = 8, StaticSharedLimit = 48 << 10;
+    private const int MaxDynamicSharedAttribute = 8;
+
+    // Dynamic shared memory that no kernel has to ask for: with what kernels that have any declare it is below the 48 KiB which all may have.
+    private const int SharedWithoutAsking = 16 << 10;
 
     private readonly CudaDriver _driver;
     private readonly CudaQueue _queue;
@@ -36,7 +39,7 @@ internal sealed unsafe class KernelLibrary : IDisposable
     {
         int index = kernel.Index;
         nint[] functions = Volatile.Read(ref _functions);
-        return index < functions.Length && functions[index] != 0 && sharedBytes <= Math.Max(StaticSharedLimit, _sharedBytes[index])
+        return index < functions.Length && functions[index] != 0 && sharedBytes <= Math.Max(SharedWithoutAsking, _sharedBytes[index])
             ? functions[index]
             : Load(kernel, sharedBytes);
     }
@@ -86,7 +89,7 @@ internal sealed unsafe class KernelLibrary : IDisposable
                     _queue.Check(_driver.ModuleGetFunction(&function, Module(kernel), name), "cuModuleGetFunction", kernel);
             }
 
-            if (sharedBytes > Math.Max(StaticSharedLimit, _sharedBytes[kernel.Index]))
+            if (sharedBytes > Math.Max(SharedWithoutAsking, _sharedBytes[kernel.Index]))
             {
                 _queue.Check(_driver.FuncSetAttribute(function, MaxDynamicSharedAttribute, sharedBytes), "cuFuncSetAttribute", kernel);
                 _sharedBytes[kernel.Index] = sharedBytes;

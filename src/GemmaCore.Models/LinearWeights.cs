@@ -26,8 +26,14 @@ internal sealed class LinearWeights(CheckpointFolder checkpoint, Device device, 
     /// <exception cref="CheckpointException">It is missing, of another shape, or quantised in a way that is not supported.</exception>
     public WeightMatrix Read(string path, Shape shape, Func<TensorView> dense)
     {
+        WeightMatrix matrix = _stored.Read(path, shape) ?? Quantize(path, shape, dense);
+        (matrix as QuantizedMatrix)?.Arrange();
+        return matrix;
+    }
+
+    private WeightMatrix Quantize(string path, Shape shape, Func<TensorView> dense)
+    {
         string name = path + ".weight";
-        if (_stored.Read(path, shape) is { } quantised) return quantised;
         return (checkpoint.StaysDense(path) ? WeightFormat.AsStored : format) switch
         {
             WeightFormat.Nf4 => QuantizeNf4(name, checkpoint.Require(name, shape), nested: true),

@@ -14,6 +14,26 @@ public abstract class QuantizedMatrix : WeightMatrix
     private protected QuantizedMatrix(Shape shape, ProductNames names)
         : base(shape) => _names = names;
 
+    /// <summary>The codes, in the format's order or, where <see cref="InTiles"/> holds, in tiles.</summary>
+    public abstract TensorView Codes { get; }
+
+    /// <summary>True when codes and magnitudes lie in the order in which a card's kernels read them fastest.</summary>
+    public bool InTiles { get; private set; }
+
+    /// <summary>
+    /// Puts codes and magnitudes, whose storage no other matrix may share, into the order in which a card's kernels read them fastest. Only there, and where the
+    /// matrix is whole tiles of 16 outputs by 64 inputs; products of others write it as plain elements first.
+    /// </summary>
+    public void Arrange()
+    {
+        if (InTiles || Codes.Device is not CudaDevice cuda || !CodeTiles.Suit(Shape)) return;
+        CodeTiles.ArrangeCodes(cuda, Codes, Shape);
+        if (!Magnitudes.IsEmpty) CodeTiles.ArrangeMagnitudes(cuda, Magnitudes, Shape[0]);
+        // The copies' memory is the card's again before the next matrix comes.
+        cuda.Synchronize();
+        InTiles = true;
+    }
+
     /// <inheritdoc/>
     public sealed override void Multiply(TensorView x, TensorView bias, TensorView y, Tape? tape)
     {
@@ -37,22 +57,59 @@ public abstract class QuantizedMatrix : WeightMatrix
 
     private protected abstract void BackwardCpu(CpuDevice cpu, TensorView dY, TensorView dX, bool accumulate);
 
-    private protected virtual void ForwardCuda(CudaDevice cuda, TensorView x, TensorView bias, TensorView y)
+    /// <summary>y = x·wᵀ + bias of plain elements that are written first.</summary>
+    private protected virtual void ForwardDense(CudaDevice cuda, TensorView x, TensorView bias, TensorView y)
     {
         Arena.Mark start = cuda.Scratch.Position;
         Matmul.NT(cuda, x, Dequantize(cuda), y, bias);
         cuda.Scratch.Rewind(start);
     }
 
-    private protected virtual void BackwardCuda(CudaDevice cuda, TensorView dY, TensorView dX, bool accumulate)
+    /// <summary>dX = dY·w (+ dX) of the same.</summary>
+    private protected virtual void BackwardDense(CudaDevice cuda, TensorView dY, TensorView dX, bool accumulate)
     {
         Arena.Mark start = cuda.Scratch.Position;
         Matmul.NN(cuda, dY, Dequantize(cuda), dX, accumulate);
         cuda.Scratch.Rewind(start);
     }
 
+    /// <summary>What multiplies by the codes in tiles.</summary>
+    private protected abstract CodeKernels Kernels { get; }
+
+    /// <summary>What the codes are multiplied by.</summary>
+    internal abstract CodeScales CodeScales { get; }
+
+    /// <summary>Magnitudes of which a row has several, whose order is that of the codes; default where a row has one.</summary>
+    private protected abstract TensorView Magnitudes { get; }
+
+    /// <summary>A host copy of the codes, in the format's order.</summary>
+    private protected byte[] CodesOnHost() => InTiles ? CodeTiles.CodesInRows(Codes, Shape) : BytesOnHost(Codes);
+
+    /// <summary>The same of <see cref="Magnitudes"/>.</summary>
+    private protected byte[] MagnitudesOnHost() => InTiles ? CodeTiles.MagnitudesInRows(Magnitudes, Shape[0]) : BytesOnHost(Magnitudes);
+
+    private static byte[] BytesOnHost(TensorView view)
+    {
+        byte[] bytes = new byte[view.ByteCount];
+        view.Device.CopyToHost(view, bytes);
+        return bytes;
+    }
+
     /// <summary>The whole matrix in scratch memory, in the type that the card multiplies in, rounded once: one pass, which many rows of x share.</summary>
     private protected abstract TensorView Dequantize(CudaDevice cuda);
+
+    private void ForwardCuda(CudaDevice cuda, TensorView x, TensorView bias, TensorView y)
+    {
+        if (InTiles && QuantizedRows.Suit(x)) Kernels.Rows.Forward(cuda, x, this, bias, y);
+        else if (InTiles && QuantizedTiles.Suit(cuda, x.Shape.Rows)) Kernels.Tiles.Run(cuda, MatmulLayout.NT, x, this, bias, y, accumulate: false);
+        else ForwardDense(cuda, x, bias, y);
+    }
+
+    private void BackwardCuda(CudaDevice cuda, TensorView dY, TensorView dX, bool accumulate)
+    {
+        if (InTiles && QuantizedTiles.Suit(cuda, dY.Shape.Rows)) Kernels.Tiles.Run(cuda, MatmulLayout.NN, dY, this, default, dX, accumulate);
+        else BackwardDense(cuda, dY, dX, accumulate);
+    }
 
     // Apart from Multiply: a lambda there would allocate its closure in inference too.
     private void Record(TensorView x, TensorView y, Tape tape) => tape.Record(_names.Recorded, y, () => Backward(x, y, tape));

@@ -7,10 +7,11 @@ namespace GemmaCore.Ops.Tests;
 public sealed class MatmulInt8GroupTests
 {
     // One element, rows within a vector and a group, of whole groups, with a last one of one element, of no whole vector, of vectors and a rest; columns of y one
-    // past a tile; more than a part; one row of x, a few, many.
+    // past a tile; more than a part; one row of x, a few, many. Whole tiles, of few rows and of many, as for NF4.
     public static IEnumerable<(string, int, int, int)> Shapes =>
         from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>(
-            [(1, 1, 1), (1, 3, 5), (1, 40, 264), (2, 5, 17), (3, 17, 256), (4, 2, 127), (5, 3, 129), (7, 13, 149), (8, 9, 131), (8, 1100, 257), (9, 33, 128), (20, 70, 392), (70, 72, 64), (13, 300, 267)])
+            [(1, 1, 1), (1, 3, 5), (1, 40, 264), (2, 5, 17), (3, 17, 256), (4, 2, 127), (5, 3, 129), (7, 13, 149), (8, 9, 131), (8, 1100, 257), (9, 33, 128), (20, 70, 392), (70, 72, 64), (13, 300, 267),
+             (1, 48, 1344), (4, 16, 192), (3, 2576, 128), (2, 5136, 64), (20, 80, 192), (20, 80, 1344), (70, 1040, 128), (521, 16, 64)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs);
 
     [Theory]

@@ -12,7 +12,8 @@ public sealed class MatmulInt8Tests
 
     public static IEnumerable<(string, int, int, int)> Shapes =>
         from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>(
-            [(1, 3, 5), (1, 40, 264), (1, 40, 640), (3, 17, 33), (8, 9, 131), (8, 17, 320), (3, 2600, 128), (9, 33, 16), (20, 70, 264), (70, 72, 64), (13, 300, 67)])
+            [(1, 3, 5), (1, 40, 264), (1, 48, 640), (3, 17, 33), (8, 9, 131), (8, 16, 320), (3, 2576, 128), (2, 5136, 64), (9, 33, 16), (20, 70, 264), (20, 80, 192), (70, 72, 64), (13, 300, 67),
+             (20, 80, 1344), (70, 1040, 128), (521, 16, 64)])
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs);
 
     [Fact]
@@ -104,7 +105,7 @@ public sealed class MatmulInt8Tests
 
     // A head's way on cards: slabs of 16 rows here, the last one short.
     public static IEnumerable<(string, int, int, int)> SlabShapes =>
-        from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>([(1, 40, 24), (3, 50, 33), (9, 33, 64), (20, 1101, 40)])
+        from row in TestDevices.Spread<(int Rows, int Outputs, int Inputs)>([(1, 40, 24), (3, 50, 33), (9, 33, 64), (20, 1101, 40), (5, 48, 128)])
         where row.Device != "cpu"
         select (row.Device, row.Case.Rows, row.Case.Outputs, row.Case.Inputs);
 

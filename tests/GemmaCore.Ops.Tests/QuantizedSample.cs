@@ -22,7 +22,7 @@ internal sealed class QuantizedSample : IDisposable
         float offset = Ops.Nf4.QuantizeAbsmax(absmax, absmaxCodes, scales);
         Ops.Int8.Quantize(values, shape[1], rows, rowAbsmax);
         Nf4 = new Nf4Matrix(shape, Bytes(codes), new Nf4Absmax(Floats(absmax)));
-        Nf4Nested = new Nf4Matrix(shape, Nf4.Codes, new Nf4Absmax(Bytes(absmaxCodes), Floats(scales), Floats([.. Ops.Nf4.NestedValues]), offset));
+        Nf4Nested = new Nf4Matrix(shape, Bytes(codes), new Nf4Absmax(Bytes(absmaxCodes), Floats(scales), Floats([.. Ops.Nf4.NestedValues]), offset));
         DenseNf4 = MatmulNf4Reference.Matrix(codes, absmax, count);
         DenseNf4Nested = MatmulNf4Reference.Matrix(codes, MatmulNf4Reference.Absmax(absmaxCodes, scales, Ops.Nf4.NestedValues, offset), count);
         DenseInt8 = MatmulInt8Reference.Matrix(rows, rowAbsmax);
@@ -34,6 +34,8 @@ internal sealed class QuantizedSample : IDisposable
             Bytes(MemoryMarshal.AsBytes<Half>(groupScales).ToArray(), new Shape(shape[0], Int8Group.Count(shape[1])), DType.F16));
         DenseInt8Groups = MatmulInt8GroupReference.Matrix(groupRows, groupScales, shape[1]);
         Int8 = new Int8Matrix(Bytes(MemoryMarshal.AsBytes<sbyte>(rows).ToArray(), shape, DType.I8), Floats(rowAbsmax));
+        // As models do it when they are loaded.
+        foreach (QuantizedMatrix matrix in (QuantizedMatrix[])[Nf4, Nf4Nested, Int8, Int8Groups]) matrix.Arrange();
     }
 
     public Nf4Matrix Nf4 { get; }

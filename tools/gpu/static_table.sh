@@ -19,6 +19,7 @@ function asked(file, defines, arch, kernel,   wide, steps, d, q, stages) {
   if (file == "attention_gradient_wide_mma.cu")
     return kernel ~ /query/ ? (2 * q / 64 + 2) * 32768 + q / 64 * (8192 + 65 * 16) : (2 + 2 * stages) * 32768 + 4 * 8192 + stages * 64 * 16
   if (file == "attention_gradient_mma.cu") return gradient(define(defines, "ROWS"), define(defines, "COLUMNS"), define(defines, "STAGES"), d, define(defines, "SPLIT"))
+  if (file == "matmul_quantized_mma.cu") return kernel ~ /reduce/ ? 0 : 2 * (64 + 128) * 64 * 2
   if (file != "matmul_mma.cu" || kernel ~ /reduce/) return 0
   wide = define(defines, "BLOCK_M") * define(defines, "BLOCK_N") > 128 * 128
   steps = arch < 80 ? 2 : (arch >= 90 ? (wide && define(defines, "LAYOUT") == "NT" ? 8 : 6) : (wide ? 6 : (arch == 80 ? 5 : 3)))

@@ -23,6 +23,6 @@ public static partial class Embedding
     private static void ForwardCuda(CudaDevice cuda, TensorView ids, Int8Matrix table, float scale, TensorView y)
     {
         if (y.Shape[0] == 0) return;
-        cuda.Launch(Int8Kernel, new LaunchGrid(y.Shape[0], Threads), ids, table.Codes, table.Absmax, y, table.Shape[0], table.Shape[1], scale);
+        cuda.Launch(Int8Kernel, new LaunchGrid(y.Shape[0], Threads), ids, table.Codes, table.Absmax, y, table.Shape[0], table.Shape[1], table.InTiles, scale);
     }
 }

@@ -88,6 +88,10 @@ internal readonly record struct MatmulPlan
         return best;
     }
 
+    /// <summary>The plan for C[m, n] of depth k with codes that are widened on their way into shared memory (<see cref="QuantizedTiles"/>).</summary>
+    public static MatmulPlan ForCodes(int m, int n, int k, CudaPrecision precision, int architecture, int multiprocessors) =>
+        ForTensor(MatmulTile.OfCodes(precision, architecture), m, n, k, multiprocessors).Plan;
+
     private static MatmulPlan ForRows(int m, int n, int k, int multiprocessors)
     {
         // Few outputs leave a card idle unless more warps share each. Not by m: a row's sum is the same whatever stands beside it.

@@ -42,6 +42,11 @@ internal readonly record struct MatmulTile(
             new(256, 192, 256, 1, 8, 600, 0, 9800, true),
         ];
 
+    // Of matmul_quantized_mma.cu, none measured: between those of the tiles above with half and with twice its elements. Together by registers and shared memory.
+    private static readonly MatmulTile
+        TuringCodes = new(64, 128, 256, 1, 4, 800, 0, 6500), AmpereCodes = new(64, 128, 256, 2, 4, 420, 290, 5500), AdaCodes = new(64, 128, 256, 1, 4, 1000, 0, 11000),
+        HopperCodes = new(64, 128, 256, 2, 4, 275, 190, 4000);
+
     /// <summary>Dynamic shared memory of a block.</summary>
     public int SharedBytes => Steps * (Rows + Columns) * Step * sizeof(ushort);
 
@@ -56,6 +61,10 @@ internal readonly record struct MatmulTile(
             90 => layout == MatmulLayout.NT ? TallHopper : Hopper,
             _ => Ada,
         };
+
+    /// <summary>The one tile of products with codes.</summary>
+    public static MatmulTile OfCodes(CudaPrecision precision, int architecture) =>
+        precision == CudaPrecision.Float16 ? TuringCodes : architecture switch { 80 => AmpereCodes, 90 => HopperCodes, _ => AdaCodes };
 
     /// <summary>Nanoseconds that blocks of so many steps take, which is what the busiest multiprocessor does.</summary>
     public long Time(long blocks, int steps, int multiprocessors)

@@ -24,7 +24,7 @@ public sealed class Int8Matrix : QuantizedMatrix
     }
 
     /// <summary>[O, K] i8.</summary>
-    public TensorView Codes { get; }
+    public override TensorView Codes { get; }
 
     /// <summary>[O] f32.</summary>
     public TensorView Absmax { get; }
@@ -38,26 +38,31 @@ public sealed class Int8Matrix : QuantizedMatrix
     /// <inheritdoc/>
     public override float[] ToFloats()
     {
-        byte[] codes = new byte[Codes.ByteCount];
-        Codes.Device.CopyToHost(Codes, codes);
+        byte[] codes = CodesOnHost();
         float[] absmax = Absmax.ToFloats();
         var values = new float[Shape.ElementCount];
         for (int i = 0; i < values.Length; i++) values[i] = (sbyte)codes[i] * (absmax[i / Shape[1]] / Int8.Largest);
         return values;
     }
 
+    private protected override CodeKernels Kernels => CodeKernels.Int8;
+
+    internal override CodeScales CodeScales => new(Absmax);
+
+    private protected override TensorView Magnitudes => default;
+
     private protected override void ForwardCpu(CpuDevice cpu, TensorView x, TensorView bias, TensorView y) => MatmulInt8.ForwardCpu(cpu, x, this, bias, y);
 
     private protected override void BackwardCpu(CpuDevice cpu, TensorView dY, TensorView dX, bool accumulate) => MatmulInt8.BackwardCpu(cpu, dY, this, dX, accumulate);
 
-    private protected override void ForwardCuda(CudaDevice cuda, TensorView x, TensorView bias, TensorView y)
+    private protected override void ForwardDense(CudaDevice cuda, TensorView x, TensorView bias, TensorView y)
     {
-        if (!MatmulInt8.ForwardCodes(cuda, x, this, bias, y)) base.ForwardCuda(cuda, x, bias, y);
+        if (!MatmulInt8.ForwardSlabs(cuda, x, this, bias, y)) base.ForwardDense(cuda, x, bias, y);
     }
 
-    private protected override void BackwardCuda(CudaDevice cuda, TensorView dY, TensorView dX, bool accumulate)
+    private protected override void BackwardDense(CudaDevice cuda, TensorView dY, TensorView dX, bool accumulate)
     {
-        if (!MatmulInt8.BackwardCodes(cuda, dY, this, dX, accumulate)) base.BackwardCuda(cuda, dY, dX, accumulate);
+        if (!MatmulInt8.BackwardSlabs(cuda, dY, this, dX, accumulate)) base.BackwardDense(cuda, dY, dX, accumulate);
     }
 
     private protected override TensorView Dequantize(CudaDevice cuda) => MatmulInt8.Dequantize(cuda, this);

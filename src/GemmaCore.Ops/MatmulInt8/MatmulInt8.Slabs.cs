@@ -18,7 +18,7 @@ public static unsafe partial class MatmulInt8
 
     private static bool NeedsSlabs(Shape w) => w.ElementCount > MostElements;
 
-    private static int SlabRows(Shape w) => (int)Math.Max(1, SlabElements / Math.Max(1, w[1]));
+    private static int SlabRows(Shape w) => (int)Math.Max(1, SlabElements / CodeTiles.Outputs / Math.Max(1, w[1])) * CodeTiles.Outputs;
 
     /// <summary>y = x·wᵀ + bias by slabs of <paramref name="slabRows"/> rows of w.</summary>
     internal static void ForwardSlabs(CudaDevice cuda, TensorView x, Int8Matrix w, TensorView bias, TensorView y, int slabRows)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
@@ -22,7 +23,7 @@ public sealed class Int8GroupMatrix : QuantizedMatrix
     }
 
     /// <summary>[O, K] i8.</summary>
-    public TensorView Codes { get; }
+    public override TensorView Codes { get; }
 
     /// <summary>[O, ⌈K/128⌉] f16.</summary>
     public TensorView Scales { get; }
@@ -36,14 +37,19 @@ public sealed class Int8GroupMatrix : QuantizedMatrix
     /// <inheritdoc/>
     public override float[] ToFloats()
     {
-        byte[] codes = new byte[Codes.ByteCount];
-        Codes.Device.CopyToHost(Codes, codes);
-        float[] scales = Scales.ToFloats();
+        byte[] codes = CodesOnHost();
+        ReadOnlySpan<Half> scales = MemoryMarshal.Cast<byte, Half>(MagnitudesOnHost());
         int columns = Shape[1], groups = Int8Group.Count(columns);
         var values = new float[Shape.ElementCount];
-        for (int i = 0; i < values.Length; i++) values[i] = (sbyte)codes[i] * scales[i / columns * groups + i % columns / Int8Group.Size];
+        for (int i = 0; i < values.Length; i++) values[i] = (sbyte)codes[i] * (float)scales[i / columns * groups + i % columns / Int8Group.Size];
         return values;
     }
+
+    private protected override CodeKernels Kernels => CodeKernels.Int8Group;
+
+    internal override CodeScales CodeScales => new(Scales);
+
+    private protected override TensorView Magnitudes => Scales;
 
     private protected override void ForwardCpu(CpuDevice cpu, TensorView x, TensorView bias, TensorView y) => MatmulInt8Group.ForwardCpu(cpu, x, this, bias, y);
 

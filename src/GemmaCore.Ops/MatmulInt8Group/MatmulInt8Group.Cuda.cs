@@ -16,7 +16,7 @@ public static unsafe partial class MatmulInt8Group
         long count = w.Shape.ElementCount;
         cuda.Launch(
             kernel, LaunchGrid.Over((count + ElementsPerThread - 1) / ElementsPerThread, DequantizeKernels.Threads), w.Codes, w.Scales, dense, count, w.Shape[1],
-            w.Scales.Shape[1]);
+            w.Scales.Shape[1], w.InTiles);
         return dense;
     }
 }

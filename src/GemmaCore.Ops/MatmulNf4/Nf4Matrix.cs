@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using GemmaCore.Cuda;
 using GemmaCore.Tensors;
 
@@ -31,7 +32,7 @@ public sealed class Nf4Matrix : QuantizedMatrix
     }
 
     /// <summary>[⌈O·K/2⌉] u8.</summary>
-    public TensorView Codes { get; }
+    public override TensorView Codes { get; }
 
     /// <summary>Magnitudes of the blocks.</summary>
     public Nf4Absmax Absmax { get; }
@@ -45,21 +46,20 @@ public sealed class Nf4Matrix : QuantizedMatrix
     /// <inheritdoc/>
     public override float[] ToFloats()
     {
-        byte[] codes = new byte[Codes.ByteCount];
-        Codes.Device.CopyToHost(Codes, codes);
         var values = new float[Shape.ElementCount];
-        Nf4.Dequantize(codes, Absmax.ToFloats(), values);
+        Nf4.Dequantize(CodesOnHost(), Absmax.Widen(MagnitudesOnHost()), values);
         return values;
     }
+
+    private protected override CodeKernels Kernels => CodeKernels.Nf4;
+
+    internal override CodeScales CodeScales => Absmax.IsNested ? new CodeScales(default, Absmax.Values, Absmax.Scales, Absmax.CodeTable, Absmax.Offset) : new CodeScales(Absmax.Values);
+
+    private protected override TensorView Magnitudes => Absmax.Values;
 
     private protected override void ForwardCpu(CpuDevice cpu, TensorView x, TensorView bias, TensorView y) => MatmulNf4.ForwardCpu(cpu, x, this, bias, y);
 
     private protected override void BackwardCpu(CpuDevice cpu, TensorView dY, TensorView dX, bool accumulate) => MatmulNf4.BackwardCpu(cpu, dY, this, dX, accumulate);
-
-    private protected override void ForwardCuda(CudaDevice cuda, TensorView x, TensorView bias, TensorView y)
-    {
-        if (!MatmulNf4.ForwardFewRows(cuda, x, this, bias, y)) base.ForwardCuda(cuda, x, bias, y);
-    }
 
     private protected override TensorView Dequantize(CudaDevice cuda) => MatmulNf4.Dequantize(cuda, this);
 }
@@ -80,12 +80,11 @@ public sealed record Nf4Absmax(TensorView Values, TensorView Scales = default, T
     /// <summary>Bytes of codes, scales and table.</summary>
     public long ByteCount => Values.ByteCount + (IsNested ? Scales.ByteCount + CodeTable.ByteCount : 0);
 
-    /// <summary>A host copy, dequantised.</summary>
-    public float[] ToFloats()
+    /// <summary>What a host copy of <see cref="Values"/> stands for.</summary>
+    /// <param name="codes">The bytes of all, row after row.</param>
+    internal float[] Widen(byte[] codes)
     {
-        if (!IsNested) return Values.ToFloats();
-        byte[] codes = new byte[Values.ByteCount];
-        Values.Device.CopyToHost(Values, codes);
+        if (!IsNested) return [.. MemoryMarshal.Cast<byte, float>(codes)];
         float[] scales = Scales.ToFloats(), table = CodeTable.ToFloats();
         var values = new float[codes.Length];
         for (int i = 0; i < values.Length; i++) values[i] = table[codes[i]] * scales[i / Nf4.NestedBlockSize] + Offset;

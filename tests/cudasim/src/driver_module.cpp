@@ -97,6 +97,7 @@ CUDASIM_API CUresult cuFuncSetAttribute(CUfunction function, int attribute, int 
       return driver.refuse(CUDA_ERROR_INVALID_VALUE, std::string("cuFuncSetAttribute: ") + function->function->entry->name + " asks for " +
                                                          std::to_string(value) + " bytes of dynamic shared memory; a block of this card has " + std::to_string(most));
     function->function->most_dynamic_shared = static_cast<std::uint32_t>(value);
+    function->function->shared_asked_for = true;
     return CUDA_SUCCESS;
   });
 }

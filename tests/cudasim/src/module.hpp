@@ -20,6 +20,7 @@ struct Function {
   const KernelEntry* entry;
   Module* module;
   std::uint32_t most_dynamic_shared;  // raised by CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+  bool shared_asked_for = false;      // so: what is declared comes on top of it
   std::atomic<std::uint32_t> static_shared{0};  // its SHARED_ARRAYs; known once a block has run
 };
 

@@ -116,7 +116,8 @@ void Multiprocessor::give_stack(Thread& thread) {
 void* Multiprocessor::shared_array(const void* key, std::uint32_t bytes) {
   const std::uintptr_t array = shared_.array(key, bytes);
   const std::uint32_t all = shared_.static_bytes() + launch_->dynamic_shared;
-  const auto most = std::max<std::uint32_t>(shared_per_block_default, launch_->function->most_dynamic_shared);
+  const std::uint32_t asked_for = launch_->function->shared_asked_for ? launch_->function->most_dynamic_shared + shared_.static_bytes() : 0;
+  const auto most = std::max<std::uint32_t>(shared_per_block_default, asked_for);
   if (shared_.static_bytes() > shared_per_block_default || all > most)
     fail(Defect::resources, "the block needs " + std::to_string(all) + " bytes of shared memory (" + std::to_string(shared_.static_bytes()) +
                                 " declared); it may have " + std::to_string(most));
