@@ -7,7 +7,7 @@ namespace GemmaCore.Ops;
 
 /// <summary>
 /// y = x·wᵀ (+ b) for up to eight rows of x, as in decoding: codes are looked up in registers and multiplied where they are; a block's magnitude multiplies the
-/// block's sum. A vector of codes holds eight in every lane: shifted by 4·s, they are what one lookup takes, if x lies in that order, to which it is brought once.
+/// block's sum. x is brought once into the order in which a tile's lookups give the elements of a vector of codes.
 /// A sum is one chain over the blocks, whatever the tile: a row of y is the same, bit for bit, whatever rows of x stand beside it.
 /// </summary>
 internal static unsafe class Nf4Dots
@@ -72,8 +72,7 @@ internal static unsafe class Nf4Dots
         ArrayPool<float>.Shared.Return(rented);
     }
 
-    // Of every run of 8·lanes elements first those that are the lowest four bits of a lane, then the next; the second of a byte's two elements is in its lower
-    // half. A last short run is filled with zeros.
+    // Every run of 8·lanes elements, a vector of codes, in the tile's order. A last short run is filled with zeros.
     private struct Order<TTile> : IWork where TTile : struct, INf4Tile
     {
         public float* X, Arranged;
@@ -84,9 +83,12 @@ internal static unsafe class Nf4Dots
             float* source = X + (long)index * Columns, target = Arranged + (long)index * Stride;
             for (int first = 0; first < Columns; first += CodesPerLane * TTile.Lanes)
             {
-                int lanes = Math.Min(TTile.Lanes, (Columns - first) / CodesPerLane);
-                for (int shift = 0; shift < CodesPerLane; shift++, target += TTile.Lanes)
-                    for (int lane = 0; lane < TTile.Lanes; lane++) target[lane] = lane < lanes ? source[first + CodesPerLane * lane + (shift ^ 1)] : 0;
+                var left = (uint)(Columns - first);
+                for (uint position = 0; position < CodesPerLane * (uint)TTile.Lanes; position++)
+                {
+                    uint element = TTile.Element(position);
+                    *target++ = element < left ? source[first + element] : 0;
+                }
             }
         }
     }
@@ -112,9 +114,12 @@ internal interface INf4Tile
     /// <summary>Floats in one vector.</summary>
     static abstract int Lanes { get; }
 
+    /// <summary>Which element of a vector of codes is looked up as number <paramref name="position"/>, from 0 to 8·<see cref="Lanes"/> - 1.</summary>
+    static abstract uint Element(uint position);
+
     /// <summary>
     /// Computes two columns of y, which may be the same, in some of its rows from <paramref name="m"/> on. Every element is, over the vectors of codes,
-    /// Σ magnitude · (Σ over shifts of value · x), both sums one chain of fused multiply-adds, then the sum of the lanes and the bias.
+    /// Σ magnitude · (Σ over lookups of value · x), sums of fused multiply-adds whose order is the tile's alone, then the sum of the lanes and the bias.
     /// </summary>
     /// <returns>Rows computed, from 1 to <paramref name="rows"/>.</returns>
     static abstract int Multiply<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int rows, int n, int next) where TMagnitudes : struct, INf4Magnitudes;

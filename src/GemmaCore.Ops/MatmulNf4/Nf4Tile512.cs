@@ -12,6 +12,9 @@ internal readonly unsafe struct Nf4Tile512 : INf4Tile
 
     public static int Lanes => 16;
 
+    // A lookup takes the lowest four bits of every 32-bit lane, the next one those above; the second of a byte's two elements is in its lower half.
+    public static uint Element(uint position) => position % 16 * 8 + (position / 16 ^ 1);
+
     public static int Multiply<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int rows, int n, int next) where TMagnitudes : struct, INf4Magnitudes
     {
         int count = rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
