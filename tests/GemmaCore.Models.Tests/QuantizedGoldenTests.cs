@@ -49,8 +49,10 @@ public sealed class QuantizedGoldenTests
         (_, float[] logits) = embedded.Run([Ids(expected)], [Image]);
 
         var floor = PrecisionFloor.Of(embedded.Device, "one_image_phantom_brain");
-        Assert.InRange(Distance.Largest(logits, expected["logits"].Floats), 0, Math.Sqrt(2) * floor.Largest);
-        Assert.InRange(Distance.RootMeanSquare(logits, expected["logits"].Floats), 0, Math.Sqrt(2) * floor.RootMeanSquare);
+        string topic = item.Golden[..item.Golden.IndexOf('/', StringComparison.Ordinal)], file = $"{item.Golden}.safetensors", where = $"logits on a simulated card, {embedded.Device.PrecisionPath}";
+        double largest = Math.Sqrt(2) * floor.Largest, rms = Math.Sqrt(2) * floor.RootMeanSquare;
+        Assert.InRange(Parity.Report(topic, file, $"{where} (absolute)", Distance.Largest(logits, expected["logits"].Floats), largest), 0, largest);
+        Assert.InRange(Parity.Report(topic, file, $"{where} (rms)", Distance.RootMeanSquare(logits, expected["logits"].Floats), rms), 0, rms);
     }
 
     // No golden has this format: its weights must be the dense ones within half a step of their group, and its logits those of these weights.
@@ -88,6 +90,9 @@ public sealed class QuantizedGoldenTests
     {
         using var ours = new EmbeddedModel(format: WeightFormat.Nf4);
         using var theirs = new EmbeddedModel(Checkpoint);
+        int equal = ours.Model.Linears.Zip(theirs.Model.Linears).Count(pair =>
+            ((Nf4Matrix)pair.First.Weight).Codes.AsSpan<byte>().SequenceEqual(((Nf4Matrix)pair.Second.Weight).Codes.AsSpan<byte>()));
+        Parity.ReportExact("nf4", "nf4/checkpoint/", "matrices whose codes are those of bitsandbytes when quantised at load", equal, ours.Model.Linears.Count);
         foreach ((Linear our, Linear their) in ours.Model.Linears.Zip(theirs.Model.Linears))
         {
             var a = Assert.IsType<Nf4Matrix>(our.Weight);

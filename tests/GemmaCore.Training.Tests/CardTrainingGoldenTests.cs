@@ -1,4 +1,5 @@
 using System.Globalization;
+using GemmaCore.Models;
 using GemmaCore.Models.Lora;
 using GemmaCore.Testing;
 
@@ -11,6 +12,9 @@ namespace GemmaCore.Training.Tests;
 /// </summary>
 public sealed class CardTrainingGoldenTests
 {
+    // QLoRA.
+    private const string OnCodes = "nf4/qlora_text_r8";
+
     // Rounded products on the longest way from pixels to a gradient: patch embedding 1; six in each of 4 vision and 6 text layers (query or key, scores,
     // weighted sum, output, two of the MLP); projector 1; head 1; all of them back again; and the gradient's own.
     private const int ProductsOnTheWay = 2 * (1 + 6 * 4 + 1 + 6 * 6 + 1) + 1;
@@ -22,11 +26,15 @@ public sealed class CardTrainingGoldenTests
     [InlineData("training/all_linear_r8", "t4/random", 2)]
     [InlineData("training/all_linear_r8", "a100/adversarial", 1)]
     [InlineData("training/text_only_r4", "h200/round_robin", 1)]
+    [InlineData(OnCodes, "t4/priority", 2)]
+    [InlineData(OnCodes, "a100/random", 1)]
+    [InlineData(OnCodes, "h200/adversarial", 1)]
     public void Losses_and_gradients_in_16_bits_stay_within_their_rounding(string name, string card, int steps)
     {
-        using GoldenRun run = new(name, card), cpu = new(name, "cpu");
-        // A loss is a logarithm of a sum of exponentials less a logit: neither moves by more than the logits' floor.
-        double lossBar = 2 * PrecisionFloor.OfOneImage(run.Device).Largest;
+        WeightFormat format = name == OnCodes ? WeightFormat.Nf4 : WeightFormat.AsStored;
+        using GoldenRun run = new(name, card, format: format), cpu = new(name, "cpu", format: format);
+        // A loss is a logarithm of a sum of exponentials less a logit: neither moves by more than the logits' floor; of codes that is more (QuantizedGoldenTests).
+        double lossBar = 2 * PrecisionFloor.OfOneImage(run.Device).Largest * (name == OnCodes ? Math.Sqrt(2) : 1);
         // Every product rounds both its factors, so it is off by 2 u of itself; the errors of different products are independent and without bias and add as
         // squares, and no layer magnifies them (the logits' floor shows as much). All gradients as one vector, and so its norm as well.
         double gradientBar = 2 * Tolerance.MatrixUnit(run.Device) * Math.Sqrt(ProductsOnTheWay);
@@ -65,7 +73,8 @@ public sealed class CardTrainingGoldenTests
     private static void Check(string file, string what, double error, double allowed, GoldenRun run, int step)
     {
         string number = (step + 1).ToString(CultureInfo.InvariantCulture);
-        double seen = Parity.Report("training", "training/" + file, $"{what} on a simulated card, {run.Device.PrecisionPath}, step {number}", error, allowed);
+        string topic = file.StartsWith(OnCodes, StringComparison.Ordinal) ? "qlora" : "training";
+        double seen = Parity.Report(topic, file, $"{what} on a simulated card, {run.Device.PrecisionPath}, step {number}", error, allowed);
         Assert.True(seen <= allowed, $"{file}: {what} of step {number}: {seen} is above {allowed}");
     }
 }
