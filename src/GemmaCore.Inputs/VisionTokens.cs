@@ -22,10 +22,12 @@ internal sealed record VisionTokens(int ImageTokenId, string StartOfImage, strin
         if (patchSize < 1 || imageSize < patchSize || imageSize % patchSize != 0)
             throw vision.Optional("image_size").Wrong($"a positive multiple of the patch size, which is {patchSize}");
         int tokensPerImage = askedTokens > 0 ? askedTokens : tokens.IntegerOr(256);
-        int patchesPerSide = imageSize / patchSize, side = (int)Math.Sqrt(Math.Max(0, tokensPerImage));
-        if (side < 1 || side * side != tokensPerImage || patchesPerSide % side != 0)
+        int patchesPerSide = imageSize / patchSize;
+        // Pooling with windows of ⌊patches / side⌋ must come to that side again.
+        int[] possible = [.. Enumerable.Range(1, patchesPerSide).Where(side => patchesPerSide / (patchesPerSide / side) == side).Select(side => side * side)];
+        if (!possible.Contains(tokensPerImage))
             throw new InputException($"{tokensPerImage} tokens per image (mm_tokens_per_image) cannot be pooled from {patchesPerSide} x {patchesPerSide} patches; " +
-                $"possible: {string.Join(", ", Enumerable.Range(1, patchesPerSide).Where(s => patchesPerSide % s == 0).Select(s => s * s))}");
+                $"possible: {string.Join(", ", possible)}");
         JsonInput imageToken = config.FirstOf("image_token_index", "image_token_id");
         int imageTokenId = imageToken.IntegerOr(262144);
         return new VisionTokens(

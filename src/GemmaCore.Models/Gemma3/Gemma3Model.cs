@@ -153,13 +153,11 @@ public sealed class Gemma3Model : LanguageModel
         };
     }
 
-    // Stock Gemma 3 pools with kernel side/⌊√tokens⌋; a count that is no square of a divisor would come out different from what was asked.
     private static void CheckImageTokens(Gemma3Config config, CheckpointFolder checkpoint)
     {
         if (config.VisionConfig is not { } vision) return;
-        int side = (int)Math.Sqrt(config.MmTokensPerImage);
-        if (side * side == config.MmTokensPerImage && side > 0 && vision.PatchesPerSide % side == 0) return;
-        IEnumerable<int> possible = Enumerable.Range(1, vision.PatchesPerSide).Where(s => vision.PatchesPerSide % s == 0).Select(s => s * s);
+        if (ModelVariant.CanPool(vision.PatchesPerSide, config.MmTokensPerImage)) return;
+        IEnumerable<int> possible = Enumerable.Range(1, vision.PatchesPerSide).Select(side => side * side).Where(tokens => ModelVariant.CanPool(vision.PatchesPerSide, tokens));
         string reason = $"mm_tokens_per_image {config.MmTokensPerImage} is impossible with {vision.PatchesPerSide} x {vision.PatchesPerSide} patches";
         checkpoint.Dispose();
         throw new CheckpointException($"config.json: {reason}; possible: {string.Join(", ", possible)}");
