@@ -1,6 +1,7 @@
 using System.CommandLine;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Planning;
+using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -60,7 +61,8 @@ internal static class TrainCommand
             };
             bool goesOn = parsed.GetResult(resume) is not null;
             PlannedSettings? before = goesOn ? TrainingSession.SettingsBefore(configuration.OutputDir, checkpoint) : null;
-            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line), before);
+            EarlierRun? earlier = goesOn ? TrainingSession.Before(configuration.OutputDir, checkpoint) : null;
+            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line), earlier, before);
             if (goesOn) session.Resume(checkpoint);
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);

@@ -23,8 +23,9 @@ public static class MemoryPlanner
         ArgumentNullException.ThrowIfNull(configuration);
         TrainingConfiguration asked = configuration;
         if (before is not null) configuration = before.Over(configuration);
+        List<string> kept = Describe(asked, configuration);
         MemoryPlan plan = rehearsal.Plan(configuration, sample);
-        if (limit is not { } whole || plan.PeakBytes <= whole - driverBytes) return plan with { GivenUp = Describe(asked, configuration) };
+        if (limit is not { } whole || plan.PeakBytes <= whole - driverBytes) return plan with { GivenUp = kept, Kept = kept };
         long most = whole - driverBytes;
 
         var made = new List<Concession>();
@@ -49,7 +50,7 @@ public static class MemoryPlanner
             if (tried.PeakBytes <= most) (plan, made) = (tried, fewer);
         }
 
-        return plan with { GivenUp = Describe(asked, plan.Configuration) };
+        return plan with { GivenUp = Describe(asked, plan.Configuration), Kept = kept };
     }
 
     // Cheapest first.
