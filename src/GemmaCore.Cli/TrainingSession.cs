@@ -181,8 +181,9 @@ internal sealed class TrainingSession : IDisposable
     private MemoryPlan Plan(string folder, TrainingConfiguration configuration, SampleShape sample, PlannedSettings? before)
     {
         PlanTarget place = PlanTarget.Of(_device);
+        PlanRoom room = place.Room(configuration.Memory);
         MemoryPlan plan = MemoryPlanner.Fit(
-            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, place.Limit(configuration.Memory), place.DriverBytes, before);
+            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, room.Limit, room.DriverBytes, before, room.Words);
         foreach (string line in plan.GivenUp) _say($"{(plan.Kept.Contains(line) ? "as this run began" : "to fit into memory")}: {line}");
         _say($"planned peak memory {MemorySize.Format(plan.PeakBytes)} on {_device.Name}");
         return plan;

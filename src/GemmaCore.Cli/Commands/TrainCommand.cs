@@ -44,7 +44,7 @@ internal static class TrainCommand
 
             // A mistyped flag would pass for one of the overrides.
             if (given.FirstOrDefault(text => text.StartsWith('-') && !text.Contains('=', StringComparison.Ordinal)) is { } flag)
-                throw new UsageException(Edge.Unknown(flag, command));
+                throw new UsageException(TrainingSettings.Unknown(flag, command));
             // A file comes first, whatever its name; only a preset can do without.
             string? file = given.Length > 0 && (!given[0].Contains('=', StringComparison.Ordinal) || File.Exists(given[0])) ? given[0] : null;
             if (file is null && parsed.GetValue(preset) is null)
