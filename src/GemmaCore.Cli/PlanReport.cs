@@ -27,7 +27,7 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, stri
         Console.WriteLine($"to answer in {Answering.Context} tokens");
         Line("weights", Answering.WeightBytes);
         Line("keys and values", Answering.CacheBytes);
-        Line(Room.Holds(Answering.PeakBytes) ? "peak" : "peak, which does not fit: above the limit", Answering.PeakBytes + Driver);
+        Line(Room.HoldsAnswer(Answering.PeakBytes) ? "peak" : "peak, which does not fit", Answering.PeakBytes + Driver);
         foreach (string line in Plan.GivenUp) Console.WriteLine($"given up: {line}");
         if (Roofline is not null) Roofline.Write();
         else Console.WriteLine($"no roofline: nothing is known of what {Device} can do; gemmacore bench measures it");
@@ -58,7 +58,7 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, stri
             ["answering"] = new JsonObject
             {
                 ["context"] = Answering.Context, ["weight_bytes"] = Answering.WeightBytes, ["kv_cache_bytes"] = Answering.CacheBytes,
-                ["peak_bytes"] = Answering.PeakBytes + Driver, ["fits"] = Room.Holds(Answering.PeakBytes),
+                ["peak_bytes"] = Answering.PeakBytes + Driver, ["fits"] = Room.HoldsAnswer(Answering.PeakBytes),
             },
             ["roofline"] = Roofline?.ToJson(),
         };

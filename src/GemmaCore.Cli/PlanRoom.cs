@@ -20,6 +20,7 @@ internal sealed record PlanRoom(long? Limit, long DriverBytes, long? FreeBytes =
     /// <summary>The limit's name in a table.</summary>
     public string Label => FreeBytes is { } free ? $"limit: {MemorySize.Format(free)} free, {MemorySize.Format(OthersBytes)} stay for others" : "limit";
 
-    /// <summary>Whether a peak, the driver's share not counted, is within the limit.</summary>
-    public bool Holds(long peakBytes) => Limit is not { } limit || peakBytes + DriverBytes <= limit;
+    /// <summary>Whether there is room to answer, which leaves nothing to others.</summary>
+    /// <param name="peakBytes">The driver's share not counted.</param>
+    public bool HoldsAnswer(long peakBytes) => (FreeBytes ?? Limit) is not { } most || peakBytes + DriverBytes <= most;
 }

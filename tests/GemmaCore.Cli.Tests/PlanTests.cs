@@ -142,6 +142,7 @@ public sealed class PlanTests : IDisposable
         Assert.Equal("Tesla T4", plan["device"]!.GetValue<string>());
         string text = SimulatedCards.Run(_folder.Path, card, "plan", "demo", "max_length=64", "--device", "cuda").Expect(0).Output;
         Assert.Contains("limit: 100.0 MB free, 67.1 MB stay for others", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("which does not fit", text, StringComparison.Ordinal); // 62 MB to answer, which leaves nothing to others
     }
 
     [Fact]
@@ -149,6 +150,7 @@ public sealed class PlanTests : IDisposable
     {
         ShortRun.WriteConfiguration(_folder.Path);
         string[] card = SimulatedCards.Environ("t4", _folder.File("kernels"), "GEMMACORE_CUDASIM_MEMORY=70000000");
+        Assert.Contains("--device auto means the CPU here: ", SimulatedCards.Run(_folder.Path, [.. card, "GEMMACORE_CUDASIM_DRIVER=11010"], "plan", "run.yaml").Expect(0).Error, StringComparison.Ordinal);
         foreach (string[] verb in (string[][])[["train", "run.yaml"], ["plan", "run.yaml"]])
         {
             string line = SimulatedCards.Run(_folder.Path, card, [.. verb, "--device", "cuda"]).Expect(1).Error.Split('\n')[^1];
@@ -163,7 +165,7 @@ public sealed class PlanTests : IDisposable
         string[] plan = ["plan", "--preset", "medgemma-4b", "--card", "t4", "load_in_4bit=true", "per_device_train_batch_size=1", "--context", "200000"];
         Finished finished = GemmacoreProcess.Run(plan).Expect(0);
         Assert.Contains("--context 200000: the model has 131072 positions; planned for as many", finished.Error, StringComparison.Ordinal);
-        Assert.Contains("peak, which does not fit: above the limit", finished.Output, StringComparison.Ordinal);
+        Assert.Contains("peak, which does not fit", finished.Output, StringComparison.Ordinal);
         Assert.False(JsonNode.Parse(GemmacoreProcess.Run([.. plan, "--json"]).Expect(0).Output)!["answering"]!["fits"]!.GetValue<bool>());
     }
 

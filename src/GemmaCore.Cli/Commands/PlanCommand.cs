@@ -71,7 +71,7 @@ internal static class PlanCommand
         }
         catch (NothingFitsException error)
         {
-            string verdict = room.Holds(answering.PeakBytes) ? "fits" : "does not fit either";
+            string verdict = room.HoldsAnswer(answering.PeakBytes) ? "fits" : "does not fit either";
             throw new ConfigurationException($"to train, {error.Message}. To answer in {answering.Context} tokens takes {MemorySize.Format(answering.PeakBytes + room.DriverBytes)}, which {verdict}");
         }
     }
