@@ -8,6 +8,8 @@ namespace GemmaCore.Cli;
 /// <summary>Where to compute and in which arithmetic: <c>--device</c>, <c>--dtype</c>, <c>--arch</c>.</summary>
 internal sealed class DeviceOptions
 {
+    private bool _hasTold;
+
     public Option<string> Device { get; } = new("--device") { Description = "auto, cpu or cuda[:N]", DefaultValueFactory = _ => "auto" };
 
     public Option<string> Dtype { get; } = new("--dtype") { Description = "auto, fp32, bf16 or fp16; the CPU computes in fp32", DefaultValueFactory = _ => "auto" };
@@ -47,6 +49,14 @@ internal sealed class DeviceOptions
         return CudaDevice.Open(ordinal, parsed.GetValue(Arch), PrecisionOf(parsed), KernelCache.Default(Console.Error.WriteLine));
     }
 
+    /// <summary>Says on stderr, once, that <c>auto</c> came to the CPU although there is a driver: somebody may wait for a card's speed. Without one there is no card to miss.</summary>
+    public void TellUnusableCard(ParseResult parsed)
+    {
+        if (_hasTold || parsed.GetValue(Device) != "auto" || !CudaDevice.HasDriver || CudaDevice.WhyUnusable is not { } reason) return;
+        _hasTold = true;
+        Console.Error.WriteLine($"--device auto means the CPU here: {reason}");
+    }
+
     /// <summary>Arithmetic that was asked of a card; null for its own.</summary>
     public CudaPrecision? PrecisionOf(ParseResult parsed) => parsed.GetValue(Dtype) switch
     {
@@ -61,6 +71,7 @@ internal sealed class DeviceOptions
         // With auto, the CPU is where we ended up: what was asked of a card is now asked of it.
         if (parsed.GetValue(Dtype) is { } dtype and not ("auto" or "fp32")) throw new UsageException($"--dtype {dtype}: the CPU computes in fp32, and {CudaDevice.WhyUnusable}");
         if (parsed.GetValue(Arch) != 0) throw new UsageException($"--arch: {CudaDevice.WhyUnusable}");
+        TellUnusableCard(parsed);
         return new CpuDevice(threads);
     }
 

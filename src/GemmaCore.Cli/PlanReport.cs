@@ -5,14 +5,14 @@ using GemmaCore.Training.Planning;
 namespace GemmaCore.Cli;
 
 /// <summary>A plan as text and as JSON; without a roofline where the device's peaks are not known.</summary>
-internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, PlanTarget Target, long MemoryAsked, Roofline? Roofline)
+internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, string Device, PlanRoom Room, Roofline? Roofline)
 {
-    private long Driver => Target.DriverBytes;
+    private long Driver => Room.DriverBytes;
 
     public void Write()
     {
         TrainingConfiguration settings = Plan.Configuration;
-        LabelledLine.Write("device", Target.Name);
+        LabelledLine.Write("device", Device);
         LabelledLine.Write("sample", $"{Plan.Sample.Tokens} tokens, {Plan.Sample.Images} pictures, {Plan.Sample.Targets} tokens in the loss");
         LabelledLine.Write("step", $"{settings.PerDeviceTrainBatchSize} x {settings.GradientAccumulationSteps} samples, {Math.Min(settings.PerDeviceTrainBatchSize, settings.SamplesAtOnce > 0 ? settings.SamplesAtOnce : int.MaxValue)} at once, gradient checkpointing {(settings.GradientCheckpointing ? "on" : "off")}, LoRA rank {settings.LoraRank}");
         Console.WriteLine("while training");
@@ -23,14 +23,14 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, Plan
         if (Plan.MappedBytes > 0) Line("weights left in the mapped file", Plan.MappedBytes);
         if (Driver > 0) Line("driver and compiled kernels, about", Driver);
         Line("peak", Plan.PeakBytes + Driver);
-        if (Target.Limit(MemoryAsked) is { } limit) Line("limit", limit);
+        if (Room.Limit is { } limit) Line(Room.Label, limit);
         Console.WriteLine($"to answer in {Answering.Context} tokens");
         Line("weights", Answering.WeightBytes);
         Line("keys and values", Answering.CacheBytes);
-        Line("peak", Answering.PeakBytes + Driver);
+        Line(Room.HoldsAnswer(Answering.PeakBytes) ? "peak" : "peak, which does not fit", Answering.PeakBytes + Driver);
         foreach (string line in Plan.GivenUp) Console.WriteLine($"given up: {line}");
         if (Roofline is not null) Roofline.Write();
-        else Console.WriteLine($"no roofline: nothing is known of what {Target.Name} can do; gemmacore bench measures it");
+        else Console.WriteLine($"no roofline: nothing is known of what {Device} can do; gemmacore bench measures it");
     }
 
     public JsonObject ToJson()
@@ -38,7 +38,7 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, Plan
         TrainingConfiguration settings = Plan.Configuration;
         return new JsonObject
         {
-            ["device"] = Target.Name,
+            ["device"] = Device,
             ["sample"] = new JsonObject { ["tokens"] = Plan.Sample.Tokens, ["images"] = Plan.Sample.Images, ["targets"] = Plan.Sample.Targets },
             ["settings"] = new JsonObject
             {
@@ -53,12 +53,12 @@ internal sealed record PlanReport(MemoryPlan Plan, AnsweringPlan Answering, Plan
             ["mapped_bytes"] = Plan.MappedBytes,
             ["driver_bytes"] = Driver,
             ["peak_bytes"] = Plan.PeakBytes + Driver,
-            ["limit_bytes"] = Target.Limit(MemoryAsked),
+            ["limit_bytes"] = Room.Limit,
             ["given_up"] = new JsonArray([.. Plan.GivenUp.Select(line => (JsonNode?)line)]),
             ["answering"] = new JsonObject
             {
                 ["context"] = Answering.Context, ["weight_bytes"] = Answering.WeightBytes, ["kv_cache_bytes"] = Answering.CacheBytes,
-                ["peak_bytes"] = Answering.PeakBytes + Driver,
+                ["peak_bytes"] = Answering.PeakBytes + Driver, ["fits"] = Room.HoldsAnswer(Answering.PeakBytes),
             },
             ["roofline"] = Roofline?.ToJson(),
         };

@@ -11,9 +11,10 @@ namespace GemmaCore.Cli;
 /// <summary>What a plan is made for: a device, here or imagined, and the memory it has.</summary>
 /// <param name="Name">E.g. <c>cpu</c> or <c>Tesla T4</c>.</param>
 /// <param name="Open">A rehearsal of it.</param>
-/// <param name="MemoryBytes">Its memory; null where the plan knows no limit.</param>
-/// <param name="DriverBytes">What the driver takes for itself, as far as that is not in <paramref name="MemoryBytes"/> already.</param>
-internal sealed record PlanTarget(string Name, Func<Device> Open, long? MemoryBytes, long DriverBytes)
+/// <param name="MemoryBytes">Its memory, of an open device what is free; null where the plan knows no limit.</param>
+/// <param name="DriverBytes">What the driver takes for itself.</param>
+/// <param name="IsOpen">The driver has taken its share.</param>
+internal sealed record PlanTarget(string Name, Func<Device> Open, long? MemoryBytes, long DriverBytes, bool IsOpen)
 {
     /// <summary>What it can do at most: of this machine's CPU measured in a second, of a card as its data sheet has it; null for a card without one here.</summary>
     public MachinePeaks? Peaks()
@@ -42,14 +43,18 @@ internal sealed record PlanTarget(string Name, Func<Device> Open, long? MemoryBy
     /// <summary>Context and compiled kernels of a program, by experience with CUDA 12: 200 to 300 MB (kernels.md §2.4).</summary>
     public const long CudaContextBytes = 256L << 20;
 
-    /// <summary>Largest peak of a plan, the driver's share included: what was asked for, of what there is.</summary>
-    /// <param name="asked">Bytes; 0 for all there are.</param>
-    public long? Limit(long asked) => asked > 0 ? Math.Min(asked, MemoryBytes ?? long.MaxValue) : MemoryBytes;
+    /// <summary>What a plan may take: what was asked for, of what there is.</summary>
+    /// <param name="asked">Bytes, the driver's share included; 0 for all there are.</param>
+    public PlanRoom Room(long asked)
+    {
+        if (!IsOpen || MemoryBytes is not { } free) return new PlanRoom(asked > 0 ? Math.Min(asked, MemoryBytes ?? long.MaxValue) : MemoryBytes, DriverBytes);
+        return asked > 0 && asked - DriverBytes < free - PlanRoom.OthersBytes ? new PlanRoom(asked, DriverBytes) : PlanRoom.Free(free);
+    }
 
-    /// <summary>The device that a run has opened. Of the memory that is free, a little is left for what others do meanwhile.</summary>
+    /// <summary>The device that a run has opened.</summary>
     public static PlanTarget Of(Device device) => device is CudaDevice cuda
-        ? new(cuda.Card.Name, () => CudaDevice.Rehearsal(cuda.Card, cuda.Architecture, cuda.Precision), device.AvailableBytes + CudaContextBytes - (64L << 20), CudaContextBytes)
-        : new("cpu", CpuDevice.Rehearsal, null, 0);
+        ? new(cuda.Card.Name, () => CudaDevice.Rehearsal(cuda.Card, cuda.Architecture, cuda.Precision), device.AvailableBytes, CudaContextBytes, IsOpen: true)
+        : new("cpu", CpuDevice.Rehearsal, null, 0, IsOpen: true);
 
     /// <summary>Makes plans of a model there.</summary>
     public Rehearsal Rehearse(Func<Device, ModelVariant, LanguageModel> load) => new(Open, load);
@@ -91,7 +96,12 @@ internal sealed class PlanTargetOptions
         if (parsed.GetValue(_card) is not { } name)
         {
             _device.Check(parsed);
-            if (device == "cpu" || (device == "auto" && CudaDevice.WhyUnusable is not null)) return PlanTarget.Of(CpuDevice.Host);
+            if (device == "cpu" || (device == "auto" && CudaDevice.WhyUnusable is not null))
+            {
+                _device.TellUnusableCard(parsed);
+                return PlanTarget.Of(CpuDevice.Host);
+            }
+
             int ordinal = device.StartsWith("cuda:", StringComparison.Ordinal) ? int.Parse(device[5..], System.Globalization.CultureInfo.InvariantCulture) : 0;
             if (ordinal >= CudaCard.All().Count)
                 throw new UsageException($"--device {device}: there is no such card here; name one to plan for with --card, one of {string.Join(", ", CudaCard.Known.Keys)}");
@@ -110,6 +120,6 @@ internal sealed class PlanTargetOptions
     {
         (int architecture, CudaPrecision? precision) = (parsed.GetValue(_device.Arch), _device.PrecisionOf(parsed));
         CudaDevice.Rehearsal(card, architecture, precision).Dispose(); // refuses what the card cannot do
-        return new PlanTarget(card.Name, () => CudaDevice.Rehearsal(card, architecture, precision), card.MemoryBytes, PlanTarget.CudaContextBytes);
+        return new PlanTarget(card.Name, () => CudaDevice.Rehearsal(card, architecture, precision), card.MemoryBytes, PlanTarget.CudaContextBytes, IsOpen: false);
     }
 }

@@ -22,12 +22,14 @@ internal sealed class TrainingSession : IDisposable
     private readonly TrainingRun _run;
     private readonly RowReport _report;
     private readonly MemoryPlan _plan;
-    private readonly string _dataHash;
+    private readonly string _dataHash, _modelHash;
+    private readonly EarlierRun? _earlier;
+    private bool _isFinished;
     private readonly Action<string> _say;
 
-    private TrainingSession(TrainingConfiguration configuration, Device device, Action<string> say, PlannedSettings? before)
+    private TrainingSession(TrainingConfiguration configuration, Device device, RunFolder run, Action<string> say, EarlierRun? earlier, PlannedSettings? before)
     {
-        (_device, _say) = (device, say);
+        (_device, _say, _earlier) = (device, say, earlier);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
         configuration = Here(folder, configuration);
         _report = new RowReport(configuration.SkipBadRows);
@@ -38,6 +40,8 @@ internal sealed class TrainingSession : IDisposable
         var data = new EncodedDataset(rows, encoder, _report);
         EncodedDataset? evaluation = configuration.Evaluates ? new EncodedDataset(evaluationRows, encoder, _report) : null;
         (RowCount, _dataHash) = (data.Count, RunPassport.HashOf(rows));
+        _modelHash = HashOfModel(folder);
+        earlier?.Require(configuration, _modelHash, _dataHash);
         var content = new RunContent(configuration, data, evaluation);
         _plan = Plan(folder, configuration, content.LargestSample(prompts, [.. rows, .. evaluationRows]), before);
         _configuration = configuration = _plan.Configuration;
@@ -50,7 +54,8 @@ internal sealed class TrainingSession : IDisposable
             long parameters = _stage.Adapter.Parameters.Sum(parameter => parameter.Value.Shape.ElementCount);
             say($"adapter on {_stage.Adapter.LayerCount} layers, {parameters:N0} parameters");
             LoraTrainer trainer = _stage.Start(_plan.Step, part => say($"out of memory: going on with parts of {part} samples; the steps stay the same"));
-            _run = new TrainingRun(configuration, trainer, _stage.Adapter, data, evaluation);
+            // A killed run is to be known again as well. Its steps are told when it ends.
+            _run = new TrainingRun(configuration, run, trainer, _stage.Adapter, data, evaluation) { OnBegin = () => WritePassport(0, 0) };
         }
         catch
         {
@@ -80,19 +85,28 @@ internal sealed class TrainingSession : IDisposable
     /// <param name="configuration">What is asked for.</param>
     /// <param name="device">The device.</param>
     /// <param name="say">Where lines about the run go.</param>
+    /// <param name="earlier">The run that goes on; null for a new one, or one that left no passport.</param>
     /// <param name="before">For a run that goes on: <see cref="SettingsBefore"/>.</param>
-    public static TrainingSession Open(TrainingConfiguration configuration, Device device, Action<string> say, PlannedSettings? before = null)
+    public static TrainingSession Open(TrainingConfiguration configuration, Device device, Action<string> say, EarlierRun? earlier = null, PlannedSettings? before = null)
     {
+        RunFolder? run = null;
         try
         {
-            return new TrainingSession(configuration, device, say, before);
+            run = new RunFolder(configuration.OutputDir); // nobody waits for pictures to be encoded, to be told then that the folder is taken
+            return new TrainingSession(configuration, device, run, say, earlier, before);
         }
         catch
         {
+            run?.Dispose();
             device.Dispose();
             throw;
         }
     }
+
+    /// <summary>The run that a checkpoint belongs to, as its passport has it; null where it left none.</summary>
+    /// <param name="outputDir">The run's folder, where no checkpoint is named.</param>
+    /// <param name="checkpoint">One of its checkpoints; null for the newest.</param>
+    public static EarlierRun? Before(string outputDir, string? checkpoint) => EarlierRun.In(checkpoint is null ? outputDir : RunOf(checkpoint));
 
     /// <summary>What a run's plan had come to; null where its checkpoint does not say.</summary>
     /// <param name="outputDir">The run's folder.</param>
@@ -116,10 +130,19 @@ internal sealed class TrainingSession : IDisposable
     {
         if (!_run.Resume(checkpoint)) throw NoCheckpoint(_configuration.OutputDir);
         _say($"resumed at step {_run.State.Step}");
+        // A run killed between its last checkpoint and its passport has its adapter still to write.
+        bool isHere = checkpoint is null || Path.GetFullPath(RunOf(checkpoint)) == Path.GetFullPath(_configuration.OutputDir);
+        _isFinished = IsOver && isHere && _earlier?.Steps == _run.State.Step;
     }
 
     public void Run(CancellationToken cancellation)
     {
+        if (_isFinished)
+        {
+            _say($"{_configuration.OutputDir}: the run ended at step {_run.State.Step}, nothing is left to do; a higher max_steps, num_train_epochs or early_stopping_patience lets it go on");
+            return;
+        }
+
         long start = Stopwatch.GetTimestamp();
         try
         {
@@ -131,7 +154,7 @@ internal sealed class TrainingSession : IDisposable
         }
 
         LossPlot.Write(Path.Combine(_configuration.OutputDir, "training_loss.png"), _run.State.Log);
-        WritePassport(Stopwatch.GetElapsedTime(start).TotalSeconds);
+        WritePassport(_run.State.Step, Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
     public void Dispose()
@@ -141,6 +164,8 @@ internal sealed class TrainingSession : IDisposable
         _model.Dispose();
         _device.Dispose();
     }
+
+    private static string RunOf(string checkpoint) => Path.GetDirectoryName(Path.GetFullPath(checkpoint).TrimEnd(Path.DirectorySeparatorChar)) ?? checkpoint;
 
     private TrainingConfiguration Here(string folder, TrainingConfiguration configuration)
     {
@@ -156,9 +181,10 @@ internal sealed class TrainingSession : IDisposable
     private MemoryPlan Plan(string folder, TrainingConfiguration configuration, SampleShape sample, PlannedSettings? before)
     {
         PlanTarget place = PlanTarget.Of(_device);
+        PlanRoom room = place.Room(configuration.Memory);
         MemoryPlan plan = MemoryPlanner.Fit(
-            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, place.Limit(configuration.Memory), place.DriverBytes, before);
-        foreach (string line in plan.GivenUp) _say($"{(before is null ? "" : "as before, ")}to fit into memory: {line}");
+            place.Rehearse((device, variant) => ModelFolder.Rehearse(folder, device, variant)), configuration, sample, room.Limit, room.DriverBytes, before, room.Words);
+        foreach (string line in plan.GivenUp) _say($"{(plan.Kept.Contains(line) ? "as this run began" : "to fit into memory")}: {line}");
         _say($"planned peak memory {MemorySize.Format(plan.PeakBytes)} on {_device.Name}");
         return plan;
     }
@@ -172,18 +198,23 @@ internal sealed class TrainingSession : IDisposable
             + FormattableString.Invariant($"norm {progress.Step.GradientNorm:F3}  lr {progress.LearningRate:0.0e-0}  {progress.TokensPerSecond:F0} tok/s  {progress.SecondsLeft:F0} s left"));
     }
 
-    private void WritePassport(double seconds)
+    private string HashOfModel(string folder)
     {
-        using CheckpointFolder model = CheckpointFolder.Open(ModelLocation.Resolve(_configuration.ModelNameOrPath), _device);
+        using CheckpointFolder model = CheckpointFolder.Open(folder, _device);
+        return model.Fingerprint();
+    }
+
+    private void WritePassport(int steps, double seconds)
+    {
         var passport = new RunPassport
         {
             Configuration = _configuration,
-            BaseModelHash = model.Fingerprint(),
+            BaseModelHash = _modelHash,
             DataHash = _dataHash,
             CodeVersion = typeof(TrainingSession).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
             Device = _device.Name,
             PrecisionPath = _device.PrecisionPath,
-            Steps = _run.State.Step,
+            Steps = steps,
             Rows = RowCount,
             SkippedRows = _report.Skipped.Count,
             Tokens = _run.State.TokenCount,

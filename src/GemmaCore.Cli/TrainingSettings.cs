@@ -1,3 +1,4 @@
+using System.CommandLine;
 using GemmaCore.Training.Configuration;
 
 namespace GemmaCore.Cli;
@@ -29,6 +30,20 @@ internal sealed record TrainingSettings(string? Preset, string? File, IReadOnlyL
         {
             throw new ConfigurationException(Prefix + error.Message);
         }
+    }
+
+    /// <summary>The complaint about a flag that verbs with a training configuration do not have; those of other verbs are keys here.</summary>
+    public static string Unknown(string flag, Command command)
+    {
+        string name = flag.Split('=')[0];
+        string? key = name switch
+        {
+            "--quantize" => "load_in_4bit=true (nf4) or load_in_8bit=true (int8)",
+            "--quantize-head" => "quantize_head=int8",
+            "--adapter" => "adapter_name_or_path=FOLDER",
+            _ => null,
+        };
+        return key is null ? Edge.Unknown(flag, command) : $"'{name}' is unknown here, where the settings of training say it: {key}";
     }
 
     private string Prefix => Name.Length > 0 ? Name + ": " : "";

@@ -25,6 +25,9 @@ public sealed unsafe partial class CudaDevice
         }
     }
 
+    /// <summary>There is a driver, so the machine has or had a card that somebody may expect to be used (<see cref="WhyUnusable"/>).</summary>
+    public static bool HasDriver => CudaDriver.Instance.IsThere;
+
     /// <summary>What kernels are compiled for, in the compiler's words, e.g. <c>sm_86</c>, or <c>compute_75</c> for PTX that the driver translates.</summary>
     /// <exception cref="CudaException">Nothing can be compiled here, and nothing was built for this card; says what to install.</exception>
     public static string TargetOf(CudaCard card, int architecture = 0)
@@ -82,6 +85,16 @@ public sealed unsafe partial class CudaDevice
 
     private static void Require(CudaPrecision asked, CudaPrecision natural, string card, int architecture)
     {
-        if (asked != natural) throw new CudaException($"{card} computes in {natural} for sm_{architecture}, not in {asked}; use auto or fp32");
+        if (asked == natural) return;
+        string can = Flag(natural);
+        throw new CudaException($"{card} computes in {can} for sm_{architecture}, not in {Flag(asked)}; use auto{(natural == CudaPrecision.Float32 ? "" : $", {can}")} or fp32");
     }
+
+    // As --dtype has it.
+    private static string Flag(CudaPrecision precision) => precision switch
+    {
+        CudaPrecision.Float32 => "fp32",
+        CudaPrecision.Float16 => "fp16",
+        _ => "bf16",
+    };
 }

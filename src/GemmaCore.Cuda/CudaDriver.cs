@@ -19,9 +19,12 @@ internal sealed unsafe class CudaDriver
     {
         _library = search.Handle;
         (FoundAt, Tried) = (search.FoundAt, search.Tried);
+        IsThere = _library != 0 || search.Refused is not null;
         if (_library == 0)
         {
-            Reason = $"no NVIDIA driver was found ({search.Searched}); install the GPU's driver, or use --device cpu";
+            Reason = search.Refused is { } file
+                ? $"{file} is there but cannot be loaded: it is no library for this system; set the variable to the NVIDIA driver's library, or unset it and have it looked for, or use --device cpu"
+                : $"no NVIDIA driver was found ({search.Searched}); install the GPU's driver, or use --device cpu";
             return;
         }
 
@@ -77,6 +80,9 @@ internal sealed unsafe class CudaDriver
 
     /// <summary>The process's driver, loaded on first use.</summary>
     public static CudaDriver Instance => Loaded.Value;
+
+    /// <summary>Something was found that is a driver or should be one, usable or not.</summary>
+    public bool IsThere { get; }
 
     /// <summary>Path or name it was loaded from; empty when there is none.</summary>
     public string FoundAt { get; }

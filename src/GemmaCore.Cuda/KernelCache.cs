@@ -48,6 +48,7 @@ public sealed class KernelCache
         if (Folder is null) return "there is no home folder";
         string existing = Path.GetFullPath(Folder);
         while (!Directory.Exists(existing) && Path.GetDirectoryName(existing) is { } parent) existing = parent;
+        if (FileInTheWay() is { } obstacle) return obstacle;
         string probe = Path.Combine(existing, $"{Guid.NewGuid():N}.tmp");
         try
         {
@@ -102,6 +103,7 @@ public sealed class KernelCache
         string path = PathOf(key), temporary = $"{path}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
         try
         {
+            if (FileInTheWay() is { } obstacle) throw new IOException(obstacle);
             Directory.CreateDirectory(Folder);
             using (Stream file = Create(temporary))
             {
@@ -118,6 +120,14 @@ public sealed class KernelCache
             WriteProblem = $"kernel cache {Folder}: {error.Message}; kernels are compiled anew at every start (set GEMMACORE_KERNEL_CACHE to a folder that can be written)";
             _warn?.Invoke(WriteProblem);
         }
+    }
+
+    // The system's own words for it are that the file already exists.
+    private string? FileInTheWay()
+    {
+        for (string? part = Path.GetFullPath(Folder!); part is not null && !Directory.Exists(part); part = Path.GetDirectoryName(part))
+            if (File.Exists(part)) return $"{part} is a file where a folder should be";
+        return null;
     }
 
     private string PathOf(string key) => Path.Combine(Folder!, key + ".bin");

@@ -17,13 +17,16 @@ internal sealed class NativeSearch
 
     private readonly List<string> _tried = [];
 
-    private NativeSearch(nint handle, string foundAt, List<string> tried) => (Handle, FoundAt, _tried) = (handle, foundAt, tried);
+    private NativeSearch(nint handle, string foundAt, List<string> tried, string? refused = null) => (Handle, FoundAt, _tried, Refused) = (handle, foundAt, tried, refused);
 
     /// <summary>The loaded library, or 0.</summary>
     public nint Handle { get; }
 
     /// <summary>The file that was loaded, or its name where the system does not say; empty when it was not.</summary>
     public string FoundAt { get; }
+
+    /// <summary>The file that the environment variable names, where it is there but the system does not load it, as <c>VARIABLE=FILE</c>; null otherwise.</summary>
+    public string? Refused { get; }
 
     /// <summary>Names and folders tried, in order.</summary>
     public IReadOnlyList<string> Tried => _tried;
@@ -64,7 +67,9 @@ internal sealed class NativeSearch
         if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } chosen)
         {
             tried.Add($"{variable}={chosen}");
-            return new NativeSearch(NativeLibrary.TryLoad(chosen, out nint handle) ? handle : 0, handle == 0 ? "" : FileOf(chosen), tried);
+            return NativeLibrary.TryLoad(chosen, out nint handle)
+                ? new NativeSearch(handle, FileOf(chosen), tried)
+                : new NativeSearch(0, "", tried, File.Exists(chosen) ? tried[0] : null);
         }
 
         foreach (string candidate in Candidates(names, folders, tried))

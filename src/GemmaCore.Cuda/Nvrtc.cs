@@ -29,7 +29,9 @@ internal sealed unsafe class Nvrtc
         (FoundAt, Tried) = (search.FoundAt, search.Tried);
         if (_library == 0)
         {
-            Reason = $"NVRTC, which compiles the kernels, was not found ({search.Searched}); {Remedy}";
+            Reason = search.Refused is { } file
+                ? $"{file} is there but cannot be loaded as NVRTC, which compiles the kernels: it is no library for this system; {Remedy}"
+                : $"NVRTC, which compiles the kernels, was not found ({search.Searched}); {Remedy}";
             return;
         }
 

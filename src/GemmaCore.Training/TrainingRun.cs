@@ -32,12 +32,18 @@ public sealed class TrainingRun : IDisposable
     private readonly List<LogEntry> _log = [];
 
     /// <summary>Prepares a run.</summary>
-    public TrainingRun(TrainingConfiguration configuration, LoraTrainer trainer, LoraAdapter adapter, EncodedDataset data, EncodedDataset? evaluation)
+    /// <param name="configuration">Its settings.</param>
+    /// <param name="folder">Where its files go; the run's own from now on.</param>
+    /// <param name="trainer">What does the steps.</param>
+    /// <param name="adapter">What is trained.</param>
+    /// <param name="data">Training rows.</param>
+    /// <param name="evaluation">Rows to evaluate on; null for none.</param>
+    public TrainingRun(TrainingConfiguration configuration, RunFolder folder, LoraTrainer trainer, LoraAdapter adapter, EncodedDataset data, EncodedDataset? evaluation)
     {
         ArgumentNullException.ThrowIfNull(configuration);
         ArgumentNullException.ThrowIfNull(data);
         (_trainer, _adapter, _data, _evaluation) = (trainer, adapter, data, evaluation);
-        _folder = new RunFolder(configuration.OutputDir);
+        _folder = folder;
         _order = new RunOrder(configuration, data.Count);
         (_stepsPerEpoch, _totalSteps) = (_order.StepsPerEpoch, _order.TotalSteps);
         _configuration = configuration.InSteps(_totalSteps, _stepsPerEpoch);
@@ -52,6 +58,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Nothing is left to do: every step is done, or early stopping ended the run.</summary>
     public bool IsOver => HasEnded(State);
 
+    /// <summary>Called when <see cref="Run"/> has the folder to itself, before the first step.</summary>
+    public Action? OnBegin { get; init; }
+
     /// <summary>The configuration with every interval in whole steps.</summary>
     public TrainingConfiguration Configuration => _configuration;
 
@@ -65,7 +74,7 @@ public sealed class TrainingRun : IDisposable
     public bool Resume(string? checkpoint)
     {
         if (checkpoint is null && _folder.Checkpoints.Count == 0) return false;
-        RunState state = _folder.Restore(checkpoint ?? _folder.Checkpoints[^1].Folder, _adapter, _trainer.Optimizer);
+        RunState state = RunFolder.Restore(checkpoint ?? _folder.Checkpoints[^1].Folder, _adapter, _trainer.Optimizer);
         State = state with { MaxSteps = _totalSteps, Settings = State.Settings };
         _log.AddRange(state.Log);
         return true;
@@ -81,6 +90,8 @@ public sealed class TrainingRun : IDisposable
     public void Run(Action<TrainingProgress>? onStep, CancellationToken cancellation)
     {
         if (State.Step == 0) StartAnew();
+        else _folder.WriteLog(_log); // cut back to the checkpoint
+        OnBegin?.Invoke();
         using TensorBoardEvents? events = _configuration.TensorBoard ? new TensorBoardEvents(_configuration.OutputDir, DateTimeOffset.Now) : null;
         int eventsWritten = _log.Count;
         long start = Stopwatch.GetTimestamp(), tokensBefore = State.TokenCount;
@@ -184,9 +195,8 @@ public sealed class TrainingRun : IDisposable
         {
             string best = _folder.Checkpoints.First(item => item.Step == State.BestStep).Folder;
             RunState state = State;
-            _folder.Restore(best, _adapter, _trainer.Optimizer);
+            RunFolder.Restore(best, _adapter, _trainer.Optimizer);
             State = state;
-            _folder.WriteLog(_log);
         }
 
         _adapter.Save(_configuration.OutputDir, Layout);

@@ -17,6 +17,8 @@ public sealed class CudaBadInputTests : IDisposable
 
     [Theory]
     [InlineData("GEMMACORE_CUDA_LIBRARY=" + Nowhere, "no NVIDIA driver was found", Nowhere, "install the GPU's driver", "--device cpu")]
+    [InlineData("GEMMACORE_CUDA_LIBRARY=/etc/passwd", "GEMMACORE_CUDA_LIBRARY=/etc/passwd is there but cannot be loaded", "--device cpu")]
+    [InlineData("GEMMACORE_NVRTC_LIBRARY=/etc/passwd", "GEMMACORE_NVRTC_LIBRARY=/etc/passwd is there but cannot be loaded", "nvidia-cuda-nvrtc-cu12")]
     [InlineData("GEMMACORE_CUDA_LIBRARY=" + AnotherLibrary, "has no cuInit", "11.2", "update the driver")]
     [InlineData("GEMMACORE_CUDASIM_DRIVER=11010", "supports CUDA 11.1", "11.2 or newer is needed", "update the driver")]
     [InlineData("GEMMACORE_CUDASIM_FAIL=1:999", "cuInit: CUDA_ERROR_UNKNOWN (999)", "reinstall the driver")]
@@ -29,20 +31,27 @@ public sealed class CudaBadInputTests : IDisposable
         AssertOneLine(SimulatedCards.Run(_folder.Path, SimulatedCards.Environ("a100", Cache, circumstance), [.. Generate, "cuda"]), 1, words);
 
     [Theory]
-    [InlineData("GEMMACORE_CUDA_LIBRARY=" + Nowhere)]
-    [InlineData("GEMMACORE_CUDASIM_DRIVER=11010")]
-    [InlineData("GEMMACORE_NVRTC_LIBRARY=" + Nowhere)]
-    public void Auto_then_means_the_CPU(string circumstance)
+    [InlineData("GEMMACORE_CUDA_LIBRARY=/etc/passwd", "GEMMACORE_CUDA_LIBRARY=/etc/passwd is there but cannot be loaded", "unset it")]
+    [InlineData("GEMMACORE_CUDASIM_DRIVER=11010", "supports CUDA 11.1", "update the driver")]
+    [InlineData("GEMMACORE_CUDASIM_FAIL=1:999", "CUDA_ERROR_UNKNOWN", "reinstall the driver")]
+    [InlineData("GEMMACORE_NVRTC_LIBRARY=" + Nowhere, "NVRTC, which compiles the kernels, was not found", "nvidia-cuda-nvrtc-cu12")]
+    public void Auto_then_means_the_CPU_and_says_why(string circumstance, params string[] words)
     {
-        Finished finished = SimulatedCards.Run(_folder.Path, SimulatedCards.Environ("a100", Cache, circumstance), [.. Generate, "auto"]).Expect(0);
-        Assert.Equal("", finished.Error);
+        string[] variables = SimulatedCards.Environ("a100", Cache, circumstance);
+        Finished finished = SimulatedCards.Run(_folder.Path, variables, [.. Generate, "auto"]), onCpu = SimulatedCards.Run(_folder.Path, variables, [.. Generate, "cpu"]).Expect(0);
+        finished.ExpectLine(0, ["--device auto means the CPU here: ", .. words]);
+        Assert.Equal((onCpu.Output, ""), (finished.Output, onCpu.Error));
     }
+
+    [Fact]
+    public void Auto_means_the_CPU_without_a_word_where_there_is_no_driver() =>
+        Assert.Equal("", SimulatedCards.Run(_folder.Path, SimulatedCards.Environ("a100", Cache, "GEMMACORE_CUDA_LIBRARY=" + Nowhere), [.. Generate, "auto"]).Expect(0).Error);
 
     [Theory]
     [InlineData(2, "cuda", "--arch", "77", "--arch 77 is unknown; choose 75, 80, 86, 89 or 90")]
     [InlineData(1, "cuda:1", "--arch", "80", "--arch 80 is above the card's own: cuda:1 (Tesla T4) is sm_75")]
     [InlineData(1, "cuda:2", "--dtype", "auto", "there is no cuda:2; this machine has cuda:0 (NVIDIA A100-SXM4-80GB), cuda:1 (Tesla T4)")]
-    [InlineData(1, "cuda:1", "--dtype", "bf16", "computes in Float16 for sm_75, not in BFloat16; use auto or fp32")]
+    [InlineData(1, "cuda:1", "--dtype", "bf16", "computes in fp16 for sm_75, not in bf16; use auto, fp16 or fp32")]
     public void What_the_card_cannot_do_is_refused(int exitCode, string device, string option, string value, string complaint) =>
         AssertOneLine(SimulatedCards.Run(_folder.Path, SimulatedCards.Environ("a100,t4", Cache), [.. Generate, device, option, value]), exitCode, complaint);
 
@@ -65,6 +74,15 @@ public sealed class CudaBadInputTests : IDisposable
         Assert.StartsWith("kernel cache /proc/kernels: ", finished.Error, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', finished.Error);
         Assert.Equal(Answer("a100"), finished.Output);
+    }
+
+    [Fact]
+    public void A_file_where_the_cache_should_be_is_named_as_what_it_is()
+    {
+        File.WriteAllText(Cache, "");
+        string[] variables = SimulatedCards.Environ("a100", Cache);
+        Assert.Contains($"not writable ({Cache} is a file where a folder should be)", SimulatedCards.Run(_folder.Path, variables, "doctor").Expect(0).Output, StringComparison.Ordinal);
+        SimulatedCards.Run(_folder.Path, variables, [.. Generate, "cuda"]).ExpectLine(0, $"{Cache} is a file where a folder should be; kernels are compiled anew");
     }
 
     [Fact]

@@ -116,7 +116,7 @@ public sealed class PlanTests : IDisposable
         // It goes on as it began, though there is more memory now.
         byte[] adapter = File.ReadAllBytes(_folder.File("out/adapter_model.safetensors"));
         Finished resumed = GemmacoreProcess.RunIn(_folder.Path, "train", "run.yaml", "max_steps=2", "per_device_train_batch_size=8", "--resume", "out/checkpoint-1").Expect(0);
-        Assert.Contains("as before, to fit into memory: ", resumed.Error, StringComparison.Ordinal);
+        Assert.Contains("as this run began: ", resumed.Error, StringComparison.Ordinal);
         Assert.InRange(Peak(), 1, whole / 2);
         Assert.Equal(adapter, File.ReadAllBytes(_folder.File("out/adapter_model.safetensors")));
 
@@ -132,19 +132,52 @@ public sealed class PlanTests : IDisposable
         Assert.Equal(limit, plan["limit_bytes"]!.GetValue<long>());
     }
 
-    // A card of 100 MB, of which a run leaves 64 MiB to others; the driver's share is in the limit because it is in the peak.
+    // A card of 100 MB, of which a run leaves 64 MiB to others; the driver has taken its share of what is not free.
     [Fact]
     public void A_card_of_this_machine_is_asked_what_is_free()
     {
         string[] card = SimulatedCards.Environ("t4", _folder.File("kernels"), "GEMMACORE_CUDASIM_MEMORY=100000000");
         JsonNode plan = JsonNode.Parse(SimulatedCards.Run(_folder.Path, card, "plan", "demo", "max_length=64", "--device", "cuda", "--json").Expect(0).Output)!;
-        Assert.Equal(100000000 + (256 << 20) - (64 << 20), plan["limit_bytes"]!.GetValue<long>());
+        Assert.Equal((100000000 - (64 << 20), 0), (plan["limit_bytes"]!.GetValue<long>(), plan["driver_bytes"]!.GetValue<long>()));
         Assert.Equal("Tesla T4", plan["device"]!.GetValue<string>());
+        string text = SimulatedCards.Run(_folder.Path, card, "plan", "demo", "max_length=64", "--device", "cuda").Expect(0).Output;
+        Assert.Contains("limit: 100.0 MB free, 67.1 MB stay for others", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("which does not fit", text, StringComparison.Ordinal); // 62 MB to answer, which leaves nothing to others
+    }
+
+    [Fact]
+    public void A_card_without_room_is_said_to_have_what_it_has_free()
+    {
+        ShortRun.WriteConfiguration(_folder.Path);
+        string[] card = SimulatedCards.Environ("t4", _folder.File("kernels"), "GEMMACORE_CUDASIM_MEMORY=70000000");
+        Assert.Contains("--device auto means the CPU here: ", SimulatedCards.Run(_folder.Path, [.. card, "GEMMACORE_CUDASIM_DRIVER=11010"], "plan", "run.yaml").Expect(0).Error, StringComparison.Ordinal);
+        foreach (string[] verb in (string[][])[["train", "run.yaml"], ["plan", "run.yaml"]])
+        {
+            string line = SimulatedCards.Run(_folder.Path, card, [.. verb, "--device", "cuda"]).Expect(1).Error.Split('\n')[^1];
+            Assert.Contains("nothing fits into the 70.0 MB that the card has free, of which 67.1 MB stay for others: the smallest plan takes ", line, StringComparison.Ordinal);
+            Assert.DoesNotContain("driver", line, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Answering_is_compared_with_the_limit_and_a_context_longer_than_the_model_is_cut_aloud()
+    {
+        string[] plan = ["plan", "--preset", "medgemma-4b", "--card", "t4", "load_in_4bit=true", "per_device_train_batch_size=1", "--context", "200000"];
+        Finished finished = GemmacoreProcess.Run(plan).Expect(0);
+        Assert.Contains("--context 200000: the model has 131072 positions; planned for as many", finished.Error, StringComparison.Ordinal);
+        Assert.Contains("peak, which does not fit", finished.Output, StringComparison.Ordinal);
+        Assert.False(JsonNode.Parse(GemmacoreProcess.Run([.. plan, "--json"]).Expect(0).Output)!["answering"]!["fits"]!.GetValue<bool>());
     }
 
     [Theory]
     [InlineData(2, "say what to plan", "plan")]
     [InlineData(2, "did you mean '--preset'?", "plan", "--prest", "medgemma-4b")]
+    [InlineData(2, "'--quantize' is unknown here, where the settings of training say it: load_in_4bit=true (nf4) or load_in_8bit=true (int8)", "plan", "demo", "--quantize", "nf4")]
+    [InlineData(2, "quantize_head=int8", "train", "run.yaml", "--quantize-head", "int8")]
+    [InlineData(1, "cannot hold 100000000 pictures of 256 tokens and an answer", "plan", "--preset", "medgemma-4b", "--card", "t4", "load_in_8bit=true", "--images", "100000000")]
+    [InlineData(1, ". To answer in 4096 tokens takes 3.79 GB, which fits", "plan", "--preset", "medgemma-4b", "--card", "gtx1650", "load_in_4bit=true", "quantize_head=int8")]
+    [InlineData(1, "which does not fit either", "plan", "--preset", "medgemma-4b", "--card", "gtx1650", "--memory", "1GB")]
+    [InlineData(1, "use load_in_4bit: true instead of load_in_8bit, ", "plan", "--preset", "medgemma-4b", "--card", "gtx1650", "load_in_8bit=true")]
     [InlineData(2, "--preset huge: expected tiny, mini", "plan", "--preset", "huge")]
     [InlineData(2, "--card gtx480: expected gtx1650, t4", "plan", "--preset", "tiny", "--card", "gtx480")]
     [InlineData(2, "--memory: expected an amount such as 4GB or 3.4GiB, got 'much'", "plan", "--preset", "tiny", "--memory", "much")]
@@ -152,7 +185,7 @@ public sealed class PlanTests : IDisposable
     [InlineData(2, "nowhere.yaml: not found", "plan", "nowhere.yaml")]
     [InlineData(2, "--context: expected at least 1 token", "plan", "demo", "--context", "0")]
     [InlineData(2, "--card: --device cpu was given as well", "plan", "demo", "--card", "t4", "--device", "cpu")]
-    [InlineData(1, "Tesla T4 computes in Float16 for sm_75, not in BFloat16; use auto or fp32", "plan", "demo", "--card", "t4", "--dtype", "bf16")]
+    [InlineData(1, "Tesla T4 computes in fp16 for sm_75, not in bf16; use auto, fp16 or fp32", "plan", "demo", "--card", "t4", "--dtype", "bf16")]
     [InlineData(1, "lora_rnk", "plan", "demo", "lora_rnk=3")]
     [InlineData(1, "max_length: 20 tokens cannot hold 2 pictures of 16 tokens and an answer", "plan", "demo", "--images", "2", "max_length=20", "--device", "cpu")]
     [InlineData(1, "nothing fits into 1.00 GB", "plan", "--preset", "medgemma-4b", "--card", "a100", "--memory", "1GB")]

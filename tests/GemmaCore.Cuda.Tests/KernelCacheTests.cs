@@ -58,8 +58,10 @@ public sealed class KernelCacheTests : IDisposable
         File.WriteAllText(file, "");
         var cache = new KernelCache(Path.Combine(file, "cache"), _warnings.Add);
         for (int i = 0; i < 3; i++) cache.Store($"key{i}", Image);
-        Assert.Single(_warnings);
+        Assert.Contains($"{file} is a file where a folder should be; kernels are compiled anew", Assert.Single(_warnings), StringComparison.Ordinal);
         Assert.Null(cache.Find("key0"));
+        Assert.Equal($"{file} is a file where a folder should be", cache.TryWrite());
+        Assert.Equal($"{file} is a file where a folder should be", new KernelCache(file).TryWrite());
     }
 
     [Fact]

@@ -71,7 +71,7 @@ public sealed class EightBitAdamWTests : IDisposable
         }
 
         using var second = new Run(device, eightBit: true);
-        folder.Restore(folder.Checkpoints[0].Folder, second.Adapter, second.Trainer.Optimizer);
+        RunFolder.Restore(folder.Checkpoints[0].Folder, second.Adapter, second.Trainer.Optimizer);
         second.Step();
         Assert.Equal(expected, second.Everything());
     }
@@ -89,7 +89,7 @@ public sealed class EightBitAdamWTests : IDisposable
         }
 
         using var run = new Run("cpu", eightBit);
-        string refusal = Assert.Throws<CheckpointException>(() => folder.Restore(folder.Checkpoints[0].Folder, run.Adapter, run.Trainer.Optimizer)).Message;
+        string refusal = Assert.Throws<CheckpointException>(() => RunFolder.Restore(folder.Checkpoints[0].Folder, run.Adapter, run.Trainer.Optimizer)).Message;
         Assert.Contains($"{message}; the checkpoint was made with optim {(eightBit ? "adamw_torch" : "adamw_8bit")}: set it, or start anew", refusal, StringComparison.Ordinal);
     }
 

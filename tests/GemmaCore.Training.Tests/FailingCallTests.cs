@@ -32,7 +32,7 @@ public sealed class FailingCallTests : IDisposable
             using var run = new RunFolder(_output);
             var state = new RunState { Step = 1, MaxSteps = 2 };
             run.Save(state, adapter, optimizer, NameGeneration.Second, TrainerStateFile.Format(state, 1, 1, 1, 1), 0);
-            run.Restore(run.Checkpoints[0].Folder, adapter, optimizer);
+            RunFolder.Restore(run.Checkpoints[0].Folder, adapter, optimizer);
         },
         NothingHalfWritten);
 

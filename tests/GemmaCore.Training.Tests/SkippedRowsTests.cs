@@ -6,6 +6,7 @@ using GemmaCore.Tensors;
 using GemmaCore.Testing;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Datasets;
+using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Training.Tests;
 
@@ -52,7 +53,7 @@ public sealed class SkippedRowsTests : IDisposable
         {
             OutputDir = Path.Combine(_folder, name), PerDeviceTrainBatchSize = 1, NumTrainEpochs = 1, LoggingSteps = 1, SaveSteps = 1, LearningRate = 1e-2,
         };
-        using var run = new TrainingRun(configuration, trainer, adapter, new EncodedDataset(rows, encoder, report), null);
+        using var run = new TrainingRun(configuration, new RunFolder(configuration.OutputDir), trainer, adapter, new EncodedDataset(rows, encoder, report), null);
         if (resumeAt > 0) Assert.True(run.Resume(Path.Combine(configuration.OutputDir, $"checkpoint-{resumeAt}")));
         run.Run(null, CancellationToken.None);
         Assert.Equal(RowCount, run.State.Step);

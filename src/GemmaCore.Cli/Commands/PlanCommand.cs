@@ -37,7 +37,7 @@ internal static class PlanCommand
         command.SetAction(parsed =>
         {
             string[] words = parsed.GetValue(subject) ?? [];
-            if (words.FirstOrDefault(word => word.StartsWith('-')) is { } flag) throw new UsageException(Edge.Unknown(flag, command));
+            if (words.FirstOrDefault(word => word.StartsWith('-')) is { } flag) throw new UsageException(TrainingSettings.Unknown(flag, command));
             string[] names = [.. words.Where(word => !word.Contains('=', StringComparison.Ordinal))];
             if (names.Length > 1) throw new UsageException($"'{names[1]}': one MODEL or CONFIG is enough; settings are key=value");
             if (parsed.GetValue(images) < 0) throw new UsageException("--images: expected 0 or more");
@@ -50,13 +50,30 @@ internal static class PlanCommand
             long memory = target.Memory(parsed) is > 0 and var asked ? asked : configuration.Memory;
             (SampleShape sample, configuration) = Sample(configuration, parsed.GetValue(images), load, place);
             AnsweringPlan answering = AnsweringPlan.Of(place.Open, device => load(device, configuration.Variant), parsed.GetValue(context), kvType);
-            MemoryPlan plan = MemoryPlanner.Fit(place.Rehearse(load), configuration, sample, place.Limit(memory), place.DriverBytes);
-            var report = new PlanReport(plan, answering, place, memory, place.Peaks() is { } peaks ? new Roofline(peaks, plan, answering) : null);
+            if (parsed.GetResult(context) is { Implicit: false } && answering.Context < parsed.GetValue(context))
+                Console.Error.WriteLine($"--context {parsed.GetValue(context)}: the model has {answering.Context} positions; planned for as many");
+            PlanRoom room = place.Room(memory);
+            MemoryPlan plan = Fit(place.Rehearse(load), configuration, sample, room, answering);
+            var report = new PlanReport(plan, answering, place.Name, room, place.Peaks() is { } peaks ? new Roofline(peaks, plan, answering) : null);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
             else report.Write();
             return 0;
         });
         return command;
+    }
+
+    // Where training does not fit, answering may.
+    private static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, PlanRoom room, AnsweringPlan answering)
+    {
+        try
+        {
+            return MemoryPlanner.Fit(rehearsal, configuration, sample, room.Limit, room.DriverBytes, words: room.Words);
+        }
+        catch (NothingFitsException error)
+        {
+            string verdict = room.HoldsAnswer(answering.PeakBytes) ? "fits" : "does not fit either";
+            throw new ConfigurationException($"to train, {error.Message}. To answer in {answering.Context} tokens takes {MemorySize.Format(answering.PeakBytes + room.DriverBytes)}, which {verdict}");
+        }
     }
 
     // The two kinds have no name in common.

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Planning;
+using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -43,7 +44,7 @@ internal static class TrainCommand
 
             // A mistyped flag would pass for one of the overrides.
             if (given.FirstOrDefault(text => text.StartsWith('-') && !text.Contains('=', StringComparison.Ordinal)) is { } flag)
-                throw new UsageException(Edge.Unknown(flag, command));
+                throw new UsageException(TrainingSettings.Unknown(flag, command));
             // A file comes first, whatever its name; only a preset can do without.
             string? file = given.Length > 0 && (!given[0].Contains('=', StringComparison.Ordinal) || File.Exists(given[0])) ? given[0] : null;
             if (file is null && parsed.GetValue(preset) is null)
@@ -60,7 +61,8 @@ internal static class TrainCommand
             };
             bool goesOn = parsed.GetResult(resume) is not null;
             PlannedSettings? before = goesOn ? TrainingSession.SettingsBefore(configuration.OutputDir, checkpoint) : null;
-            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line), before);
+            EarlierRun? earlier = goesOn ? TrainingSession.Before(configuration.OutputDir, checkpoint) : null;
+            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line), earlier, before);
             if (goesOn) session.Resume(checkpoint);
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);

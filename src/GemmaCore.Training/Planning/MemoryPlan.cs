@@ -46,4 +46,7 @@ public sealed record MemoryPlan
 
     /// <summary>Settings that were changed to make it fit, one line each: from what to what, and at what cost.</summary>
     public IReadOnlyList<string> GivenUp { get; init; } = [];
+
+    /// <summary>Those of <see cref="GivenUp"/> that a run had from its beginning, whether a plan chose them or somebody asked for them.</summary>
+    public IReadOnlyList<string> Kept { get; init; } = [];
 }

@@ -1,3 +1,4 @@
+using GemmaCore.Checkpoints;
 using GemmaCore.Training.Configuration;
 
 namespace GemmaCore.Training.Planning;
@@ -16,15 +17,17 @@ public static class MemoryPlanner
     /// <param name="limit">Bytes for the peak; null for no limit.</param>
     /// <param name="driverBytes">What of the limit the device's driver takes for itself.</param>
     /// <param name="before">What the run has that goes on: it stays given up, and the optimiser stays what it is.</param>
-    /// <exception cref="ConfigurationException">Nothing fits; the message says what the smallest plan takes.</exception>
-    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit, long driverBytes = 0, PlannedSettings? before = null)
+    /// <param name="words">The limit as a refusal names it; null for its amount.</param>
+    /// <exception cref="NothingFitsException">Nothing fits; the message says what the smallest plan takes.</exception>
+    public static MemoryPlan Fit(Rehearsal rehearsal, TrainingConfiguration configuration, SampleShape sample, long? limit, long driverBytes = 0, PlannedSettings? before = null, string? words = null)
     {
         ArgumentNullException.ThrowIfNull(rehearsal);
         ArgumentNullException.ThrowIfNull(configuration);
         TrainingConfiguration asked = configuration;
         if (before is not null) configuration = before.Over(configuration);
+        List<string> kept = Describe(asked, configuration);
         MemoryPlan plan = rehearsal.Plan(configuration, sample);
-        if (limit is not { } whole || plan.PeakBytes <= whole - driverBytes) return plan with { GivenUp = Describe(asked, configuration) };
+        if (limit is not { } whole || plan.PeakBytes <= whole - driverBytes) return plan with { GivenUp = kept, Kept = kept };
         long most = whole - driverBytes;
 
         var made = new List<Concession>();
@@ -40,7 +43,7 @@ public static class MemoryPlanner
             if (plan.PeakBytes <= most) break;
         }
 
-        if (plan.PeakBytes > most) throw Refuse(plan, whole, driverBytes);
+        if (plan.PeakBytes > most) throw Refuse(rehearsal, plan, words ?? MemorySize.Format(whole), driverBytes);
         for (int i = made.Count - 2; i >= 0; i--)
         {
             // What came before the last one may not have been needed.
@@ -49,7 +52,7 @@ public static class MemoryPlanner
             if (tried.PeakBytes <= most) (plan, made) = (tried, fewer);
         }
 
-        return plan with { GivenUp = Describe(asked, plan.Configuration) };
+        return plan with { GivenUp = Describe(asked, plan.Configuration), Kept = kept };
     }
 
     // Cheapest first.
@@ -93,17 +96,33 @@ public static class MemoryPlanner
         return lines;
     }
 
-    private static ConfigurationException Refuse(MemoryPlan smallest, long limit, long driverBytes)
+    private static NothingFitsException Refuse(Rehearsal rehearsal, MemoryPlan smallest, string limit, long driverBytes)
     {
         List<string> largest = [.. smallest.Parts.OrderByDescending(part => part.Bytes).Take(3).Select(part => $"{part.Name} {MemorySize.Format(part.Bytes)}")];
-        string weights = smallest.Configuration.LoadIn4Bit ? "" : "load_in_4bit: true, ";
-        if (smallest.Configuration.QuantizeHead == "none") weights += "quantize_head: int8, ";
+        TrainingConfiguration settings = smallest.Configuration;
+        string weights = "";
+        if (!settings.LoadIn4Bit && Saves(settings with { LoadIn4Bit = true, LoadIn8Bit = false }))
+            weights = settings.LoadIn8Bit ? "load_in_4bit: true instead of load_in_8bit, " : "load_in_4bit: true, ";
+        if (settings.QuantizeHead == "none" && Saves(settings with { QuantizeHead = "int8" })) weights += "quantize_head: int8, ";
         string smaller = "a smaller lora_rank, fewer target_modules (none of the vision tower), a shorter max_length, ";
         // Before the adapter is there, nothing that is said of it makes a difference.
         if (smallest.PreparationBytes > smallest.TrainingBytes) (largest, smaller) = ([$"loading and encoding pictures {MemorySize.Format(smallest.PreparationBytes)}"], "");
         if (driverBytes > 0) largest.Add($"the driver about {MemorySize.Format(driverBytes)}");
-        return new ConfigurationException(
-            $"nothing fits into {MemorySize.Format(limit)}: the smallest plan takes {MemorySize.Format(smallest.PeakBytes + driverBytes)} ({string.Join(", ", largest)}); use {weights}{smaller}or more memory");
+        return new NothingFitsException(
+            $"nothing fits into {limit}: the smallest plan takes {MemorySize.Format(smallest.PeakBytes + driverBytes)} ({string.Join(", ", largest)}); use {weights}{smaller}or more memory");
+
+        // A checkpoint may hold codes already: the same ones, or others, which it does not let be rounded again.
+        bool Saves(TrainingConfiguration settings)
+        {
+            try
+            {
+                return rehearsal.Plan(settings, smallest.Sample).PeakBytes < smallest.PeakBytes;
+            }
+            catch (CheckpointException)
+            {
+                return false;
+            }
+        }
     }
 
     private sealed record Concession(Func<TrainingConfiguration, TrainingConfiguration> Apply);

@@ -81,7 +81,7 @@ public sealed class Rehearsal(Func<Device> openDevice, Func<Device, ModelVariant
 
     private static EncodedExample Sample(LanguageModel model, SampleShape sample)
     {
-        int imageTokens = sample.Images * model.TokensPerImage;
+        long imageTokens = (long)sample.Images * model.TokensPerImage;
         if (sample.Images > 0 && model.TokensPerImage == 0) throw new ConfigurationException("the model has no vision tower, but the samples have pictures");
         if (sample.Tokens < 2 || imageTokens + 2 > sample.Tokens)
             throw new ConfigurationException($"max_length: {sample.Tokens} tokens cannot hold {sample.Images} pictures of {model.TokensPerImage} tokens and an answer");

@@ -7,7 +7,7 @@ namespace GemmaCore.Training.Planning;
 public sealed record SampleShape(int Tokens, int Images, int Targets)
 {
     /// <summary>A sample of full length, all of whose text counts in the loss.</summary>
-    public static SampleShape OfLength(int tokens, int images, int tokensPerImage) => new(tokens, images, Math.Max(1, tokens - images * tokensPerImage - 1));
+    public static SampleShape OfLength(int tokens, int images, int tokensPerImage) => new(tokens, images, (int)Math.Max(1, tokens - (long)images * tokensPerImage - 1));
 
     /// <summary>The largest in every respect.</summary>
     public static SampleShape Largest(IEnumerable<EncodedExample> examples)

@@ -15,12 +15,14 @@ public sealed class RunFolder : IDisposable
     private const string Prefix = "checkpoint-", Partial = ".partial", OptimizerName = "optimizer.safetensors", LogName = "train.jsonl", LockName = ".lock";
 
     private readonly FileStream _lock;
+    private readonly IReadOnlyList<string> _made;
 
     /// <summary>Opens or creates the folder for one run at a time, and removes what an interrupted save left behind.</summary>
     /// <exception cref="IOException">Another run is writing there.</exception>
     public RunFolder(string path)
     {
         Path = path;
+        _made = Missing(path);
         Directory.CreateDirectory(path);
         _lock = Lock(path);
         foreach (string leftover in Directory.EnumerateDirectories(path, Prefix + "*" + Partial)) Directory.Delete(leftover, recursive: true);
@@ -56,8 +58,12 @@ public sealed class RunFolder : IDisposable
         foreach ((_, string folder) in Checkpoints) Remove(folder);
     }
 
-    /// <summary>Lets other runs in.</summary>
-    public void Dispose() => _lock.Dispose();
+    /// <summary>Lets other runs in. Of a run that was refused before it wrote anything no folder stays behind.</summary>
+    public void Dispose()
+    {
+        _lock.Dispose();
+        foreach (string folder in _made.TakeWhile(folder => Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any())) Directory.Delete(folder);
+    }
 
     /// <summary>Saves a checkpoint and removes the oldest ones above the limit; the best one is kept.</summary>
     public void Save(RunState state, LoraAdapter adapter, AdamW optimizer, NameGeneration layout, string stateText, int limit)
@@ -93,9 +99,9 @@ public sealed class RunFolder : IDisposable
         foreach ((_, string folder) in old.Take(Math.Max(0, old.Count - limit))) Remove(folder);
     }
 
-    /// <summary>Restores adapter and optimiser from a checkpoint and cuts the log back to it.</summary>
+    /// <summary>Restores adapter and optimiser from a checkpoint; writes nothing.</summary>
     /// <exception cref="CheckpointException">The folder is no checkpoint of a run, or one of another adapter.</exception>
-    public RunState Restore(string folder, LoraAdapter adapter, AdamW optimizer)
+    public static RunState Restore(string folder, LoraAdapter adapter, AdamW optimizer)
     {
         ArgumentNullException.ThrowIfNull(adapter);
         ArgumentNullException.ThrowIfNull(optimizer);
@@ -118,7 +124,6 @@ public sealed class RunFolder : IDisposable
         }
 
         optimizer.StepCount = state.Step;
-        WriteLog(state.Log);
         return state;
     }
 
@@ -129,6 +134,14 @@ public sealed class RunFolder : IDisposable
     /// <summary>Adds a line to the log.</summary>
     public void AppendLog(LogEntry entry) =>
         File.AppendAllText(System.IO.Path.Combine(Path, LogName), TrainerStateFile.ToJson(entry).ToJsonString() + "\n");
+
+    // The folder and those above it that are not there yet, innermost first.
+    private static List<string> Missing(string path)
+    {
+        var missing = new List<string>();
+        for (string? folder = System.IO.Path.GetFullPath(path); folder is not null && !Directory.Exists(folder); folder = System.IO.Path.GetDirectoryName(folder)) missing.Add(folder);
+        return missing;
+    }
 
     // The lock is the open file, not its being there: what a killed run leaves behind locks nobody out.
     private static FileStream Lock(string path)

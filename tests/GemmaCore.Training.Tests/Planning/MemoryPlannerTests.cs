@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using GemmaCore.Cuda;
 using GemmaCore.Models;
+using GemmaCore.Tensors;
 using GemmaCore.Training.Configuration;
 using GemmaCore.Training.Planning;
 
@@ -69,7 +71,7 @@ public sealed class MemoryPlannerTests
         MemoryPlan less = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, whole / 2, 0, before);
         Assert.NotEmpty(less.GivenUp);
         Assert.Equal(Asked.Optim, less.Configuration.Optim);
-        Assert.Throws<ConfigurationException>(() => MemoryPlanner.Fit(Rehearsal(), Asked, Sample, tight.PeakBytes, 0, before));
+        Assert.Throws<NothingFitsException>(() => MemoryPlanner.Fit(Rehearsal(), Asked, Sample, tight.PeakBytes, 0, before));
     }
 
     [Theory]
@@ -88,12 +90,32 @@ public sealed class MemoryPlannerTests
     [Fact]
     public void What_cannot_fit_is_refused_in_one_line_with_the_smallest_plan()
     {
-        string message = Assert.Throws<ConfigurationException>(
+        string message = Assert.Throws<NothingFitsException>(
             () => MemoryPlanner.Fit(Rehearsal(), Asked with { LoadIn4Bit = false }, Sample, 300_000_000)).Message;
         Assert.StartsWith("nothing fits into 300.0 MB: the smallest plan takes ", message, StringComparison.Ordinal);
         Assert.Contains("embeddings and head (bf16) 335.5 MB", message, StringComparison.Ordinal);
         Assert.Contains("use load_in_4bit: true, quantize_head: int8, a smaller lora_rank", message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
+    }
+
+    // A checkpoint of codes does not let them be rounded to others, and on the CPU dense weights lie in the mapped file already.
+    [Fact]
+    public void Only_weights_that_would_be_smaller_are_advised()
+    {
+        Assert.Contains("use load_in_4bit: true instead of load_in_8bit, quantize_head: int8, ", Refusal(Rehearsal(), new() { LoadIn8Bit = true }), StringComparison.Ordinal);
+        var onCpu = new Rehearsal(CpuDevice.Rehearsal, (device, variant) => ModelFolder.Rehearse(ModelPreset.Find("gemma-3-270m")!, device, variant));
+        string folder = Directory.CreateTempSubdirectory("gemmacore-planner-").FullName;
+        JsonNode config = JsonNode.Parse(ModelPreset.Find("gemma-3-270m")!.ConfigText)!;
+        config["quantization_config"] = new JsonObject { ["quant_method"] = "bitsandbytes", ["load_in_8bit"] = true };
+        File.WriteAllText(Path.Combine(folder, "config.json"), config.ToJsonString());
+        var codes = new Rehearsal(() => CudaDevice.Rehearsal(CudaCard.Known["gtx1650"]), (device, variant) => ModelFolder.Rehearse(folder, device, variant));
+        Assert.DoesNotContain("load_in_4bit", Refusal(onCpu, new()), StringComparison.Ordinal);
+        foreach (bool asIs in (bool[])[true, false])
+            Assert.DoesNotContain("load_in_4bit", Refusal(codes, new() { LoadIn8Bit = asIs }), StringComparison.Ordinal);
+        Directory.Delete(folder, recursive: true);
+
+        static string Refusal(Rehearsal rehearsal, TrainingConfiguration asked) =>
+            Assert.Throws<NothingFitsException>(() => MemoryPlanner.Fit(rehearsal, asked, Sample, 1_000_000)).Message;
     }
 
     // The amount that somebody wrote is the one that the message names, and the smallest plan is to be compared with it.
@@ -104,7 +126,7 @@ public sealed class MemoryPlannerTests
         MemoryPlan plan = MemoryPlanner.Fit(Rehearsal(), Asked, Sample, null);
         Assert.Empty(MemoryPlanner.Fit(Rehearsal(), Asked, Sample, plan.PeakBytes + driver, driver).GivenUp);
         Assert.NotEmpty(MemoryPlanner.Fit(Rehearsal(), Asked, Sample, plan.PeakBytes + driver - 1, driver).GivenUp);
-        string message = Assert.Throws<ConfigurationException>(() => MemoryPlanner.Fit(Rehearsal(), Asked, Sample, smallest, driver)).Message;
+        string message = Assert.Throws<NothingFitsException>(() => MemoryPlanner.Fit(Rehearsal(), Asked, Sample, smallest, driver)).Message;
         Assert.StartsWith("nothing fits into 200.0 MB: the smallest plan takes ", message, StringComparison.Ordinal);
         Assert.Contains("the driver about 268.4 MB", message, StringComparison.Ordinal);
     }
