@@ -76,6 +76,14 @@ public sealed class CheckpointFolder : IDisposable
         return found;
     }
 
+    /// <summary>A tensor's name as the files spell it, for messages; of one that they lack, as they would.</summary>
+    public string Spelled(string canonicalName)
+    {
+        if (_tensors.TryGetValue(canonicalName, out (SafetensorsFile File, string StoredName) entry)) return entry.StoredName;
+        NameGeneration spoken = WeightNames.Generations.MaxBy(generation => _tensors.Count(item => WeightNames.ToGeneration(item.Key, generation) == item.Value.StoredName));
+        return WeightNames.ToGeneration(canonicalName, spoken);
+    }
+
     /// <summary>Whether the bytes of a tensor are 4-bit codes, whatever its element type says.</summary>
     public bool HoldsCodes(string canonicalName) => _tensors.ContainsKey(canonicalName + StateKey + "nf4") || _tensors.ContainsKey(canonicalName + StateKey + "fp4");
 
@@ -84,15 +92,15 @@ public sealed class CheckpointFolder : IDisposable
     public TensorView Require(string canonicalName, Shape expected)
     {
         if (_hollow is not null) return _hollow.Take(expected);
-        if (!TryGet(canonicalName, out TensorView view)) throw new CheckpointException($"{Folder}: tensor '{canonicalName}' is missing{Nearest(canonicalName)}");
+        if (!TryGet(canonicalName, out TensorView view)) throw new CheckpointException($"{Folder}: tensor '{Spelled(canonicalName)}' is missing{Nearest(canonicalName)}");
         string file = _tensors[canonicalName].File.Path;
         if (!view.DType.IsFloat())
         {
             throw new CheckpointException(
-                $"{file}: tensor '{canonicalName}' is {view.DType}, expected F32, F16 or BF16; codes would have a quant_state (4 bits) or an SCB (8 bits) beside them");
+                $"{file}: tensor '{Spelled(canonicalName)}' is {view.DType}, expected F32, F16 or BF16; codes would have a quant_state (4 bits) or an SCB (8 bits) beside them");
         }
 
-        return view.Shape == expected ? view : throw new CheckpointException($"{file}: tensor '{canonicalName}' is {view.Shape}, expected {expected}");
+        return view.Shape == expected ? view : throw new CheckpointException($"{file}: tensor '{Spelled(canonicalName)}' is {view.Shape}, expected {expected}");
     }
 
     /// <summary>A small floating-point tensor widened to f32; NaN and infinity are refused.</summary>
@@ -102,7 +110,7 @@ public sealed class CheckpointFolder : IDisposable
         int bad = Array.FindIndex(values, value => !float.IsFinite(value));
         return bad < 0
             ? values
-            : throw new CheckpointException($"{_tensors[canonicalName].File.Path}: tensor '{canonicalName}' holds {values[bad]} at element {bad}");
+            : throw new CheckpointException($"{_tensors[canonicalName].File.Path}: tensor '{Spelled(canonicalName)}' holds {values[bad]} at element {bad}");
     }
 
     /// <summary>Looks through all floating-point weights for NaN and infinity (reads every byte of the checkpoint).</summary>
@@ -121,7 +129,7 @@ public sealed class CheckpointFolder : IDisposable
     public void RequireFinite(string canonicalName, TensorView view)
     {
         long bad = FiniteCheck.FirstNonFinite(view);
-        if (bad >= 0) throw new CheckpointException($"{_tensors[canonicalName].File.Path}: tensor '{canonicalName}' holds NaN or infinity at element {bad}");
+        if (bad >= 0) throw new CheckpointException($"{_tensors[canonicalName].File.Path}: tensor '{Spelled(canonicalName)}' holds NaN or infinity at element {bad}");
     }
 
     /// <summary>A hash that names this model in a run's passport, e.g. <c>sha256:9f86…</c>; see <c>Fingerprint</c> for what goes into it.</summary>
@@ -205,7 +213,7 @@ public sealed class CheckpointFolder : IDisposable
 
     private string Nearest(string name)
     {
-        IEnumerable<string> near = _tensors.Keys.OrderByDescending(other => CommonEnds(name, other)).Take(3);
+        IEnumerable<string> near = _tensors.Keys.OrderByDescending(other => CommonEnds(name, other)).Take(3).Select(Spelled);
         return _tensors.Count == 0 ? "" : "; nearest: " + string.Join(", ", near);
     }
 

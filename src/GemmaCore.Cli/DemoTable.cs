@@ -6,8 +6,12 @@ namespace GemmaCore.Cli;
 /// <summary>The demo's last words: the table before and after, one answer, and what to type next.</summary>
 internal static class DemoTable
 {
-    public static void Write(DemoReport report, string folder)
+    /// <param name="report">What the demo found.</param>
+    /// <param name="folder">Where its adapter is.</param>
+    /// <param name="quantize">What <c>--quantize</c> was: an adapter is to be tried on the base it was trained on.</param>
+    public static void Write(DemoReport report, string folder, string quantize)
     {
+        string held = quantize == "none" ? "" : $" --quantize {quantize}";
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumns("data set", "metric");
         foreach (string number in (string[])["rows", "before", "after"]) table.AddColumn(new TableColumn(number).RightAligned());
@@ -39,8 +43,8 @@ internal static class DemoTable
             $"{report.TotalSeconds:F1} s ({report.BeforeSeconds:F1} evaluate, {report.TrainSeconds:F1} train, {report.AfterSeconds:F1} evaluate), peak memory {report.PeakMemoryBytes / 1e6:F0} MB"));
         Console.WriteLine($"written: {folder}/adapter_model.safetensors, training_loss.png, report.json");
         Console.WriteLine("next:");
-        Console.WriteLine($"  gemmacore generate demo --adapter {folder} --prompt \"{report.Sample.Question}\" --image {report.Sample.Image}");
-        Console.WriteLine($"  gemmacore chat demo --adapter {folder}");
+        Console.WriteLine($"  gemmacore generate demo --adapter {folder}{held} --prompt \"{report.Sample.Question}\" --image {report.Sample.Image}");
+        Console.WriteLine($"  gemmacore chat demo --adapter {folder}{held}");
         Console.WriteLine("  gemmacore train configs/demo.yaml");
     }
 

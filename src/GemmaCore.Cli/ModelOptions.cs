@@ -14,7 +14,7 @@ internal sealed class ModelOptions
 
     public DeviceOptions Device { get; } = new();
 
-    public Option<string> Quantize { get; } = new("--quantize") { Description = "none, nf4, int8 or int8-128: how to hold the linear layers' weights", DefaultValueFactory = _ => "none" };
+    public Option<string> Quantize { get; } = new("--quantize") { Description = "none, nf4, nf4-plain, int8 or int8-128: how to hold the linear layers' weights", DefaultValueFactory = _ => "none" };
 
     public Option<string> QuantizeHead { get; } = new("--quantize-head") { Description = "none or int8: how to hold embeddings and output head", DefaultValueFactory = _ => "none" };
 
@@ -121,8 +121,9 @@ internal sealed class ModelOptions
     {
         "none" when allowNone => WeightFormat.AsStored,
         "nf4" => WeightFormat.Nf4,
+        "nf4-plain" => WeightFormat.Nf4Plain,
         "int8" => WeightFormat.Int8,
         "int8-128" => WeightFormat.Int8Group,
-        _ => throw new UsageException($"{option} {name}: expected {(allowNone ? "none, " : "")}nf4, int8 or int8-128"),
+        _ => throw new UsageException($"{option} {name}: expected {(allowNone ? "none, " : "")}nf4, nf4-plain, int8 or int8-128"),
     };
 }

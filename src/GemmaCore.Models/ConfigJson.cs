@@ -33,6 +33,11 @@ internal readonly struct ConfigJson(JsonElement element, string file, string pre
 
     public bool Has(string key) => element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
+    public IEnumerable<string> Keys => element.EnumerateObject().Select(property => property.Name);
+
+    /// <summary>The value as the file has it on one line, cut where it is long; null where there is none.</summary>
+    public string? Raw(string key) => Has(key) ? OneLine(element.GetProperty(key)) : null;
+
     public ConfigJson? Object(string key)
     {
         if (!Has(key)) return null;
@@ -87,9 +92,11 @@ internal readonly struct ConfigJson(JsonElement element, string file, string pre
 
     public CheckpointException Refuse(string key, string reason) => new($"{file}: {prefix}{key}: {reason}");
 
-    private CheckpointException Wrong(string key, string expected, JsonElement value)
+    private CheckpointException Wrong(string key, string expected, JsonElement value) => new($"{file}: {prefix}{key} must be {expected}, got {OneLine(value)}");
+
+    private static string OneLine(JsonElement value)
     {
-        string text = value.GetRawText();
-        return new CheckpointException($"{file}: {prefix}{key} must be {expected}, got {(text.Length > 60 ? text[..60] + "…" : text)}");
+        string text = string.Join(' ', value.GetRawText().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        return text.Length > 60 ? text[..60] + "…" : text;
     }
 }

@@ -28,9 +28,7 @@ public static class ModelFolder
         WeightFormat tables = variant.Tables;
         if (tables is not (WeightFormat.AsStored or WeightFormat.Int8)) throw new ArgumentException($"embeddings and head are held as stored or in int8, not {tables}", nameof(variant));
         ConfigJson config = ConfigJson.Open(folder);
-        // Layers that were left dense are to stay so, as with transformers.
-        if (QuantizationSettings.Read(config, variant.Format) is not null) variant = variant with { Format = WeightFormat.AsStored };
-        return Load(config, _ => Fitting(folder, device, variant.Format, variant.Tables), device, variant);
+        return Load(config, _ => Fitting(config, folder, device, variant), device, variant);
     }
 
     /// <summary>
@@ -57,7 +55,7 @@ public static class ModelFolder
     {
         ArgumentNullException.ThrowIfNull(variant);
         if (!device.IsRehearsal) throw new ArgumentException("a model without weights can only be rehearsed", nameof(device));
-        if (QuantizationSettings.Read(config, variant.Format) is { } held) variant = variant with { Format = held };
+        WeightFormat format = QuantizationSettings.OfAll(config, variant.Format);
         string type = config.Text("dtype", config.Text("torch_dtype", config.Object("text_config") is { } text ? text.Text("torch_dtype", "bfloat16") : "bfloat16"));
         DType dtype = type switch
         {
@@ -66,11 +64,12 @@ public static class ModelFolder
             "bfloat16" => DType.BF16,
             _ => throw config.Refuse("torch_dtype", $"'{type}' is not supported; expected float32, float16 or bfloat16"),
         };
-        return Load(config, optional => CheckpointFolder.Hollow(name, dtype, optional, QuantizationSettings.LeftDense(config)), device, variant);
+        return Load(config, optional => (CheckpointFolder.Hollow(name, dtype, optional, QuantizationSettings.LeftDense(config)), format), device, variant);
     }
 
-    // What opens the checkpoint is told of tensors that the configuration speaks of and that other models of the family do without.
-    private static LanguageModel Load(ConfigJson config, Func<IReadOnlyDictionary<string, Shape>, CheckpointFolder> open, Device device, ModelVariant variant)
+    // What opens the checkpoint is told of tensors that the configuration speaks of and that other models of the family do without; it says how to hold dense layers.
+    private static LanguageModel Load(
+        ConfigJson config, Func<IReadOnlyDictionary<string, Shape>, (CheckpointFolder Checkpoint, WeightFormat Format)> open, Device device, ModelVariant variant)
     {
         string type = config.Text("model_type", "");
         switch (type)
@@ -79,34 +78,50 @@ public static class ModelFolder
                 Gemma3Config gemma = Gemma3Config.Read(config);
                 if (variant.ImageTokens > 0) gemma = gemma with { MmTokensPerImage = variant.ImageTokens };
                 var head = new Shape(gemma.VocabSize, gemma.HiddenSize);
-                return Gemma3Model.Load(
-                    gemma, open(gemma.TieWordEmbeddings ? new Dictionary<string, Shape>() : new() { [LanguageModel.HeadName] = head }), device, variant.Format, variant.Tables);
+                (CheckpointFolder checkpoint, WeightFormat format) = open(gemma.TieWordEmbeddings ? new Dictionary<string, Shape>() : new() { [LanguageModel.HeadName] = head });
+                return Gemma3Model.Load(gemma, checkpoint, device, format, variant.Tables);
             case "llama":
-                return LlamaModel.Load(LlamaConfig.Read(config), open(new Dictionary<string, Shape>()), device, variant.Format, variant.Tables);
+                var llama = LlamaConfig.Read(config);
+                (checkpoint, format) = open(new Dictionary<string, Shape>());
+                return LlamaModel.Load(llama, checkpoint, device, format, variant.Tables);
             default:
                 throw config.Refuse("model_type", $"'{type}' is not supported; GemmaCore runs gemma3, gemma3_text and llama");
         }
     }
 
     // On the CPU weights stay in the mapped files and the system pages them; a card must take all of them, and saying so costs less before than half-way.
-    private static CheckpointFolder Fitting(string folder, Device device, WeightFormat format, WeightFormat tables)
+    private static (CheckpointFolder Checkpoint, WeightFormat Format) Fitting(ConfigJson config, string folder, Device device, ModelVariant variant)
     {
         CheckpointFolder checkpoint = CheckpointFolder.Open(folder, device);
+        try
+        {
+            WeightFormat format = QuantizationSettings.OfDense(config, checkpoint, variant.Format);
+            RequireRoom(checkpoint, device, format, variant.Tables);
+            return (checkpoint, format);
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    private static void RequireRoom(CheckpointFolder checkpoint, Device device, WeightFormat format, WeightFormat tables)
+    {
         long needed = BytesOf(checkpoint, format, tables), free = device is CpuDevice ? long.MaxValue : device.AvailableBytes;
-        if (needed <= free) return checkpoint;
+        if (needed <= free) return;
         (string Options, long Bytes)[] smaller =
         [
             ("--quantize int8", BytesOf(checkpoint, WeightFormat.Int8, tables)), ("--quantize nf4", BytesOf(checkpoint, WeightFormat.Nf4, tables)),
             ("--quantize nf4 --quantize-head int8", BytesOf(checkpoint, WeightFormat.Nf4, WeightFormat.Int8)),
         ];
         smaller = Array.FindAll(smaller, one => one.Bytes < needed);
-        checkpoint.Dispose();
         (string Options, long Bytes) fitting = Array.Find(smaller, one => one.Bytes <= free);
         string fits = smaller.Length == 0 ? "use "
             : fitting.Options is { } options ? $"{options} would fit ({Size(fitting.Bytes)}), and so would "
             : $"not even {smaller[^1].Options} would fit ({Size(smaller[^1].Bytes)}); use ";
         // What is computed with them needs room as well.
-        throw new CheckpointException($"{folder}: the weights take {Size(needed)}, and {device} has {Size(free)} free; {fits}--device cpu, another card, or a smaller model");
+        throw new CheckpointException($"{checkpoint.Folder}: the weights take {Size(needed)}, and {device} has {Size(free)} free; {fits}--device cpu, another card, or a smaller model");
 
         static string Size(long bytes) => bytes < 100_000_000 ? $"{bytes / 1e6:F1} MB" : $"{bytes / 1e9:F1} GB";
     }

@@ -22,7 +22,7 @@ public static class QuantizedCheckpoint
     /// holds them so; what is neither that nor a linear layer keeps its type; other files of the folder are the
     /// caller's to copy.
     /// </summary>
-    /// <param name="model">Loaded from <paramref name="folder"/> in NF4 or int8.</param>
+    /// <param name="model">Loaded from <paramref name="folder"/> in NF4, its magnitudes quantised or not, or int8.</param>
     /// <param name="folder">The base's folder.</param>
     /// <param name="destination">Where the quantised model goes.</param>
     /// <param name="starting">Called before each tensor; what it throws stops the writing, and the weights written so far are removed.</param>
@@ -57,6 +57,15 @@ public static class QuantizedCheckpoint
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!;
         config["quantization_config"] = model.Linears[0].Weight is Int8GroupMatrix ? GroupSettings() : Settings(model.Linears[0].Weight as Nf4Matrix);
         AtomicFile.WriteAllText(Path.Combine(destination, "config.json"), config.ToJsonString(Indented) + "\n");
+    }
+
+    /// <summary>Whether a folder can be quantised, to be asked before that is done: names alone are read.</summary>
+    /// <exception cref="CheckpointException">It is quantised already.</exception>
+    public static void RequireDense(string folder, Device device)
+    {
+        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder, device);
+        if (StoredFormat.Of(checkpoint) is not { } held) return;
+        throw new CheckpointException($"{folder}: is quantised already, in {StoredFormat.NameOf(held.Format)} (tensor '{held.Tensor}'); name the original model");
     }
 
     private static void AddNf4(List<WritableTensor> tensors, string name, Nf4Matrix matrix, DType original)

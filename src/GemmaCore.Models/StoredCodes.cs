@@ -1,4 +1,3 @@
-using System.Text.Json;
 using GemmaCore.Checkpoints;
 using GemmaCore.Ops;
 using GemmaCore.Tensors;
@@ -13,6 +12,8 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
 {
     /// <summary>What follows the name of an 8-bit tensor in that of its scales, as in files of compressed-tensors.</summary>
     public const string ScaleSuffix = "_scale";
+
+    private const string Again = "download the checkpoint again, or quantise the original model";
 
     /// <summary>The matrix <paramref name="path"/><c>.weight</c>; null where the checkpoint has it dense, or not at all.</summary>
     /// <param name="path">Module path.</param>
@@ -32,10 +33,12 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
     private Nf4Matrix ReadNf4(string name, Shape shape, TensorView state)
     {
         Nf4State read = Nf4State.Parse(Bytes(state), text => Refuse(name, text));
-        if (!read.Shape.SequenceEqual([shape[0], shape[1]])) throw Refuse(name, $"is [{string.Join(", ", read.Shape)}] by its quant_state, expected {shape}");
+        if (read.Shape != $"[{shape[0]}, {shape[1]}]") throw Refuse(name, $"is {read.Shape} by its quant_state, expected {shape}");
         long blocks = Nf4.BlockCount(shape.ElementCount);
         TensorView codes = PackedCodes(name, (shape.ElementCount + 1) / 2);
         if (!Part(name, ".quant_map", DType.F32, Nf4.Values.Length).ToFloats().SequenceEqual(Nf4.Values)) throw Refuse(name, "has another quant_map than NF4");
+        if (read.NestedOffset is null && checkpoint.Names.Contains(name + ".nested_absmax"))
+            throw Refuse(name, $"has no nested_offset in its quant_state, but a nested_absmax beside it; {Again}");
         if (read.NestedOffset is not { } offset) return new Nf4Matrix(shape, OnDevice(codes), new Nf4Absmax(OnDevice(Part(name, ".absmax", DType.F32, blocks))));
         long nested = (blocks + Nf4.NestedBlockSize - 1) / Nf4.NestedBlockSize;
         return new Nf4Matrix(
@@ -61,7 +64,7 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
     {
         TensorView codes = Part(name, "", DType.I8, shape.ElementCount);
         var expected = new Shape(shape[0], Int8Group.Count(shape[1]));
-        if (scales.DType != DType.F16 || scales.Shape != expected) throw Refuse(name, $"has '{name}{ScaleSuffix}' {scales}, expected f16{expected}: one for every {Int8Group.Size} inputs");
+        if (scales.DType != DType.F16 || scales.Shape != expected) throw Refuse(name, $"has '{checkpoint.Spelled(name)}{ScaleSuffix}' {scales}, expected f16{expected}: one for every {Int8Group.Size} inputs");
         if (checkpoint.TryGet(name + "_zero_point", out TensorView zero) && Bytes(zero).ContainsAnyExcept((byte)0))
             throw Refuse(name, "is asymmetric (it has a weight_zero_point), which is not supported");
         if (checkpoint.Names.Contains(name + "_g_idx")) throw Refuse(name, "has its inputs in groups by weight_g_idx, which is not supported");
@@ -72,10 +75,10 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
     // The elements of a file may be of any type (bnb_4bit_quant_storage; FSDP wants that of the other weights): the bytes are the same.
     private TensorView PackedCodes(string name, long bytes)
     {
-        if (!checkpoint.TryGet(name, out TensorView part)) throw Refuse(name, $"lacks '{name}'");
+        TensorView part = Require(name, "");
         return part.ByteCount == bytes
             ? new TensorView(part.Pointer, new Shape(checked((int)bytes)), DType.U8, part.Device)
-            : throw Refuse(name, $"has '{name}' {part}, expected {bytes} bytes of codes");
+            : throw Refuse(name, $"has {part}, expected {bytes} bytes of codes");
     }
 
     // What other programs write has no state that is read here, and a missing tensor would be the least of what is wrong.
@@ -91,10 +94,16 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
 
     private TensorView Part(string name, string suffix, DType type, long count)
     {
-        if (!checkpoint.TryGet(name + suffix, out TensorView part)) throw Refuse(name, $"lacks '{name}{suffix}'");
-        if (part.DType != type || part.Shape.ElementCount != count) throw Refuse(name, $"has '{name}{suffix}' {part}, expected {count} elements of {type}");
+        TensorView part = Require(name, suffix);
+        if (part.DType != type || part.Shape.ElementCount != count) throw Refuse(name, $"has '{checkpoint.Spelled(name)}{suffix}' {part}, expected {count} elements of {type}");
         if (type.IsFloat()) RequireFinite(name + suffix, part);
         return part;
+    }
+
+    private TensorView Require(string name, string suffix)
+    {
+        if (checkpoint.TryGet(name + suffix, out TensorView part)) return part;
+        throw Refuse(name, suffix.Length == 0 ? $"is missing, though what belongs to it is there; {Again}" : $"lacks '{checkpoint.Spelled(name)}{suffix}'; {Again}");
     }
 
     // A magnitude that is none would spoil a block, a row or the whole matrix.
@@ -105,7 +114,7 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
 
     private static ReadOnlySpan<byte> Bytes(TensorView view) => new TensorView(view.Pointer, new Shape(checked((int)view.ByteCount)), DType.U8, view.Device).AsSpan<byte>();
 
-    private CheckpointException Refuse(string name, string reason) => new($"{checkpoint.Folder}: tensor '{name}' {reason}");
+    private CheckpointException Refuse(string name, string reason) => new($"{checkpoint.Folder}: tensor '{checkpoint.Spelled(name)}' {reason}");
 
     private TensorView OnDevice(TensorView stored)
     {
@@ -113,39 +122,5 @@ internal sealed class StoredCodes(CheckpointFolder checkpoint, Device device, Li
         DeviceBuffer buffer = DeviceBuffer.CopyOf(device, stored);
         owned.Add(buffer);
         return buffer.View;
-    }
-
-    /// <summary>What bitsandbytes notes beside a 4-bit tensor.</summary>
-    /// <param name="Shape">Sizes before packing.</param>
-    /// <param name="NestedOffset">Mean of the magnitudes when they are quantised too.</param>
-    private sealed record Nf4State(IReadOnlyList<int> Shape, float? NestedOffset)
-    {
-        public static Nf4State Parse(ReadOnlySpan<byte> json, Func<string, CheckpointException> refuse)
-        {
-            try
-            {
-                var reader = new Utf8JsonReader(json);
-                using JsonDocument document = JsonDocument.ParseValue(ref reader);
-                JsonElement root = document.RootElement;
-                Expect(root, "quant_type", "nf4", refuse);
-                Expect(root, "blocksize", $"{Nf4.BlockSize}", refuse);
-                int[] shape = [.. root.GetProperty("shape").EnumerateArray().Select(size => size.GetInt32())];
-                if (!root.TryGetProperty("nested_offset", out JsonElement offset)) return new Nf4State(shape, null);
-                Expect(root, "nested_blocksize", $"{Nf4.NestedBlockSize}", refuse);
-                Expect(root, "nested_dtype", "float32", refuse);
-                float mean = (float)offset.GetDouble();
-                return float.IsFinite(mean) ? new Nf4State(shape, mean) : throw refuse($"has nested_offset {offset} in its quant_state, expected a number");
-            }
-            catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
-            {
-                throw refuse($"has a quant_state that cannot be read: {error.Message}");
-            }
-        }
-
-        private static void Expect(JsonElement root, string key, string value, Func<string, CheckpointException> refuse)
-        {
-            string found = root.TryGetProperty(key, out JsonElement element) ? element.ToString() : "nothing";
-            if (found != value) throw refuse($"has {key} {found} in its quant_state, expected {value}");
-        }
     }
 }

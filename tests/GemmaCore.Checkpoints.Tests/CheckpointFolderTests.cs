@@ -152,9 +152,9 @@ public sealed class CheckpointFolderTests : IDisposable
     {
         using CheckpointFolder folder = CheckpointFolder.Open(Goldens.DemoPath("model"), _device);
         string missing = Assert.Throws<CheckpointException>(() => folder.Require("model.language_model.layers.0.self_attn.q_prj.weight", new Shape(1))).Message;
-        Assert.Contains("is missing; nearest: model.language_model.layers.0.self_attn.q_proj.weight", missing, StringComparison.Ordinal);
+        Assert.Contains("is missing; nearest: language_model.model.layers.0.self_attn.q_proj.weight", missing, StringComparison.Ordinal);
         string shape = Assert.Throws<CheckpointException>(() => folder.Require("model.language_model.norm.weight", new Shape(7))).Message;
-        Assert.Contains("'model.language_model.norm.weight' is [128], expected [7]", shape, StringComparison.Ordinal);
+        Assert.Contains("'language_model.model.norm.weight' is [128], expected [7]", shape, StringComparison.Ordinal);
         Assert.Equal(128, folder.ReadFloats("model.language_model.norm.weight", new Shape(128)).Length);
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using GemmaCore.Models;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -24,10 +25,14 @@ internal static class DemoCommand
         command.SetAction(parsed =>
         {
             model.Check(parsed);
-            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(smoke), model.FormatOf(parsed), () => model.Device.Open(parsed));
+            WeightFormat format = model.FormatOf(parsed);
+            string quantize = parsed.GetValue(model.Quantize)!;
+            // An adapter trained on another base than the one that answers would say nothing about either.
+            if (format == WeightFormat.Int8Group) throw new UsageException($"--quantize {quantize}: training holds a base in nf4, nf4-plain or int8; choose one of them");
+            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(smoke), format, () => model.Device.Open(parsed));
             DemoReport report = story.Tell(Edge.Interrupted);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
-            else DemoTable.Write(report, parsed.GetValue(output)!);
+            else DemoTable.Write(report, parsed.GetValue(output)!, quantize);
             return 0;
         });
         return command;

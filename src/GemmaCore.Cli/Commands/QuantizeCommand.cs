@@ -18,7 +18,7 @@ internal static class QuantizeCommand
               gemmacore quantize demo --kind int8-128 --out demo-int8-128
             """);
         var model = new Argument<string>("MODEL") { Description = "model folder, hub id in the cache, or demo" };
-        var kind = new Option<string>("--kind") { Description = "nf4 (double quantised), int8 (rows) or int8-128 (groups of 128 inputs)", Required = true };
+        var kind = new Option<string>("--kind") { Description = "nf4 (double quantised), nf4-plain (magnitudes in fp32), int8 (rows) or int8-128 (groups of 128 inputs)", Required = true };
         var head = new Option<string>("--quantize-head")
         {
             Description = "none or int8: how to hold embeddings and output head; only GemmaCore reads them in int8", DefaultValueFactory = _ => "none",
@@ -43,6 +43,7 @@ internal static class QuantizeCommand
     private static void Quantize(string source, WeightFormat format, WeightFormat tables, string folder)
     {
         using var device = new CpuDevice(EnvironmentVariables.Threads);
+        QuantizedCheckpoint.RequireDense(source, device);
         using LanguageModel loaded = ModelFolder.Load(source, device, format, tables);
         long dense = loaded.Linears.Sum(layer => layer.Weight.Shape.ElementCount), bytes = loaded.Linears.Sum(layer => layer.Weight.ByteCount);
         Console.Error.WriteLine(FormattableString.Invariant($"{loaded.Linears.Count} linear layers, {dense:N0} weights in {bytes:N0} bytes"));
