@@ -205,13 +205,7 @@ public sealed class StoredCodesTests : IDisposable
         QuantizedCheckpoint.Write(model, source, _folder);
     }
 
-    private void Configure(Action<JsonNode> change)
-    {
-        string file = Path.Combine(_folder, "config.json");
-        JsonNode config = JsonNode.Parse(File.ReadAllText(file))!;
-        change(config);
-        File.WriteAllText(file, config.ToJsonString());
-    }
+    private void Configure(Action<JsonNode> change) => ConfigFile.Change(_folder, change);
 
     private void Change(Func<string, bool> which, Action<Span<byte>> change)
     {

@@ -173,13 +173,7 @@ public sealed class StoredFormatTests : IDisposable
         QuantizedCheckpoint.Write(model, source, folder);
     }
 
-    private void Configure(Action<JsonNode> change)
-    {
-        string file = Path.Combine(_folder, "config.json");
-        JsonNode config = JsonNode.Parse(File.ReadAllText(file))!;
-        change(config);
-        File.WriteAllText(file, config.ToJsonString());
-    }
+    private void Configure(Action<JsonNode> change) => ConfigFile.Change(_folder, change);
 
     private void Rewrite(string folder, Func<IEnumerable<WritableTensor>, IReadOnlyList<WritableTensor>> change)
     {
