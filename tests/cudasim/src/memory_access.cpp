@@ -85,12 +85,14 @@ bool Multiprocessor::ordered(std::uint32_t stamp, int other, int thread, bool sh
 
 template <Multiprocessor::Access access, bool shared>
 void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, const void* site) {
-  const std::uint32_t now = card_.now;
+  // Copies, which no store to a cell can change.
+  const std::uint32_t now = card_.now, block_start = block_start_, settled_before = settled_before_, block_known = order_.block_known();
   const auto index = static_cast<std::uint16_t>(thread);
   const std::uintptr_t end = address + bytes;
-  // No barrier has completed since a stamp that is still the present one.
+  // Most stamps are settled by comparison: before the block's last barrier, or in global memory before the launch. No barrier has completed since a stamp that is still the present one.
   const auto in_order = [&](std::uint32_t stamp, int other) {
-    return settled<shared>(stamp) || (stamp == now ? other == thread : ordered(stamp, other, thread, shared));
+    const bool settled = shared ? stamp < block_known : stamp < settled_before || (stamp >= block_start && stamp < block_known);
+    return settled || (stamp == now ? other == thread : ordered(stamp, other, thread, shared));
   };
   for (std::uintptr_t at = address & ~(granule_bytes - 1); at < end; at += granule_bytes, ++cell) {
     const unsigned touched = (at >= address ? 1u : 0u) | (at + 1 < end ? 2u : 0u);
@@ -101,7 +103,7 @@ void Multiprocessor::check_cells(int thread, Cell* cell, std::uintptr_t address,
     const bool both_atomic = access == Access::atomic && cell->write_atomic && cell->write_stamp >= launch_start_;
     if (cell->write_stamp != 0 && (cell->write_bytes & touched) && !both_atomic && !in_order(cell->write_stamp, cell->write_thread))
       fail_order(thread, cell->write_stamp, cell->write_thread, true, at, bytes, access, shared, site);
-    if (shared && access != Access::store && cell->write_stamp < block_start_)
+    if (shared && access != Access::store && cell->write_stamp < block_start)
       fail(Defect::unwritten_shared, std::string(name_of(access)) + " by " + whereabouts(thread) + " before anything of its block was stored there", site);
     if (access != Access::load) {
       const unsigned read_bytes[2] = {cell->read_bytes_0, cell->read_bytes_1};

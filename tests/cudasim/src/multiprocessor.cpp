@@ -5,7 +5,7 @@
 
 namespace cudasim {
 
-thread_local Multiprocessor* Multiprocessor::running = nullptr;
+__thread Multiprocessor* Multiprocessor::running = nullptr;
 
 Multiprocessor::Multiprocessor(Card& card)
     : card_(card), checks_(card.checks), stacks_(most_threads_per_block), threads_(most_threads_per_block), operands_(32) {}

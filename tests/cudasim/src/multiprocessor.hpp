@@ -50,7 +50,8 @@ class Multiprocessor {
   // Blocks of the launch until the queue is empty.
   void run(const Launch& launch, BlockQueue& blocks);
 
-  static thread_local Multiprocessor* running;  // null while no kernel executes
+  // Null while no kernel executes. __thread, because a thread_local member is reached through a function that might initialise it.
+  static __thread Multiprocessor* running;
 
   // What the running CUDA thread asks for.
   void sync_block();
@@ -177,11 +178,6 @@ class Multiprocessor {
   template <bool shared> void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, Access access, const void* site);
   template <Access access, bool shared>
   void check_cells(int thread, Cell* cell, std::uintptr_t address, std::size_t bytes, const void* site);
-  // Most stamps are settled by comparison: before the block's last barrier, or in global memory before the launch.
-  template <bool shared> bool settled(std::uint32_t stamp) const {
-    if (shared) return stamp < order_.block_known();
-    return stamp < settled_before_ || (stamp >= block_start_ && stamp < order_.block_known());
-  }
   bool ordered(std::uint32_t stamp, int other, int thread, bool shared) const;
   void finish_copy(int thread, const AsyncCopy& copy);
   [[noreturn]] void fail_order(int thread, std::uint32_t stamp, int other, bool other_wrote, std::uintptr_t address,
