@@ -35,17 +35,6 @@ DEVICE long long in_rows_of_int8(long long at, int columns) {
   return row * columns + tile % tiles * tile_inputs + in_tile % tile_inputs;
 }
 
-// Magnitudes of NF4 blocks: f32, or where there are none 8-bit codes of them: table[code] * scales[block / 256] + offset, the blocks counted row by row.
-struct Nf4Absmax {
-  const float* plain;
-  const u8* codes;
-  const float *scales, *table;
-  float offset;
-  DEVICE float at(long long place, long long block) const {
-    return plain != nullptr ? plain[place] : table[codes[place]] * scales[block / nested_blocks] + offset;
-  }
-};
-
 // What a lane has of a tile: in words[0] and [1] its 16 inputs of rows lane / 4 and lane / 4 + 8, of NF4 two words each, all in words[0].
 template <Format format> struct LaneCodes {
   uint4 words[format == NF4 ? 1 : 2];
@@ -94,19 +83,20 @@ DEVICE void fill_values(float* values) {
     if (code % (thread_count() / 32) == warp_index()) values[code * 32 + lane_index()] = nf4_values[code];
 }
 
+// Magnitudes of NF4 are f32, or where there are none 8-bit codes of them: table[code] * scales[block / 256] + offset, the blocks counted row by row.
 // The magnitudes of the `tiles` tiles of 16 outputs, a stripe, of which every lane reads one row's: that of row lane % 16. They stay as stored until they are used, so that
 // reading ahead waits for nothing.
 template <Format format> struct TileScales;
 template <> struct TileScales<INT8> {
   struct Raw {};
-  DEVICE TileScales(const void*, const u8*, const float*, const float*, float, int, int) {}
+  DEVICE TileScales(const void*, const u8*, const float*, float, int, int) {}
   DEVICE Raw fetch(int) const { return {}; }
   DEVICE float value(Raw, const float*) const { return 1.0f; }
 };
 template <> struct TileScales<INT8_GROUP> {
   using Raw = half;
   const half* from;  // of this lane's row, in the first group
-  DEVICE TileScales(const void* absmax, const u8*, const float*, const float*, float, int stripe, int tiles)
+  DEVICE TileScales(const void* absmax, const u8*, const float*, float, int stripe, int tiles)
       : from(static_cast<const half*>(absmax) + static_cast<long long>(stripe) * ((tiles + 1) / 2) * tile_outputs + lane_index() % tile_outputs) {}
   DEVICE Raw fetch(int tile) const { return from[tile / 2 * tile_outputs]; }
   DEVICE float value(Raw raw, const float*) const { return to_float(raw); }
@@ -122,7 +112,7 @@ template <> struct TileScales<NF4> {
   const float* scales;
   float offset;
   u32 block;
-  DEVICE TileScales(const void* absmax, const u8* nested_codes, const float* nested_scales, const float*, float nested_offset, int stripe, int tiles)
+  DEVICE TileScales(const void* absmax, const u8* nested_codes, const float* nested_scales, float nested_offset, int stripe, int tiles)
       : plain(static_cast<const float*>(absmax)), codes(nested_codes), scales(nested_scales), offset(nested_offset) {
     const u32 row = stripe * tile_outputs + lane_index() % tile_outputs, place = stripe * tiles * tile_outputs + lane_index() % tile_outputs;
     if (plain != nullptr) plain += place;

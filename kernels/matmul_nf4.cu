@@ -23,7 +23,6 @@ KERNEL(threads) matmul_nf4_dequantize(const u8* codes, const float* absmax, cons
   const long long unit = static_cast<long long>(block_x()) * threads + thread_index();
   long long first = unit * elements, block = first / nf4_block, place = block;
   if (first >= count) return;
-  const Nf4Absmax magnitudes = {absmax, nested_codes, scales, table, offset};
   if (columns != 0) {
     const int tiles = columns / tile_inputs, lane = static_cast<int>(unit) / 2 % 32;
     const long long tile = unit / 64;
@@ -31,7 +30,7 @@ KERNEL(threads) matmul_nf4_dequantize(const u8* codes, const float* absmax, cons
     block = static_cast<long long>(row) * tiles + column, place = place_in_tiles(row, column, tiles);
     first = block * nf4_block + lane % 4 * elements;
   }
-  const float scale = magnitudes.at(place, block);
+  const float scale = absmax != nullptr ? absmax[place] : table[nested_codes[place]] * scales[block / nested_blocks] + offset;
   if (columns == 0 && (first + elements > count || reinterpret_cast<u64>(codes) % 8 != 0)) {
     const long long end = first + elements < count ? first + elements : count;
     for (long long i = first; i < end; ++i) out[i] = from_float<OUTPUT>(value[i % 2 == 0 ? codes[i / 2] >> 4 : codes[i / 2] & 15] * scale);

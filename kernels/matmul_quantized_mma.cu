@@ -60,13 +60,13 @@ struct Weights {
     const int tile = layout == NT ? step : first_column / tile_inputs + warp_index() / depth_tiles;
     const int held = stripe < stripes ? stripe : stripes - 1, held_tile = tile < tiles ? tile : tiles - 1;
     to.codes.fetch(codes + (static_cast<long long>(held) * tiles + held_tile) * tile_bytes<format>);
-    to.scale = TileScales<format>(absmax, nested_codes, scales, table, offset, held, tiles).fetch(held_tile);
+    to.scale = TileScales<format>(absmax, nested_codes, scales, offset, held, tiles).fetch(held_tile);
     if constexpr (format == INT8) to.row_absmax = static_cast<const float*>(absmax)[held * tile_outputs + lane_index() % tile_outputs];
   }
 
   DEVICE float scale_of(const Fetched& from, const float* nested_table) const {
     if constexpr (format == INT8) return from.row_absmax / 127.0f;
-    return TileScales<format>(absmax, nested_codes, scales, table, offset, 0, 0).value(from.scale, nested_table);
+    return TileScales<format>(absmax, nested_codes, scales, offset, 0, 0).value(from.scale, nested_table);
   }
 };
 

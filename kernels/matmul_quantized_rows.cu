@@ -35,7 +35,7 @@ KERNEL(warps * 32, 4) matmul_quantized_rows(const float* x, const u8* codes, con
   // Stripes past the last repeat it and are not stored.
   const int wanted = block_x() * (warps / split) + warp_index() / split, stripe = wanted < stripes ? wanted : stripes - 1;
   const u8* const from = codes + static_cast<long long>(stripe) * tiles * tile_bytes<format>;
-  const Scales magnitudes(absmax, nested_codes, scales, table, offset, stripe, tiles);
+  const Scales magnitudes(absmax, nested_codes, scales, offset, stripe, tiles);
   if constexpr (format == NF4) {
     fill_values(values);
     if (table != nullptr)

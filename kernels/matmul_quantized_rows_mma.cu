@@ -102,7 +102,7 @@ KERNEL(threads, 2) matmul_quantized_rows_mma(const float* x, const u8* codes, co
   for (int i = 0; i < TILES; ++i)
     from[i] = codes + static_cast<long long>(first_stripe + i < stripes ? first_stripe + i : stripes - 1) * tiles * tile_bytes<format>;
   const int of_lane = first_stripe + lane_index() / tile_outputs % TILES;
-  const Scales magnitudes(absmax, nested_codes, scales, table, offset, of_lane < stripes ? of_lane : stripes - 1, tiles);
+  const Scales magnitudes(absmax, nested_codes, scales, offset, of_lane < stripes ? of_lane : stripes - 1, tiles);
 
   const int first = tiles * part / parts, last = tiles * (part + 1) / parts;
   Step steps[ahead];
