@@ -53,8 +53,8 @@ internal sealed record PlanTarget(string Name, Func<Device> Open, long? MemoryBy
 
     /// <summary>The device that a run has opened.</summary>
     public static PlanTarget Of(Device device) => device is CudaDevice cuda
-        ? new(cuda.Card.Name, () => CudaDevice.Rehearsal(cuda.Card, cuda.Architecture, cuda.Precision), device.AvailableBytes, CudaContextBytes, IsOpen: true)
-        : new("cpu", CpuDevice.Rehearsal, null, 0, IsOpen: true);
+        ? new(cuda.Card.Name, device.OpenRehearsal, device.AvailableBytes, CudaContextBytes, IsOpen: true)
+        : new("cpu", device.OpenRehearsal, null, 0, IsOpen: true);
 
     /// <summary>Makes plans of a model there.</summary>
     public Rehearsal Rehearse(Func<Device, ModelVariant, LanguageModel> load) => new(Open, load);

@@ -74,6 +74,9 @@ public sealed unsafe partial class CudaDevice
         return new CudaDevice(card, target, precision ?? natural);
     }
 
+    /// <inheritdoc/>
+    public override Device OpenRehearsal() => Rehearsal(Card, Architecture, Precision);
+
     private static bool MeasureTensorCores(CudaDriver driver, CudaCard card, int architecture, KernelCache cache)
     {
         using var device = new CudaDevice(driver, card, architecture, CudaPrecision.Float32, cache);

@@ -26,7 +26,9 @@ public sealed class GemmaModel : IDisposable
         _device = device;
         Prompts = PromptEncoder.Load(folder);
         Defaults = GenerationDefaults.Load(folder, Prompts.Tokenizer);
-        Model = ModelFolder.Load(folder, device, format, tables);
+        var variant = new ModelVariant(format, tables);
+        AnswerRoom.Require(folder, device, variant);
+        Model = ModelFolder.Load(folder, device, variant);
         Constraints = new ConstraintCompiler(Prompts.Tokenizer);
         _generator = new Generator(Model, Prompts.Tokenizer, [.. Defaults.StopIds]);
     }

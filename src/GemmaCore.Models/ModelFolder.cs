@@ -1,7 +1,6 @@
 using GemmaCore.Checkpoints;
 using GemmaCore.Models.Gemma3;
 using GemmaCore.Models.Llama;
-using GemmaCore.Ops;
 using GemmaCore.Tensors;
 
 namespace GemmaCore.Models;
@@ -9,9 +8,6 @@ namespace GemmaCore.Models;
 /// <summary>Opens a Hugging Face model folder as the family its <c>config.json</c> names.</summary>
 public static class ModelFolder
 {
-    // Matrices of linear layers; norms and convolutions are never quantised, embeddings and head apart from these.
-    private static readonly string[] LinearEndings = ["_proj.weight", ".fc1.weight", ".fc2.weight"], TableEndings = ["embed_tokens.weight", "lm_head.weight"];
-
     /// <summary>Loads the language model in <paramref name="folder"/>; weights stay in the mapped files, unless they are quantised or go to a card.</summary>
     /// <param name="folder">Hugging Face folder; linear layers may be pre-quantised by bitsandbytes, or by <see cref="QuantizedCheckpoint"/>.</param>
     /// <param name="device">Where to compute.</param>
@@ -28,7 +24,7 @@ public static class ModelFolder
         WeightFormat tables = variant.Tables;
         if (tables is not (WeightFormat.AsStored or WeightFormat.Int8)) throw new ArgumentException($"embeddings and head are held as stored or in int8, not {tables}", nameof(variant));
         ConfigJson config = ConfigJson.Open(folder);
-        return Load(config, _ => Fitting(config, folder, device, variant), device, variant);
+        return Load(config, _ => Open(config, folder, device, variant), device, variant);
     }
 
     /// <summary>
@@ -89,62 +85,17 @@ public static class ModelFolder
         }
     }
 
-    // On the CPU weights stay in the mapped files and the system pages them; a card must take all of them, and saying so costs less before than half-way.
-    private static (CheckpointFolder Checkpoint, WeightFormat Format) Fitting(ConfigJson config, string folder, Device device, ModelVariant variant)
+    private static (CheckpointFolder Checkpoint, WeightFormat Format) Open(ConfigJson config, string folder, Device device, ModelVariant variant)
     {
         CheckpointFolder checkpoint = CheckpointFolder.Open(folder, device);
         try
         {
-            WeightFormat format = QuantizationSettings.OfDense(config, checkpoint, variant.Format);
-            RequireRoom(checkpoint, device, format, variant.Tables);
-            return (checkpoint, format);
+            return (checkpoint, QuantizationSettings.OfDense(config, checkpoint, variant.Format));
         }
         catch
         {
             checkpoint.Dispose();
             throw;
         }
-    }
-
-    private static void RequireRoom(CheckpointFolder checkpoint, Device device, WeightFormat format, WeightFormat tables)
-    {
-        long needed = BytesOf(checkpoint, format, tables), free = device is CpuDevice ? long.MaxValue : device.AvailableBytes;
-        if (needed <= free) return;
-        (string Options, long Bytes)[] smaller =
-        [
-            ("--quantize int8", BytesOf(checkpoint, WeightFormat.Int8, tables)), ("--quantize nf4", BytesOf(checkpoint, WeightFormat.Nf4, tables)),
-            ("--quantize nf4 --quantize-head int8", BytesOf(checkpoint, WeightFormat.Nf4, WeightFormat.Int8)),
-        ];
-        smaller = Array.FindAll(smaller, one => one.Bytes < needed);
-        (string Options, long Bytes) fitting = Array.Find(smaller, one => one.Bytes <= free);
-        string fits = smaller.Length == 0 ? "use "
-            : fitting.Options is { } options ? $"{options} would fit ({Size(fitting.Bytes)}), and so would "
-            : $"not even {smaller[^1].Options} would fit ({Size(smaller[^1].Bytes)}); use ";
-        // What is computed with them needs room as well.
-        throw new CheckpointException($"{checkpoint.Folder}: the weights take {Size(needed)}, and {device} has {Size(free)} free; {fits}--device cpu, another card, or a smaller model");
-
-        static string Size(long bytes) => bytes < 100_000_000 ? $"{bytes / 1e6:F1} MB" : $"{bytes / 1e9:F1} GB";
-    }
-
-    private static long BytesOf(CheckpointFolder checkpoint, WeightFormat format, WeightFormat tables)
-    {
-        if (format == WeightFormat.AsStored && tables == WeightFormat.AsStored) return checkpoint.TotalBytes;
-        long bytes = 0;
-        foreach (string name in checkpoint.Names)
-        {
-            if (!checkpoint.TryGet(name, out TensorView view)) continue;
-            long count = view.Shape.ElementCount;
-            bool Ends(string[] endings) => endings.Any(ending => name.EndsWith(ending, StringComparison.Ordinal));
-            WeightFormat held = !view.DType.IsFloat() || checkpoint.HoldsCodes(name) ? WeightFormat.AsStored : Ends(TableEndings) ? tables : Ends(LinearEndings) ? format : WeightFormat.AsStored;
-            bytes += held switch
-            {
-                WeightFormat.AsStored => view.ByteCount,
-                WeightFormat.Int8 => count,
-                WeightFormat.Int8Group => count + sizeof(short) * count / Int8Group.Size,
-                _ => count / 2 + count / Nf4.BlockSize * (held == WeightFormat.Nf4 ? 1 : sizeof(float)),
-            };
-        }
-
-        return bytes;
     }
 }

@@ -26,6 +26,9 @@ public sealed unsafe class CpuDevice : Device
     /// </summary>
     public static CpuDevice Rehearsal() => new(WorkerPool.Idle());
 
+    /// <inheritdoc/>
+    public override Device OpenRehearsal() => Rehearsal();
+
     /// <summary>The threads operations run on.</summary>
     public WorkerPool Workers { get; }
 

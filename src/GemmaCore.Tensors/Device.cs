@@ -16,6 +16,9 @@ public abstract class Device : IDisposable
     /// </summary>
     public virtual bool IsRehearsal => false;
 
+    /// <summary>A rehearsal (<see cref="IsRehearsal"/>) of this device: what runs there allocates what it would here. The caller disposes it.</summary>
+    public abstract Device OpenRehearsal();
+
     /// <summary>Memory that a program may hope to get here.</summary>
     public abstract long AvailableBytes { get; }
 

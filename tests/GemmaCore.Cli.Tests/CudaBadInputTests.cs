@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using GemmaCore.Testing;
 
 namespace GemmaCore.Cli.Tests;
 
@@ -6,6 +9,7 @@ namespace GemmaCore.Cli.Tests;
 public sealed class CudaBadInputTests : IDisposable
 {
     private const string Nowhere = "/nowhere/library.so", AnotherLibrary = "libc.so.6";
+    private const string Colon = "demo/data/validation-public/Endoscopy/phantom_colon/imagesVal/phantom_colon_0000.jpg";
 
     private static readonly string[] Generate = ["generate", "demo", "--prompt", "Hello", "--max-tokens", "2", "--temperature", "0", "--device"];
 
@@ -29,6 +33,17 @@ public sealed class CudaBadInputTests : IDisposable
     [InlineData("GEMMACORE_CUDASIM_MEMORY=3000000", "the weights take", "MB free", "would fit", "another card")]
     public void A_machine_that_cannot_do_it_is_told_what_is_missing(string circumstance, params string[] words) =>
         AssertOneLine(SimulatedCards.Run(_folder.Path, SimulatedCards.Environ("a100", Cache, circumstance), [.. Generate, "cuda"]), 1, words);
+
+    [Fact]
+    public void What_is_said_to_fit_fits()
+    {
+        string[] Environ(long memory) => SimulatedCards.Environ("a100", Cache, FormattableString.Invariant($"GEMMACORE_CUDASIM_MEMORY={memory}"));
+        string refusal = SimulatedCards.Run(_folder.Path, Environ(3_000_000), [.. Generate, "cuda"]).Expect(1).Error;
+        Match said = Regex.Match(refusal, @"; (?:not even )?(--quantize .*) would fit \(([0-9.]+) MB\)");
+        Assert.True(said.Success, refusal);
+        long rounded = (long)(1e6 * (double.Parse(said.Groups[2].Value, CultureInfo.InvariantCulture) + 0.05));
+        SimulatedCards.Run(_folder.Path, Environ(rounded), [.. Generate, "cuda", .. said.Groups[1].Value.Split(' '), "--image", Goldens.RepositoryPath(Colon)]).Expect(0);
+    }
 
     [Theory]
     [InlineData("GEMMACORE_CUDA_LIBRARY=/etc/passwd", "GEMMACORE_CUDA_LIBRARY=/etc/passwd is there but cannot be loaded", "unset it")]

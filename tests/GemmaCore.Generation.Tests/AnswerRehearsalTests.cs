@@ -1,4 +1,3 @@
-using GemmaCore.Cuda;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Tensors;
@@ -27,7 +26,7 @@ public sealed class AnswerRehearsalTests
         GenerationResult answer = model.Generate([(prompt, new SamplingParams { MaxTokens = maxTokens, IgnoreEos = true })], null, TestContext.Current.CancellationToken)[0];
         Assert.Equal(maxTokens, answer.Tokens.Count);
 
-        using Device imagined = device is CudaDevice card ? CudaDevice.Rehearsal(card.Card, card.Architecture, card.Precision) : CpuDevice.Rehearsal();
+        using Device imagined = device.OpenRehearsal();
         using LanguageModel rehearsed = ModelFolder.Rehearse(Goldens.DemoPath("model"), imagined, new ModelVariant(format));
         rehearsed.KvType = kvType;
         AnswerRehearsal.Run(rehearsed, prompt.Ids.Length + maxTokens);

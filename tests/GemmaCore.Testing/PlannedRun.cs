@@ -1,4 +1,3 @@
-using GemmaCore.Cuda;
 using GemmaCore.Inputs;
 using GemmaCore.Models;
 using GemmaCore.Tensors;
@@ -25,11 +24,7 @@ public sealed class PlannedRun : IDisposable
     }
 
     /// <summary>What a run takes on a device like this one.</summary>
-    public static Rehearsal Rehearse(string folder, Device device)
-    {
-        Func<Device> rehearsed = device is CudaDevice cuda ? () => CudaDevice.Rehearsal(cuda.Card, cuda.Architecture, cuda.Precision) : CpuDevice.Rehearsal;
-        return new Rehearsal(rehearsed, (where, format) => ModelFolder.Rehearse(folder, where, format));
-    }
+    public static Rehearsal Rehearse(string folder, Device device) => new(device.OpenRehearsal, (where, format) => ModelFolder.Rehearse(folder, where, format));
 
     /// <summary>Encodes the pictures, if the tower then leaves, and takes the memory of a plan.</summary>
     public LoraTrainer Start(MemoryPlan plan)
