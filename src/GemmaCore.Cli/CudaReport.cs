@@ -104,7 +104,7 @@ internal static class CudaReport
         "T0" => "7.5 without tensor cores",
         "T1" => "7.5 with tensor cores, which know no bf16, and Gemma overflows plain fp16",
         "T2" => "8.x, whose bf16 has the range that Gemma needs",
-        _ => "9.0 or newer, computing as 8.x does; on 9.0 products and attention go through warpgroups",
+        _ => "9.0 or newer, computing as 8.x does, and through warpgroups where kernels of that name stand below",
     };
 
     // A product or attention has a file for tensor cores beside the one that runs anywhere.

@@ -5,8 +5,8 @@ using System.Text;
 namespace GemmaCore.Cuda;
 
 /// <summary>
-/// Compiled kernels on disk, one file per text × options × compiler. Written to a temporary name and renamed, so two processes may fill it at once; a
-/// damaged entry is compiled again; a folder that cannot be written only costs the next start its compile time.
+/// Compiled kernels on disk, one file per text × options × compiler. Written to a temporary name and renamed, so two processes may fill it at once; an
+/// entry that is damaged, or another kernel's under this name, is compiled again; a folder that cannot be written only costs the next start its compile time.
 /// </summary>
 public sealed class KernelCache
 {
@@ -15,7 +15,7 @@ public sealed class KernelCache
 
     private const int HeaderBytes = 8 + 32;
 
-    private static ReadOnlySpan<byte> Magic => "GCKERNL1"u8;
+    private static ReadOnlySpan<byte> Magic => "GCKERNL2"u8;
 
     private readonly Action<string>? _warn;
 
@@ -86,7 +86,7 @@ public sealed class KernelCache
         {
             byte[] file = File.ReadAllBytes(PathOf(key));
             return file.Length > HeaderBytes && file.AsSpan(0, 8).SequenceEqual(Magic)
-                && SHA256.HashData(file.AsSpan(HeaderBytes)).AsSpan().SequenceEqual(file.AsSpan(8, 32))
+                && Checksum(key, file.AsSpan(HeaderBytes)).AsSpan().SequenceEqual(file.AsSpan(8, 32))
                 ? file[HeaderBytes..]
                 : null;
         }
@@ -108,7 +108,7 @@ public sealed class KernelCache
             using (Stream file = Create(temporary))
             {
                 file.Write(Magic);
-                file.Write(SHA256.HashData(image));
+                file.Write(Checksum(key, image));
                 file.Write(image);
             }
 
@@ -128,6 +128,15 @@ public sealed class KernelCache
         for (string? part = Path.GetFullPath(Folder!); part is not null && !Directory.Exists(part); part = Path.GetDirectoryName(part))
             if (File.Exists(part)) return $"{part} is a file where a folder should be";
         return null;
+    }
+
+    // Of the key as well: the name of a file is no part of it.
+    private static byte[] Checksum(string key, ReadOnlySpan<byte> image)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(key));
+        hash.AppendData(image);
+        return hash.GetHashAndReset();
     }
 
     private string PathOf(string key) => Path.Combine(Folder!, key + ".bin");

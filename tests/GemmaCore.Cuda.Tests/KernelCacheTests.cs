@@ -39,6 +39,17 @@ public sealed class KernelCacheTests : IDisposable
     }
 
     [Fact]
+    public void An_entry_under_another_kernels_name_is_none()
+    {
+        var cache = new KernelCache(_folder);
+        cache.Store("one", Image);
+        string path = Directory.GetFiles(_folder).Single();
+        File.Copy(path, path.Replace("one", "other", StringComparison.Ordinal));
+        Assert.Null(cache.Find("other"));
+        Assert.Equal(Image, cache.Find("one"));
+    }
+
+    [Fact]
     public void A_full_disk_costs_one_warning_and_leaves_no_part_of_a_file()
     {
         var cache = new KernelCache(_folder, _warnings.Add) { Create = path => new FullDisk(path) };
