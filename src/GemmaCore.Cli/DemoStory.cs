@@ -18,9 +18,9 @@ namespace GemmaCore.Cli;
 /// <param name="folder">What the demo leaves goes here.</param>
 /// <param name="seed">Seed of the run.</param>
 /// <param name="smoke">One question of each data set and two steps of two rows: shows that everything runs, where the whole demo would take too long.</param>
-/// <param name="format">How the base holds its linear layers' weights.</param>
+/// <param name="variant">How the base holds its weights.</param>
 /// <param name="open">Opens the device anew for each part.</param>
-internal sealed class DemoStory(string folder, int seed, bool smoke, WeightFormat format, Func<Device> open)
+internal sealed class DemoStory(string folder, int seed, bool smoke, ModelVariant variant, Func<Device> open)
 {
     private const int BatchSize = 32;
 
@@ -97,7 +97,7 @@ internal sealed class DemoStory(string folder, int seed, bool smoke, WeightForma
         long start = Stopwatch.GetTimestamp();
         Device device = open();
         Say(what);
-        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), device, format);
+        using GemmaModel model = GemmaModel.Load(Path.Combine(ModelLocation.Demo, "model"), device, variant.Format, variant.Tables);
         if (adapter is not null) model.LoadAdapter(adapter);
         var answers = new List<string>();
         foreach (TrainingExample[] chunk in rows.Chunk(BatchSize))
@@ -117,9 +117,10 @@ internal sealed class DemoStory(string folder, int seed, bool smoke, WeightForma
         OutputDir = folder,
         OverwriteOutputDir = true,
         Dataset = new DatasetConfiguration { Path = "demo", Tasks = TrainedSets, Prompts = "question" },
-        LoadIn4Bit = format is WeightFormat.Nf4 or WeightFormat.Nf4Plain,
-        Bnb4BitUseDoubleQuant = format != WeightFormat.Nf4Plain,
-        LoadIn8Bit = format == WeightFormat.Int8,
+        LoadIn4Bit = variant.Format is WeightFormat.Nf4 or WeightFormat.Nf4Plain,
+        Bnb4BitUseDoubleQuant = variant.Format != WeightFormat.Nf4Plain,
+        LoadIn8Bit = variant.Format == WeightFormat.Int8,
+        QuantizeHead = variant.Tables == WeightFormat.Int8 ? "int8" : "none",
         LoraRank = 16,
         LoraAlpha = 32,
         PerDeviceTrainBatchSize = smoke ? 2 : 8,

@@ -8,10 +8,9 @@ internal static class DemoTable
 {
     /// <param name="report">What the demo found.</param>
     /// <param name="folder">Where its adapter is.</param>
-    /// <param name="quantize">What <c>--quantize</c> was: an adapter is to be tried on the base it was trained on.</param>
-    public static void Write(DemoReport report, string folder, string quantize)
+    /// <param name="held">The flags that say how the base holds its weights, each after a space: an adapter is to be tried on the base it was trained on.</param>
+    public static void Write(DemoReport report, string folder, string held)
     {
-        string held = quantize == "none" ? "" : $" --quantize {quantize}";
         var table = new Table { Border = TableBorder.Simple };
         table.AddColumns("data set", "metric");
         foreach (string number in (string[])["rows", "before", "after"]) table.AddColumn(new TableColumn(number).RightAligned());

@@ -84,7 +84,8 @@ internal sealed class ModelOptions
     /// <summary>Loads a model without adapters, as the options say.</summary>
     public GemmaModel LoadBase(ParseResult parsed, string name)
     {
-        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(name), Device.Open(parsed), FormatOf(parsed), HeadFormatOf(parsed.GetValue(QuantizeHead)!));
+        ModelVariant variant = VariantOf(parsed);
+        GemmaModel model = GemmaModel.Load(ModelLocation.Resolve(name), Device.Open(parsed), variant.Format, variant.Tables);
         if (parsed.GetValue(KvType) is { } kept) model.Model.KvType = KvTypeOf(kept);
         model.Prompts = Pictures(parsed, new PictureSettings()).Apply(model.Prompts);
         return model;
@@ -99,6 +100,13 @@ internal sealed class ModelOptions
 
     /// <summary>How linear layers are to be held.</summary>
     public WeightFormat FormatOf(ParseResult parsed) => FormatOf("--quantize", parsed.GetValue(Quantize)!, allowNone: true);
+
+    /// <summary>How all weights are to be held.</summary>
+    public ModelVariant VariantOf(ParseResult parsed) => new(FormatOf(parsed), HeadFormatOf(parsed.GetValue(QuantizeHead)!));
+
+    /// <summary>The flags that say so again, each after a space; nothing for weights as stored.</summary>
+    public string FlagsOf(ParseResult parsed) =>
+        string.Concat(((Option<string>[])[Quantize, QuantizeHead]).Where(flag => parsed.GetValue(flag) != "none").Select(flag => $" {flag.Name} {parsed.GetValue(flag)}"));
 
     /// <summary>How embeddings and head are to be held.</summary>
     public static WeightFormat HeadFormatOf(string name) => name switch

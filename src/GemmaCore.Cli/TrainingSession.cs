@@ -23,13 +23,12 @@ internal sealed class TrainingSession : IDisposable
     private readonly RowReport _report;
     private readonly MemoryPlan _plan;
     private readonly string _dataHash, _modelHash;
-    private readonly EarlierRun? _earlier;
     private bool _isFinished;
     private readonly Action<string> _say;
 
-    private TrainingSession(TrainingConfiguration configuration, Device device, RunFolder run, Action<string> say, EarlierRun? earlier, PlannedSettings? before)
+    private TrainingSession(TrainingConfiguration configuration, Device device, RunFolder run, Action<string> say, ResumedRun? resumed)
     {
-        (_device, _say, _earlier) = (device, say, earlier);
+        (_device, _say) = (device, say);
         string folder = ModelLocation.Resolve(configuration.ModelNameOrPath);
         configuration = Here(folder, configuration);
         _report = new RowReport(configuration.SkipBadRows);
@@ -41,9 +40,9 @@ internal sealed class TrainingSession : IDisposable
         EncodedDataset? evaluation = configuration.Evaluates ? new EncodedDataset(evaluationRows, encoder, _report) : null;
         (RowCount, _dataHash) = (data.Count, RunPassport.HashOf(rows));
         _modelHash = HashOfModel(folder);
-        earlier?.Require(configuration, _modelHash, _dataHash);
+        resumed?.Earlier?.Require(configuration, _modelHash, _dataHash);
         var content = new RunContent(configuration, data, evaluation);
-        _plan = Plan(folder, configuration, content.LargestSample(prompts, [.. rows, .. evaluationRows]), before);
+        _plan = Plan(folder, configuration, content.LargestSample(prompts, [.. rows, .. evaluationRows]), resumed?.Settings);
         _configuration = configuration = _plan.Configuration;
         _model = ModelFolder.Load(folder, _device, configuration.Variant);
         try
@@ -56,6 +55,8 @@ internal sealed class TrainingSession : IDisposable
             LoraTrainer trainer = _stage.Start(_plan.Step, part => say($"out of memory: going on with parts of {part} samples; the steps stay the same"));
             // A killed run is to be known again as well. Its steps are told when it ends.
             _run = new TrainingRun(configuration, run, trainer, _stage.Adapter, data, evaluation) { OnBegin = () => WritePassport(0, 0) };
+            say($"{data.Count} rows, {_run.State.MaxSteps} steps of {configuration.PerDeviceTrainBatchSize} x {configuration.GradientAccumulationSteps}");
+            if (resumed is not null) GoOn(resumed);
         }
         catch
         {
@@ -63,8 +64,6 @@ internal sealed class TrainingSession : IDisposable
             _model.Dispose();
             throw;
         }
-
-        say($"{data.Count} rows, {_run.State.MaxSteps} steps of {configuration.PerDeviceTrainBatchSize} x {configuration.GradientAccumulationSteps}");
     }
 
     public RunState State => _run.State;
@@ -85,15 +84,16 @@ internal sealed class TrainingSession : IDisposable
     /// <param name="configuration">What is asked for.</param>
     /// <param name="device">The device.</param>
     /// <param name="say">Where lines about the run go.</param>
-    /// <param name="earlier">The run that goes on; null for a new one, or one that left no passport.</param>
-    /// <param name="before">For a run that goes on: <see cref="SettingsBefore"/>.</param>
-    public static TrainingSession Open(TrainingConfiguration configuration, Device device, Action<string> say, EarlierRun? earlier = null, PlannedSettings? before = null)
+    /// <param name="resumed">The run that goes on; null for a new one.</param>
+    public static TrainingSession Open(TrainingConfiguration configuration, Device device, Action<string> say, ResumedRun? resumed = null)
     {
         RunFolder? run = null;
         try
         {
-            run = new RunFolder(configuration.OutputDir); // nobody waits for pictures to be encoded, to be told then that the folder is taken
-            return new TrainingSession(configuration, device, run, say, earlier, before);
+            // Nobody waits for pictures to be encoded, to be told then that the folder is taken.
+            run = new RunFolder(configuration.OutputDir);
+            if (resumed is null) TrainingRun.RequireReplaceable(run, configuration);
+            return new TrainingSession(configuration, device, run, say, resumed);
         }
         catch
         {
@@ -101,38 +101,6 @@ internal sealed class TrainingSession : IDisposable
             device.Dispose();
             throw;
         }
-    }
-
-    /// <summary>The run that a checkpoint belongs to, as its passport has it; null where it left none.</summary>
-    /// <param name="outputDir">The run's folder, where no checkpoint is named.</param>
-    /// <param name="checkpoint">One of its checkpoints; null for the newest.</param>
-    public static EarlierRun? Before(string outputDir, string? checkpoint) => EarlierRun.In(checkpoint is null ? outputDir : RunOf(checkpoint));
-
-    /// <summary>What a run's plan had come to; null where its checkpoint does not say.</summary>
-    /// <param name="outputDir">The run's folder.</param>
-    /// <param name="checkpoint">One of its checkpoints; null for the newest.</param>
-    /// <exception cref="UsageException">There is none.</exception>
-    public static PlannedSettings? SettingsBefore(string outputDir, string? checkpoint)
-    {
-        if (checkpoint is not null) return RunFolder.StateOf(checkpoint).Settings;
-        if (RunFolder.CheckpointsIn(outputDir) is not [.., var newest]) throw NoCheckpoint(outputDir);
-        try
-        {
-            return RunFolder.StateOf(newest.Folder).Settings;
-        }
-        catch (Exception error) when (error is IOException or CheckpointException && !Directory.Exists(newest.Folder))
-        {
-            return null; // another run has just removed it, and will be named when the folder is locked
-        }
-    }
-
-    public void Resume(string? checkpoint)
-    {
-        if (!_run.Resume(checkpoint)) throw NoCheckpoint(_configuration.OutputDir);
-        _say($"resumed at step {_run.State.Step}");
-        // A run killed between its last checkpoint and its passport has its adapter still to write.
-        bool isHere = checkpoint is null || Path.GetFullPath(RunOf(checkpoint)) == Path.GetFullPath(_configuration.OutputDir);
-        _isFinished = IsOver && isHere && _earlier?.Steps == _run.State.Step;
     }
 
     public void Run(CancellationToken cancellation)
@@ -165,8 +133,6 @@ internal sealed class TrainingSession : IDisposable
         _device.Dispose();
     }
 
-    private static string RunOf(string checkpoint) => Path.GetDirectoryName(Path.GetFullPath(checkpoint).TrimEnd(Path.DirectorySeparatorChar)) ?? checkpoint;
-
     private TrainingConfiguration Here(string folder, TrainingConfiguration configuration)
     {
         using CpuDevice rehearsal = CpuDevice.Rehearsal();
@@ -176,7 +142,13 @@ internal sealed class TrainingSession : IDisposable
         return settings;
     }
 
-    private static UsageException NoCheckpoint(string outputDir) => new($"{outputDir}: there is no checkpoint to resume from");
+    private void GoOn(ResumedRun resumed)
+    {
+        if (!_run.Resume(resumed.Checkpoint)) throw ResumedRun.NoCheckpoint(_configuration.OutputDir);
+        _say($"resumed at step {_run.State.Step}");
+        // A run killed between its last checkpoint and its passport has its adapter still to write.
+        _isFinished = IsOver && resumed.IsIn(_configuration.OutputDir) && resumed.Earlier?.Steps == _run.State.Step;
+    }
 
     private MemoryPlan Plan(string folder, TrainingConfiguration configuration, SampleShape sample, PlannedSettings? before)
     {

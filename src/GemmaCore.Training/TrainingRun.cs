@@ -56,7 +56,7 @@ public sealed class TrainingRun : IDisposable
     public RunState State { get; private set; }
 
     /// <summary>Nothing is left to do: every step is done, or early stopping ended the run.</summary>
-    public bool IsOver => HasEnded(State);
+    public bool IsOver => HasEnded(State, _configuration);
 
     /// <summary>Called when <see cref="Run"/> has the folder to itself, before the first step.</summary>
     public Action? OnBegin { get; init; }
@@ -122,26 +122,29 @@ public sealed class TrainingRun : IDisposable
         Finish();
     }
 
-    // Resuming takes the newest checkpoint, whoever wrote it; so a run that starts anew may not leave any of another one. A finished run is replaced, as its
-    // adapter will be; an unfinished one may be hours of work that somebody forgot to resume.
+    // Resuming takes the newest checkpoint, whoever wrote it; so a run that starts anew may not leave any of another one.
     private void StartAnew()
     {
-        if (_folder.Checkpoints is [.., var newest] && !_configuration.OverwriteOutputDir)
-        {
-            RunState earlier = RunFolder.StateOf(newest.Folder);
-            if (!HasEnded(earlier))
-            {
-                throw new ConfigurationException($"{_folder.Path}: an earlier run stopped there at step {earlier.Step} of {earlier.MaxSteps}; go on with --resume, "
-                    + "replace it with overwrite_output_dir=true, or choose another output_dir");
-            }
-        }
-
+        RequireReplaceable(_folder, _configuration);
         _folder.RemoveCheckpoints();
         _folder.WriteLog([]);
     }
 
-    private bool HasEnded(RunState state) => state.Step >= state.MaxSteps
-        || (_configuration.EarlyStoppingPatience > 0 && state.EvaluationsWithoutImprovement >= _configuration.EarlyStoppingPatience);
+    /// <summary>Whether a run may start anew in a folder. A finished run is replaced, as its adapter will be; an unfinished one may be hours of work that somebody forgot to resume.</summary>
+    /// <exception cref="ConfigurationException">There is an unfinished one, and <c>overwrite_output_dir</c> does not say that it may go.</exception>
+    public static void RequireReplaceable(RunFolder folder, TrainingConfiguration configuration)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        ArgumentNullException.ThrowIfNull(configuration);
+        if (configuration.OverwriteOutputDir || folder.Checkpoints is not [.., var newest]) return;
+        RunState earlier = RunFolder.StateOf(newest.Folder);
+        if (HasEnded(earlier, configuration)) return;
+        throw new ConfigurationException($"{folder.Path}: an earlier run stopped there at step {earlier.Step} of {earlier.MaxSteps}; go on with --resume, "
+            + "replace it with overwrite_output_dir=true, or choose another output_dir");
+    }
+
+    private static bool HasEnded(RunState state, TrainingConfiguration configuration) => state.Step >= state.MaxSteps
+        || (configuration.EarlyStoppingPatience > 0 && state.EvaluationsWithoutImprovement >= configuration.EarlyStoppingPatience);
 
     // Rows that cannot be used are known when they are met; where they fill a step (on_bad_row: skip) the run goes on, unless an epoch brought nothing else.
     private StepResult SkipStep() => State.TokenCount > 0 || State.Step + 1 < Math.Min(_stepsPerEpoch, _totalSteps)

@@ -31,9 +31,11 @@ public sealed class QuantizeTests : IDisposable
     [Fact]
     public void The_demo_says_to_try_its_adapter_on_the_base_it_was_trained_on()
     {
-        string[] said = Run("demo", "--smoke", "--quantize", "nf4-plain", "--out", "out").Expect(0).Output.Split('\n');
+        string[] said = Run("demo", "--smoke", "--quantize", "nf4-plain", "--quantize-head", "int8", "--out", "out").Expect(0).Output.Split('\n');
         foreach (string verb in (string[])["generate", "chat"])
-            Assert.Contains(said, line => line.StartsWith($"  gemmacore {verb} demo --adapter out --quantize nf4-plain", StringComparison.Ordinal));
+            Assert.Contains(said, line => line.StartsWith($"  gemmacore {verb} demo --adapter out --quantize nf4-plain --quantize-head int8", StringComparison.Ordinal));
+        JsonNode trained = JsonNode.Parse(File.ReadAllText(_folder.File("out/run.json")))!["configuration"]!;
+        Assert.Equal((true, "int8"), (trained["load_in_4bit"]!.GetValue<bool>(), trained["quantize_head"]!.GetValue<string>()));
         Run("demo", "--smoke", "--quantize", "int8-128", "--out", "grouped").ExpectLine(2, "--quantize int8-128", "nf4, nf4-plain or int8");
     }
 

@@ -102,7 +102,7 @@ public sealed class ResumeTests : IClassFixture<ResumeTests.UninterruptedRun>
         process.WaitForEnd().Expect(1);
         IReadOnlyList<string> before = folder.Entries;
         string refusal = GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml").Expect(1).Error;
-        Assert.Matches($"gemmacore: out: an earlier run stopped there at step \\d+ of {ShortRun.Steps}; go on with --resume", refusal);
+        Assert.Matches($"^gemmacore: out: an earlier run stopped there at step \\d+ of {ShortRun.Steps}; go on with --resume", refusal);
         Assert.Equal(before, folder.Entries);
 
         GemmacoreProcess.RunIn(folder.Path, "train", "run.yaml", "max_steps=2", "overwrite_output_dir=true").Expect(0);

@@ -25,14 +25,13 @@ internal static class DemoCommand
         command.SetAction(parsed =>
         {
             model.Check(parsed);
-            WeightFormat format = model.FormatOf(parsed);
-            string quantize = parsed.GetValue(model.Quantize)!;
+            ModelVariant variant = model.VariantOf(parsed);
             // An adapter trained on another base than the one that answers would say nothing about either.
-            if (format == WeightFormat.Int8Group) throw new UsageException($"--quantize {quantize}: training holds a base in nf4, nf4-plain or int8; choose one of them");
-            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(smoke), format, () => model.Device.Open(parsed));
+            if (variant.Format == WeightFormat.Int8Group) throw new UsageException($"--quantize {parsed.GetValue(model.Quantize)}: training holds a base in nf4, nf4-plain or int8; choose one of them");
+            var story = new DemoStory(parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(smoke), variant, () => model.Device.Open(parsed));
             DemoReport report = story.Tell(Edge.Interrupted);
             if (parsed.GetValue(json)) Console.WriteLine(report.ToJson().ToJsonString());
-            else DemoTable.Write(report, parsed.GetValue(output)!, quantize);
+            else DemoTable.Write(report, parsed.GetValue(output)!, model.FlagsOf(parsed));
             return 0;
         });
         return command;

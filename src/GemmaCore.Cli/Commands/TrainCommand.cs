@@ -1,7 +1,5 @@
 using System.CommandLine;
 using GemmaCore.Training.Configuration;
-using GemmaCore.Training.Planning;
-using GemmaCore.Training.RunFiles;
 
 namespace GemmaCore.Cli.Commands;
 
@@ -59,11 +57,8 @@ internal static class TrainCommand
                 MaxSteps = parsed.GetValue(smoke) ? 3 : configuration.MaxSteps,
                 Dataset = configuration.Dataset with { Path = Required(configuration.Dataset.Path, "dataset.path", settings.Name) },
             };
-            bool goesOn = parsed.GetResult(resume) is not null;
-            PlannedSettings? before = goesOn ? TrainingSession.SettingsBefore(configuration.OutputDir, checkpoint) : null;
-            EarlierRun? earlier = goesOn ? TrainingSession.Before(configuration.OutputDir, checkpoint) : null;
-            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line), earlier, before);
-            if (goesOn) session.Resume(checkpoint);
+            ResumedRun? resumed = parsed.GetResult(resume) is null ? null : ResumedRun.Find(configuration.OutputDir, checkpoint);
+            using var session = TrainingSession.Open(configuration, device.Open(parsed), line => Console.Error.WriteLine(line), resumed);
             session.Run(Edge.Interrupted);
             Console.WriteLine(configuration.OutputDir);
             if (!Edge.Interrupted.IsCancellationRequested || session.IsOver) return 0;

@@ -86,7 +86,7 @@ public static class MemoryPlanner
                 ? ("micro-batches", from.PerDeviceTrainBatchSize)
                 : ("evaluation batches", from.PerDeviceEvalBatchSize);
             int before = from.SamplesAtOnce > 0 ? from.SamplesAtOnce : size;
-            lines.Add($"samples_at_once: {to.SamplesAtOnce} instead of {before}: {batches} of {size} are done in parts; same results");
+            lines.Add($"samples_at_once: {to.SamplesAtOnce} instead of {before}: {batches} of {size} are done in parts; same results up to rounding");
         }
 
         if (to.GradientCheckpointing != from.GradientCheckpointing) lines.Add("gradient_checkpointing: true instead of false; about a third more time");
