@@ -11,7 +11,7 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
 {
     // Far beyond a second-level cache; a large last-level cache may still hold part of it, which the note in the results says.
     private const long ReadBytes = 512L << 20;
-    private const int Chunks = 64, FloatsOfStep = 64, FmaSteps = 1 << 20, FmaChains = 16;
+    private const int Chunks = 64, FloatsOfStep = 64, FmaSteps = 1 << 20;
 
     /// <summary>What the bandwidth is that of.</summary>
     public string Bandwidth { get; init; } = "read peak";
@@ -39,7 +39,7 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
         var fma = default(FmaWork);
         int parts = device.Workers.ThreadCount * 4;
         double fmaSeconds = Best(() => device.Workers.Run(ref fma, parts));
-        double flops = 2.0 * parts * FmaSteps * FmaChains * Vector512<float>.Count;
+        double flops = 2.0 * parts * FmaSteps * FmaWork.MultiplyAddsPerStep;
         return new MachinePeaks($"{Name()}, {device.Workers.ThreadCount} threads", bytes / readSeconds / 1e9, flops / fmaSeconds / 1e9) { CacheBytes = LastLevelCache() };
     }
 
@@ -100,11 +100,20 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
         }
     }
 
+    // As many chains as hide the latency of a multiply-add and fit into the registers: sixteen where there are 32 registers of 512 bits, twelve where there are 16 of 256.
     private struct FmaWork : IWork
     {
+        public static int MultiplyAddsPerStep => Vector512.IsHardwareAccelerated ? 16 * Vector512<float>.Count : 12 * Vector256<float>.Count;
+
         public readonly void Execute(int index)
         {
-            Vector512<float> m = Vector512.Create(0.999f), n = Vector512.Create(0.001f + index);
+            if (Vector512.IsHardwareAccelerated) Sixteen(0.001f + index);
+            else Twelve(0.001f + index);
+        }
+
+        private static void Sixteen(float start)
+        {
+            Vector512<float> m = Vector512.Create(0.999f), n = Vector512.Create(start);
             Vector512<float> a = n, b = n, c = n, d = n, e = n, f = n, g = n, h = n, i = n, j = n, k = n, l = n, o = n, p = n, q = n, r = n;
             for (int step = 0; step < FmaSteps; step++)
             {
@@ -127,6 +136,29 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
             }
 
             Keep(Vector512.Sum(a + b + c + d + (e + f + g + h) + (i + j + k + l) + (o + p + q + r)));
+        }
+
+        private static void Twelve(float start)
+        {
+            Vector256<float> m = Vector256.Create(0.999f), n = Vector256.Create(start);
+            Vector256<float> a = n, b = n, c = n, d = n, e = n, f = n, g = n, h = n, i = n, j = n, k = n, l = n;
+            for (int step = 0; step < FmaSteps; step++)
+            {
+                a = Vector256.FusedMultiplyAdd(a, m, n);
+                b = Vector256.FusedMultiplyAdd(b, m, n);
+                c = Vector256.FusedMultiplyAdd(c, m, n);
+                d = Vector256.FusedMultiplyAdd(d, m, n);
+                e = Vector256.FusedMultiplyAdd(e, m, n);
+                f = Vector256.FusedMultiplyAdd(f, m, n);
+                g = Vector256.FusedMultiplyAdd(g, m, n);
+                h = Vector256.FusedMultiplyAdd(h, m, n);
+                i = Vector256.FusedMultiplyAdd(i, m, n);
+                j = Vector256.FusedMultiplyAdd(j, m, n);
+                k = Vector256.FusedMultiplyAdd(k, m, n);
+                l = Vector256.FusedMultiplyAdd(l, m, n);
+            }
+
+            Keep(Vector256.Sum(a + b + c + d + (e + f + g + h) + (i + j + k + l)));
         }
     }
 

@@ -19,6 +19,23 @@ internal sealed record Finished(int ExitCode, string Output, string Error)
         Assert.DoesNotContain('\n', line);
         foreach (string word in words) Assert.Contains(word, line, StringComparison.Ordinal);
     }
+
+    /// <summary>Fails as well unless stderr ends with the only complaint, of at most 600 characters and with these words, and stdout is empty. Progress may come before it.</summary>
+    public void ExpectComplaint(int exitCode, params string[] words) => ExpectComplaint(exitCode, 600, words);
+
+    /// <inheritdoc cref="ExpectComplaint(int, string[])"/>
+    public void ExpectComplaint(int exitCode, int limit, params string[] words)
+    {
+        Expect(exitCode);
+        string[] lines = Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.True(lines.Length > 0, "nothing on stderr");
+        Assert.Single(lines, line => line.StartsWith("gemmacore: ", StringComparison.Ordinal));
+        Assert.StartsWith("gemmacore: ", lines[^1], StringComparison.Ordinal);
+        Assert.True(lines[^1].Length < limit, $"{lines[^1].Length} characters: {lines[^1]}");
+        foreach (string word in words) Assert.Contains(word, lines[^1], StringComparison.OrdinalIgnoreCase);
+        foreach (string sign in (string[])["Unhandled", "   at ", "GEMMACORE_TRACE", "Exception"]) Assert.DoesNotContain(sign, Error, StringComparison.Ordinal);
+        Assert.Equal("", Output);
+    }
 }
 
 /// <summary>The real executable in a process of its own: started, fed, listened to, interrupted, killed.</summary>

@@ -14,8 +14,8 @@ internal static unsafe class Nf4Dots
 {
     public const int BytesPerBlock = Nf4.BlockSize / 2;
 
-    // Codes in a 32-bit lane.
-    private const int CodesPerLane = 8;
+    // Codes in a 32-bit lane; floats in a cache line.
+    private const int CodesPerLane = 8, FloatsPerLine = 16;
 
     // Some 5 µs of one core's share of memory bandwidth.
     private const int BytesPerPart = 64 << 10;
@@ -51,9 +51,11 @@ internal static unsafe class Nf4Dots
     {
         int columns = w.Shape[1], outputs = w.Shape[0], run = TTile.Lanes * CodesPerLane;
         int stride = (columns + run - 1) / run * run, pair = columns; // bytes of two rows of codes
-        float[] rented = ArrayPool<float>.Shared.Rent(rows * stride);
-        fixed (float* arranged = rented)
+        float[] rented = ArrayPool<float>.Shared.Rent(rows * stride + FloatsPerLine);
+        fixed (float* start = rented)
         {
+            // No vector of x across two cache lines: there are as many loads of x as products.
+            float* arranged = (float*)(((nint)start + FloatsPerLine * sizeof(float) - 1) & ~((nint)FloatsPerLine * sizeof(float) - 1));
             var order = new Order<TTile> { X = x, Columns = columns, Stride = stride, Arranged = arranged };
             workers.Run(ref order, rows);
             var work = new Work<TTile, TMagnitudes>

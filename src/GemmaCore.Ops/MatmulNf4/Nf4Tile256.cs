@@ -59,7 +59,8 @@ internal readonly unsafe struct Nf4Tile256 : INf4Tile
     private static Vector256<float> Block(in Nf4Bytes tables, Vector256<byte> codes, float* x)
     {
         Vector256<float> even = Vector256<float>.Zero, odd = even;
-        for (int half = 0; half < 2; half++) Add(tables.Of(codes, half), x + half * (Nf4.BlockSize / 2), ref even, ref odd);
+        Add(tables.OfLowerHalves(codes), x, ref even, ref odd);
+        Add(tables.OfUpperHalves(codes), x + Nf4.BlockSize / 2, ref even, ref odd);
         return even + odd;
     }
 
@@ -77,12 +78,14 @@ internal readonly unsafe struct Nf4Tile256 : INf4Tile
             Vector256<byte> codes = Vector256.Load(a);
             Nf4Dots.Fetch(a + ahead);
             Vector256<float> even0 = Vector256<float>.Zero, even1 = even0, odd0 = even0, odd1 = even0;
-            for (int half = 0; half < 2; half++, x += Nf4.BlockSize / 2)
-            {
-                Nf4Values values = tables.Of(codes, half);
-                Add(values, x, ref even0, ref odd0);
-                Add(values, x + stride, ref even1, ref odd1);
-            }
+            Nf4Values values = tables.OfLowerHalves(codes);
+            Add(values, x, ref even0, ref odd0);
+            Add(values, x + stride, ref even1, ref odd1);
+            values = tables.OfUpperHalves(codes);
+            x += Nf4.BlockSize / 2;
+            Add(values, x, ref even0, ref odd0);
+            Add(values, x + stride, ref even1, ref odd1);
+            x += Nf4.BlockSize / 2;
 
             Vector256<float> f = Vector256.Create(magnitudes.Of(block));
             s0 = Fma.MultiplyAdd(even0 + odd0, f, s0);
@@ -109,7 +112,7 @@ internal readonly unsafe struct Nf4Tile256 : INf4Tile
             Vector256<float> even0 = Vector256<float>.Zero, even1 = even0, even2 = even0, even3 = even0, odd0 = even0, odd1 = even0, odd2 = even0, odd3 = even0;
             for (int half = 0; half < 2; half++, x += Nf4.BlockSize / 2)
             {
-                Nf4Values values = tables.Of(codes, half);
+                Nf4Values values = half == 0 ? tables.OfLowerHalves(codes) : tables.OfUpperHalves(codes);
                 Add(values, x, ref even0, ref odd0);
                 Add(values, x + stride, ref even1, ref odd1);
                 Add(values, x + 2 * stride, ref even2, ref odd2);
@@ -147,11 +150,17 @@ internal readonly record struct Nf4Bytes(Vector256<byte> Lowest, Vector256<byte>
 {
     public static Nf4Bytes Tables { get; } = new(Table(0), Table(1), Table(2), Table(3));
 
-    /// <summary>The values of the lower (0) or upper (1) halves of 32 bytes.</summary>
+    /// <summary>The values of the lower halves of 32 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Nf4Values Of(Vector256<byte> codes, int half)
+    public Nf4Values OfLowerHalves(Vector256<byte> codes) => Of(codes & Vector256.Create((byte)15));
+
+    /// <summary>The values of the upper halves of 32 bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Nf4Values OfUpperHalves(Vector256<byte> codes) => Of((codes.AsUInt16() >>> 4).AsByte() & Vector256.Create((byte)15));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Nf4Values Of(Vector256<byte> indices)
     {
-        Vector256<byte> indices = (half == 0 ? codes : (codes.AsUInt16() >>> 4).AsByte()) & Vector256.Create((byte)15);
         Vector256<byte> lowest = Avx2.Shuffle(Lowest, indices), lower = Avx2.Shuffle(Lower, indices), higher = Avx2.Shuffle(Higher, indices), highest = Avx2.Shuffle(Highest, indices);
         Vector256<ushort> first = Avx2.UnpackLow(lowest, lower).AsUInt16(), second = Avx2.UnpackHigh(lowest, lower).AsUInt16();
         Vector256<ushort> firstUpper = Avx2.UnpackLow(higher, highest).AsUInt16(), secondUpper = Avx2.UnpackHigh(higher, highest).AsUInt16();
