@@ -30,7 +30,7 @@ gigabytes() { awk -v bytes="$1" 'BEGIN{printf "%.3f", bytes / 1e9}'; }
 echo "tools/cpu_4b.sh, commit $(git rev-parse --short HEAD), $(date -u +'%Y-%m-%d %H:%M') UTC, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors, load average $(cut -d' ' -f1 /proc/loadavg)"
 start=$SECONDS
 measured train configs/medgemma_4gb.yaml --device cpu "model_name_or_path=$folder" "output_dir=$work/run" max_steps=1 gradient_accumulation_steps=1 logging_steps=1 \
-    dataset.type=csv "dataset.path=$work/row.csv" "dataset.image_root=$PWD/$pictures" "dataset.columns={image: file, answer: cells}" "dataset.question=How many cells are in the image?"
+    dataset.type=csv "dataset.path=$work/row.csv" "dataset.image_root=$PWD/$pictures" "dataset.columns={image: file, answer: cells}" "dataset.questions={cell_counting: How many cells are in the image?}"
 planned=$(field peak_memory_planned_bytes "$work/run/run.json") took=$(field peak_memory_measured_bytes "$work/run/run.json")
 echo
 echo "| one QLoRA step, $((SECONDS - start)) s with loading and encoding the picture | GB |"
