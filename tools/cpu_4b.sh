@@ -4,10 +4,7 @@
 # Writes 8.6 GB of weights (init formula) to FOLDER and deletes them. Needs the real Gemma 3 tokenizer in ../shared and about ten minutes; CI does not run it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tokenizer=../shared/fixtures/gemma3-tokenizer
-[ -f "$tokenizer/tokenizer.json" ] || { echo "cpu_4b: $tokenizer/tokenizer.json is not there; questions need the real Gemma 3 tokenizer" >&2; exit 1; }
-source tools/with_4b.sh "${1:-}"
-cp "$tokenizer"/*.json "$folder"/
+source tools/with_4b.sh "${1:-}" tokenizer
 work=$folder/work pictures=demo/data/training/Microscopy/phantom_cells/imagesTr
 mkdir "$work"
 printf 'file,cells\nphantom_cells_0000.jpg,7\n' >"$work/row.csv"
