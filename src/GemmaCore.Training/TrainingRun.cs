@@ -122,14 +122,6 @@ public sealed class TrainingRun : IDisposable
         Finish();
     }
 
-    // Resuming takes the newest checkpoint, whoever wrote it; so a run that starts anew may not leave any of another one.
-    private void StartAnew()
-    {
-        RequireReplaceable(_folder, _configuration);
-        _folder.RemoveCheckpoints();
-        _folder.WriteLog([]);
-    }
-
     /// <summary>Whether a run may start anew in a folder. A finished run is replaced, as its adapter will be; an unfinished one may be hours of work that somebody forgot to resume.</summary>
     /// <exception cref="ConfigurationException">There is an unfinished one, and <c>overwrite_output_dir</c> does not say that it may go.</exception>
     public static void RequireReplaceable(RunFolder folder, TrainingConfiguration configuration)
@@ -141,6 +133,14 @@ public sealed class TrainingRun : IDisposable
         if (HasEnded(earlier, configuration)) return;
         throw new ConfigurationException($"{folder.Path}: an earlier run stopped there at step {earlier.Step} of {earlier.MaxSteps}; go on with --resume, "
             + "replace it with overwrite_output_dir=true, or choose another output_dir");
+    }
+
+    // Resuming takes the newest checkpoint, whoever wrote it; so a run that starts anew may not leave any of another one.
+    private void StartAnew()
+    {
+        RequireReplaceable(_folder, _configuration);
+        _folder.RemoveCheckpoints();
+        _folder.WriteLog([]);
     }
 
     private static bool HasEnded(RunState state, TrainingConfiguration configuration) => state.Step >= state.MaxSteps
