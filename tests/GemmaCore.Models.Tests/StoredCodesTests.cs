@@ -43,7 +43,8 @@ public sealed class StoredCodesTests : IDisposable
             : null);
         using var mixed = new EmbeddedModel(_folder);
         Assert.Equal(["f32", "nf4"], mixed.Model.Linears.Select(layer => layer.Weight.Format).Distinct().Order(StringComparer.Ordinal));
-        float[] expected = quantised.Run([Ids], []).Logits, actual = mixed.Run([Ids], []).Logits;
+        int[] ids = [.. Ids, .. Ids]; // more rows than the eight that some processors round before they multiply codes
+        float[] expected = quantised.Run([ids], []).Logits, actual = mixed.Run([ids], []).Logits;
         Assert.InRange(Tolerance.RelativeError(actual, expected), 0, 1e-5);
     }
 

@@ -29,7 +29,8 @@ public sealed class MatmulNf4Tests
 
         MatmulNf4.Forward(fixture.Of(new Shape(rows, inputs), x), w, fixture.Of(new Shape(outputs), bias), y, null);
 
-        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, nested ? quantised.DenseNf4Nested : quantised.DenseNf4, bias, inputs);
+        double[] dense = nested ? quantised.DenseNf4Nested : quantised.DenseNf4;
+        QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, dense, bias, inputs, Nf4Rounding.Of(fixture.Device, x, dense, inputs));
     }
 
     [Theory]
@@ -55,6 +56,64 @@ public sealed class MatmulNf4Tests
     public static TheoryData<int, int, bool> FewRowShapes =>
         [.. from size in ((int Outputs, int Inputs)[])[(33, 640), (4, 704), (9, 64), (7, 72), (700, 1152)] from nested in (bool[])[false, true] select (size.Outputs, size.Inputs, nested)];
 
+    // What rounding x by blocks could spoil: an element far above the others of its block, blocks far from each other, a block of zeros, magnitudes that a step cannot have.
+    [Fact]
+    public void A_few_rows_of_uneven_magnitudes_match_the_reference()
+    {
+        using var fixture = new OpFixture();
+        const int rows = 7, outputs = 33, inputs = 7 * Nf4.BlockSize;
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 11);
+        float[] x = new Sample(12).Floats(rows * inputs);
+        for (int i = 0; i < x.Length; i++)
+        {
+            int row = i / inputs, column = i % inputs, block = column / Nf4.BlockSize;
+            x[i] *= row switch
+            {
+                0 => column % Nf4.BlockSize == 9 * block ? 1e4f : 1,
+                1 => MathF.Pow(10, block - 3),
+                2 => block % 2,
+                3 => block == 3 ? 0 : 1e-36f,
+                _ => 1,
+            };
+        }
+
+        TensorView y = fixture.Empty(new Shape(rows, outputs));
+        MatmulNf4.Forward(fixture.Of(new Shape(rows, inputs), x), quantised.Nf4, default, y, null);
+        for (int row = 0; row < rows; row++)
+        {
+            float[] one = x[(row * inputs)..((row + 1) * inputs)];
+            QuantizedSample.AssertProduct(
+                fixture.Device, y.Slice(row, 1).ToFloats(), one, quantised.DenseNf4, [], inputs, Nf4Rounding.Of(fixture.Device, one, quantised.DenseNf4, inputs));
+        }
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    [InlineData(float.NegativeInfinity)]
+    public void What_is_no_number_shows_in_its_row_and_in_no_other(float intruder)
+    {
+        using var fixture = new OpFixture();
+        const int rows = 7, outputs = 33, inputs = 3 * Nf4.BlockSize;
+        using var quantised = new QuantizedSample(fixture.Device, new Shape(outputs, inputs), seed: 13);
+        float[] x = new Sample(14).Floats(rows * inputs);
+        float[] Product()
+        {
+            TensorView y = fixture.Empty(new Shape(rows, outputs));
+            MatmulNf4.Forward(fixture.Of(new Shape(rows, inputs), x), quantised.Nf4, default, y, null);
+            return y.ToFloats();
+        }
+
+        float[] before = Product();
+        foreach (int row in (int[])[1, 4, 6]) x[row * inputs + 70 + row] = intruder;
+        float[] after = Product();
+        for (int i = 0; i < after.Length; i++)
+        {
+            if (i / outputs is 1 or 4 or 6) Assert.False(float.IsFinite(after[i]));
+            else Assert.Equal(before[i], after[i]);
+        }
+    }
+
     // What serving rests on: an answer does not change with what else is answered at the time, nor with the number of threads.
     [Theory]
     [MemberData(nameof(FewRowShapes))]
@@ -65,11 +124,11 @@ public sealed class MatmulNf4Tests
         Assert.All(FewRows.Products(3, outputs, inputs, Weight, 1, 2, 3, 4, 5, 6, 7, 8), together => Assert.Equal(alone, together));
     }
 
-    public static TheoryData<string> Cards => [.. TestDevices.Cards(2)];
+    public static TheoryData<string> CpuAndCards => ["cpu", .. TestDevices.Cards(2)];
 
     // From 1e-30 to 1e30, which half does not hold; and what is computed for a row is the same alone and beside others.
     [Theory]
-    [MemberData(nameof(Cards))]
+    [MemberData(nameof(CpuAndCards))]
     public void A_few_rows_are_computed_each_for_itself_whatever_their_magnitude(string device)
     {
         using var fixture = new OpFixture(device);
@@ -87,7 +146,9 @@ public sealed class MatmulNf4Tests
                 w.Multiply(all.Slice(row, 1), default, alone, null);
                 float[] ours = y.Slice(row, 1).ToFloats();
                 Assert.Equal(alone.ToFloats(), ours);
-                QuantizedSample.AssertProduct(fixture.Device, ours, x[(row * inputs)..((row + 1) * inputs)], dense, [], inputs);
+                float[] one = x[(row * inputs)..((row + 1) * inputs)];
+                double[]? rounding = w is Nf4Matrix ? Nf4Rounding.Of(fixture.Device, one, dense, inputs) : null;
+                QuantizedSample.AssertProduct(fixture.Device, ours, one, dense, [], inputs, rounding);
             }
         }
     }
@@ -102,6 +163,14 @@ public sealed class MatmulNf4Tests
         TensorView y = fixture.Empty(new Shape(rows, inputs));
         (nested ? quantised.Nf4Nested : quantised.Nf4).MultiplyInOut(fixture.Of(new Shape(rows, outputs), x), y);
         QuantizedSample.AssertProduct(fixture.Device, y.ToFloats(), x, MatmulReference.Transpose(nested ? quantised.DenseNf4Nested : quantised.DenseNf4, inputs), [], outputs);
+    }
+
+    // The path for a few rows without AVX-512 rests on it, and so does what Nf4Rounding allows it.
+    [Fact]
+    public void Integers_stand_for_the_values_within_the_error_they_promise()
+    {
+        Assert.All(Nf4.Values, value => Assert.InRange(Nf4Integers.Of(value) / (double)Nf4Integers.One, value - Nf4Integers.LargestError, value + Nf4Integers.LargestError));
+        Assert.True(4L * Nf4Integers.One * short.MaxValue <= int.MaxValue, "four products of the largest integers must not overflow");
     }
 
     [Fact]

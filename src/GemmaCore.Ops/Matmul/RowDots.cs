@@ -6,18 +6,13 @@ using GemmaCore.Tensors;
 namespace GemmaCore.Ops;
 
 /// <summary>
-/// C[M,N] = (or +=) A[M,K]·B[N,K]ᵀ for a few rows of A, as in decoding: B is read once, straight from where it lies, and widened in registers.
-/// One or two rows of A take B row by row, so that a part is one stream, which the processor's prefetching needs to reach memory speed; a
-/// long K would drive A out of the first-level cache that way, and more rows of A would repeat the widening: they take two rows of B at once.
+/// C[M,N] = (or +=) A[M,K]·B[N,K]ᵀ for a few rows of A, as in decoding: B is read once, straight from where it lies, as <see cref="RowStreams"/> says, and widened in registers.
 /// Every sum is four interleaved chains, whatever the tile: a row of C is the same, bit for bit, whatever rows of A stand beside it.
 /// </summary>
 internal static unsafe class RowDots
 {
     // With more rows than this, packing B pays.
     private const int MaxRows = 8;
-
-    // A row of A of 16 KiB: half of a first-level cache.
-    private const int DepthInCache = 4096;
 
     // Some 5 µs of one core's share of memory bandwidth.
     private const int BytesPerPart = 128 << 10;
@@ -57,25 +52,17 @@ internal static unsafe class RowDots
         public GemmSizes Sizes;
         public int Step;
 
+        // A part of an odd number of rows ends with one beside itself, which counts once.
         public readonly void Execute(int index)
         {
-            int n = index * Step, end = Math.Min(Sizes.Columns, n + Step);
-            bool singly = Sizes.Rows <= 2 && Sizes.Depth <= DepthInCache;
-            if (!singly)
-                for (; n <= end - 2; n += 2)
-                {
-                    int m = 0;
-                    // Sixteen sums: as many registers as AVX2 has in all.
-                    if (TUnit.Lanes == Vector512<float>.Count)
-                        for (; m <= Sizes.Rows - 2; m += 2) Dot2x2(m, n);
-                    for (; m < Sizes.Rows; m++) Dot1x2(m, n);
-                }
-
-            for (; n < end; n++)
+            int first = index * Step, end = Math.Min(Sizes.Columns, first + Step), half = (end - first + 1) / 2;
+            for (int n = first; n < first + half; n++)
             {
-                int m = 0;
-                for (; m <= Sizes.Rows - 2; m += 2) Dot2x1(m, n);
-                if (m < Sizes.Rows) Dot1x1(m, n);
+                int m = 0, next = n + half < end ? n + half : n;
+                // Sixteen sums: as many registers as AVX2 has in all.
+                if (TUnit.Lanes == Vector512<float>.Count)
+                    for (; m <= Sizes.Rows - 2; m += 2) Dot2x2(m, n, next);
+                for (; m < Sizes.Rows; m++) Dot1x2(m, n, next);
             }
         }
 
@@ -89,62 +76,15 @@ internal static unsafe class RowDots
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static TVector W(byte* source) => TUnit.Load<TElements>(source);
 
-        private readonly void Dot1x1(int m, int n)
-        {
-            TVector s0 = default, s1 = default, s2 = default, s3 = default;
-            float* a = LeftRow(m);
-            byte* b = RightRow(n);
-            int step = TUnit.Lanes, k = 0;
-            for (; k <= Sizes.Depth - 4 * step; k += 4 * step, b += 4 * step * TElements.Size)
-            {
-                s0 = TUnit.MultiplyAdd(X(a + k), W(b), s0);
-                s1 = TUnit.MultiplyAdd(X(a + k + step), W(b + step * TElements.Size), s1);
-                s2 = TUnit.MultiplyAdd(X(a + k + 2 * step), W(b + 2 * step * TElements.Size), s2);
-                s3 = TUnit.MultiplyAdd(X(a + k + 3 * step), W(b + 3 * step * TElements.Size), s3);
-            }
-
-            for (; k <= Sizes.Depth - step; k += step, b += step * TElements.Size) s0 = TUnit.MultiplyAdd(X(a + k), W(b), s0);
-            Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
-        }
-
-        private readonly void Dot2x1(int m, int n)
-        {
-            TVector s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
-            float* a = LeftRow(m), c = LeftRow(m + 1);
-            byte* b = RightRow(n);
-            int step = TUnit.Lanes, k = 0;
-            for (; k <= Sizes.Depth - 4 * step; k += 4 * step, b += 4 * step * TElements.Size)
-            {
-                TVector w0 = W(b), w1 = W(b + step * TElements.Size), w2 = W(b + 2 * step * TElements.Size), w3 = W(b + 3 * step * TElements.Size);
-                s0 = TUnit.MultiplyAdd(X(a + k), w0, s0);
-                t0 = TUnit.MultiplyAdd(X(c + k), w0, t0);
-                s1 = TUnit.MultiplyAdd(X(a + k + step), w1, s1);
-                t1 = TUnit.MultiplyAdd(X(c + k + step), w1, t1);
-                s2 = TUnit.MultiplyAdd(X(a + k + 2 * step), w2, s2);
-                t2 = TUnit.MultiplyAdd(X(c + k + 2 * step), w2, t2);
-                s3 = TUnit.MultiplyAdd(X(a + k + 3 * step), w3, s3);
-                t3 = TUnit.MultiplyAdd(X(c + k + 3 * step), w3, t3);
-            }
-
-            for (; k <= Sizes.Depth - step; k += step, b += step * TElements.Size)
-            {
-                s0 = TUnit.MultiplyAdd(X(a + k), W(b), s0);
-                t0 = TUnit.MultiplyAdd(X(c + k), W(b), t0);
-            }
-
-            Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
-            Put(m + 1, n, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
-        }
-
-        private readonly void Dot1x2(int m, int n)
+        private readonly void Dot1x2(int m, int n, int next)
         {
             TVector s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
             float* a = LeftRow(m);
-            byte* b = RightRow(n), c = RightRow(n + 1);
+            byte* b = RightRow(n), c = RightRow(next);
             int step = TUnit.Lanes, bytes = step * TElements.Size, k = 0;
             for (; k <= Sizes.Depth - 4 * step; k += 4 * step, b += 4 * bytes, c += 4 * bytes)
             {
-                FetchNext(b, c, 4 * bytes);
+                FetchAhead(b, c, 4 * bytes);
                 TVector x = X(a + k), y = X(a + k + step);
                 s0 = TUnit.MultiplyAdd(x, W(b), s0);
                 t0 = TUnit.MultiplyAdd(x, W(c), t0);
@@ -165,20 +105,20 @@ internal static unsafe class RowDots
             }
 
             Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
-            Put(m, n + 1, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
+            if (next != n) Put(m, next, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
         }
 
-        private readonly void Dot2x2(int m, int n)
+        private readonly void Dot2x2(int m, int n, int next)
         {
             TVector s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
             TVector u0 = default, u1 = default, u2 = default, u3 = default, v0 = default, v1 = default, v2 = default, v3 = default;
             TVector x, y, w, z;
             float* a = LeftRow(m), d = LeftRow(m + 1);
-            byte* b = RightRow(n), c = RightRow(n + 1);
+            byte* b = RightRow(n), c = RightRow(next);
             int step = TUnit.Lanes, bytes = step * TElements.Size, k = 0;
             for (; k <= Sizes.Depth - 4 * step; k += 4 * step, b += 4 * bytes, c += 4 * bytes)
             {
-                FetchNext(b, c, 4 * bytes);
+                FetchAhead(b, c, 4 * bytes);
                 x = X(a + k);
                 y = X(d + k);
                 w = W(b);
@@ -226,21 +166,18 @@ internal static unsafe class RowDots
             }
 
             Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
-            Put(m, n + 1, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
+            if (next != n) Put(m, next, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
             Put(m + 1, n, k, TUnit.Add(TUnit.Add(u0, u1), TUnit.Add(u2, u3)));
-            Put(m + 1, n + 1, k, TUnit.Add(TUnit.Add(v0, v1), TUnit.Add(v2, v3)));
+            if (next != n) Put(m + 1, next, k, TUnit.Add(TUnit.Add(v0, v1), TUnit.Add(v2, v3)));
         }
 
-        // The next two rows of B, a cache line of each at a time: short streams are hard for the processor to foresee.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private readonly void FetchNext(byte* b, byte* c, int bytes)
+        private static void FetchAhead(byte* b, byte* c, int bytes)
         {
-            if (!Sse.IsSupported) return;
-            long ahead = 2L * Sizes.RightStride * TElements.Size;
             for (int at = 0; at < bytes; at += 64)
             {
-                Sse.Prefetch0(b + ahead + at);
-                Sse.Prefetch0(c + ahead + at);
+                RowStreams.FetchAhead(b + at);
+                RowStreams.FetchAhead(c + at);
             }
         }
 

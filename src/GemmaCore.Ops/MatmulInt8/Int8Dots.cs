@@ -15,9 +15,6 @@ internal static unsafe class Int8Dots
     // Some 5 µs of one core's share of memory bandwidth.
     private const int BytesPerPart = 128 << 10;
 
-    // What one core must have under way to read at the speed of memory, with room; two rows as streams of a kilobyte are hard for the processor to foresee.
-    private const int BytesAhead = 8 << 10;
-
     /// <summary>Multiplies.</summary>
     /// <param name="workers">Threads.</param>
     /// <param name="codes">[<paramref name="outputs"/>, <paramref name="inputs"/>].</param>
@@ -31,10 +28,9 @@ internal static unsafe class Int8Dots
     public static void Run<TScales>(WorkerPool workers, byte* codes, TScales scales, float* x, int rows, float* bias, float* y, int outputs, int inputs)
         where TScales : struct, IInt8Scales
     {
-        int pair = Math.Max(1, 2 * inputs); // bytes of two rows of codes
         var product = new Int8Product<TScales>
         {
-            Codes = codes, Scales = scales, X = x, Y = y, Bias = bias, Rows = rows, Outputs = outputs, Inputs = inputs, Ahead = (BytesAhead + pair - 1) / pair * pair,
+            Codes = codes, Scales = scales, X = x, Y = y, Bias = bias, Rows = rows, Outputs = outputs, Inputs = inputs,
         };
         if (Avx512F.IsSupported) Run<Vector512<float>, Unit512, TScales>(workers, product);
         else if (Fma.IsSupported && Avx2.IsSupported) Run<Vector256<float>, Unit256, TScales>(workers, product);
@@ -60,10 +56,11 @@ internal static unsafe class Int8Dots
         public readonly void Execute(int index)
         {
             int end = Math.Min(Product.Outputs, (index + 1) * Step), rows = Product.Rows;
-            // Of the last row alone the same is computed twice.
-            for (int n = index * Step; n < end; n += 2)
+            int first = index * Step, half = (end - first + 1) / 2;
+            // Beside the last row of an odd number one is computed again.
+            for (int i = 0; i < half; i++)
             {
-                int m = 0, next = Math.Min(n + 1, end - 1);
+                int m = 0, n = first + i, next = Math.Min(n + half, end - 1);
                 // AVX2 has no registers for the sums over the groups: they are needed once a group, and wait in memory.
                 for (; m <= rows - 4; m += 4) Dot4x2(m, n, next);
                 for (; m <= rows - 2; m += 2) Dot2x2(m, n, next);
@@ -80,6 +77,16 @@ internal static unsafe class Int8Dots
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private readonly TVector Scale(int n, int group) => TUnit.Broadcast(Product.Scales.Of(n, group));
 
+        // A group of two rows.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void FetchAhead(byte* a, byte* b)
+        {
+            RowStreams.FetchAhead(a);
+            RowStreams.FetchAhead(b);
+            RowStreams.FetchAhead(a + 64);
+            RowStreams.FetchAhead(b + 64);
+        }
+
         private readonly void Dot1x2(int m, int n, int next)
         {
             TVector s = default, t = default;
@@ -88,7 +95,7 @@ internal static unsafe class Int8Dots
             int step = TUnit.Lanes, k = 0;
             for (int group = 0; k < Whole; group++)
             {
-                Product.FetchAhead(a + k, b + k);
+                FetchAhead(a + k, b + k);
                 TVector u = default, v = default;
                 int stop = Math.Min(k + Int8Group.Size, Whole);
                 for (; k <= stop - 2 * step; k += 2 * step)
@@ -124,7 +131,7 @@ internal static unsafe class Int8Dots
             int step = TUnit.Lanes, k = 0;
             for (int group = 0; k < Whole; group++)
             {
-                Product.FetchAhead(a + k, b + k);
+                FetchAhead(a + k, b + k);
                 TVector u0 = default, u1 = default, v0 = default, v1 = default;
                 for (int stop = Math.Min(k + Int8Group.Size, Whole); k < stop; k += step)
                 {
@@ -156,7 +163,7 @@ internal static unsafe class Int8Dots
             int step = TUnit.Lanes, k = 0;
             for (int group = 0; k < Whole; group++)
             {
-                Product.FetchAhead(a + k, b + k);
+                FetchAhead(a + k, b + k);
                 TVector u0 = default, u1 = default, u2 = default, u3 = default, v0 = default, v1 = default, v2 = default, v3 = default;
                 for (int stop = Math.Min(k + Int8Group.Size, Whole); k < stop; k += step)
                 {
@@ -236,23 +243,12 @@ internal unsafe struct Int8Product<TScales> where TScales : struct, IInt8Scales
     /// <summary>[Outputs], or null.</summary>
     public float* Bias;
 
-    /// <summary>T, O, K, bytes between the codes in use and those to fetch: whole pairs of rows.</summary>
-    public int Rows, Outputs, Inputs, Ahead;
+    /// <summary>T, O, K.</summary>
+    public int Rows, Outputs, Inputs;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly byte* CodeRow(int n) => Codes + (long)n * Inputs;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly float* XRow(int m) => X + (long)m * Inputs;
-
-    /// <summary>The cache lines of a group of two rows that will be read; may lie anywhere.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly void FetchAhead(byte* a, byte* b)
-    {
-        if (!Sse.IsSupported) return;
-        Sse.Prefetch0(a + Ahead);
-        Sse.Prefetch0(b + Ahead);
-        Sse.Prefetch0(a + Ahead + 64);
-        Sse.Prefetch0(b + Ahead + 64);
-    }
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 using GemmaCore.Tensors;
 
@@ -7,24 +6,23 @@ namespace GemmaCore.Ops;
 
 /// <summary>
 /// y = x·wᵀ (+ b) for up to eight rows of x, as in decoding: codes are looked up in registers and multiplied where they are; a block's magnitude multiplies the
-/// block's sum. x is brought once into the order in which a tile's lookups give the elements of a vector of codes.
+/// block's sum. x is brought once into the order in which a tile's lookups give the elements of a vector of codes, and into its number format.
 /// A sum is one chain over the blocks, whatever the tile: a row of y is the same, bit for bit, whatever rows of x stand beside it.
 /// </summary>
 internal static unsafe class Nf4Dots
 {
     public const int BytesPerBlock = Nf4.BlockSize / 2;
 
-    // Codes in a 32-bit lane; floats in a cache line.
-    private const int CodesPerLane = 8, FloatsPerLine = 16;
+    private const int FloatsPerLine = 16; // of the cache
 
     // Some 5 µs of one core's share of memory bandwidth.
     private const int BytesPerPart = 64 << 10;
 
-    // What one core must have under way to read at the speed of memory, with room; two rows as streams of half a kilobyte are hard for the processor to foresee.
-    private const int BytesAhead = 8 << 10;
-
     /// <summary>True for a few rows and whole blocks a row, where the processor has the vectors.</summary>
     public static bool Suits(int rows, int columns) => RowDots.Suits(rows) && columns > 0 && columns % Nf4.BlockSize == 0 && Avx2.IsSupported && Fma.IsSupported;
+
+    /// <summary>True where the operands are rounded to integers, as <see cref="Nf4Tile256"/> says; false where they are multiplied as they are.</summary>
+    public static bool RoundsOperands => !Avx512F.IsSupported;
 
     public static void Run(WorkerPool workers, Nf4Matrix w, float* x, int rows, float* bias, float* y)
     {
@@ -32,25 +30,17 @@ internal static unsafe class Nf4Dots
         else Run(workers, w, new PlainMagnitudes(w.Absmax), x, rows, bias, y);
     }
 
-    /// <summary>A cache line that will be read; may lie anywhere.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Fetch(byte* line)
-    {
-        if (Sse.IsSupported) Sse.Prefetch0(line);
-    }
-
     private static void Run<TMagnitudes>(WorkerPool workers, Nf4Matrix w, TMagnitudes magnitudes, float* x, int rows, float* bias, float* y)
         where TMagnitudes : struct, INf4Magnitudes
     {
-        if (Avx512F.IsSupported) Run<Nf4Tile512, TMagnitudes>(workers, w, magnitudes, x, rows, bias, y);
-        else Run<Nf4Tile256, TMagnitudes>(workers, w, magnitudes, x, rows, bias, y);
+        if (RoundsOperands) Run<Nf4Tile256, TMagnitudes>(workers, w, magnitudes, x, rows, bias, y);
+        else Run<Nf4Tile512, TMagnitudes>(workers, w, magnitudes, x, rows, bias, y);
     }
 
     private static void Run<TTile, TMagnitudes>(WorkerPool workers, Nf4Matrix w, TMagnitudes magnitudes, float* x, int rows, float* bias, float* y)
         where TTile : struct, INf4Tile where TMagnitudes : struct, INf4Magnitudes
     {
-        int columns = w.Shape[1], outputs = w.Shape[0], run = TTile.Lanes * CodesPerLane;
-        int stride = (columns + run - 1) / run * run, pair = columns; // bytes of two rows of codes
+        int columns = w.Shape[1], outputs = w.Shape[0], stride = TTile.StrideOf(columns);
         float[] rented = ArrayPool<float>.Shared.Rent(rows * stride + FloatsPerLine);
         fixed (float* start = rented)
         {
@@ -62,7 +52,7 @@ internal static unsafe class Nf4Dots
             {
                 Product = new Nf4Product<TMagnitudes>
                 {
-                    Codes = (byte*)w.Codes.Pointer, Magnitudes = magnitudes, Blocks = columns / Nf4.BlockSize, Ahead = (BytesAhead + pair - 1) / pair * pair,
+                    Codes = (byte*)w.Codes.Pointer, Magnitudes = magnitudes, Blocks = columns / Nf4.BlockSize,
                     X = arranged, Stride = stride, Y = y, Outputs = outputs, Bias = bias,
                 },
                 Rows = rows,
@@ -74,25 +64,12 @@ internal static unsafe class Nf4Dots
         ArrayPool<float>.Shared.Return(rented);
     }
 
-    // Every run of 8·lanes elements, a vector of codes, in the tile's order. A last short run is filled with zeros.
     private struct Order<TTile> : IWork where TTile : struct, INf4Tile
     {
         public float* X, Arranged;
         public int Columns, Stride;
 
-        public readonly void Execute(int index)
-        {
-            float* source = X + (long)index * Columns, target = Arranged + (long)index * Stride;
-            for (int first = 0; first < Columns; first += CodesPerLane * TTile.Lanes)
-            {
-                var left = (uint)(Columns - first);
-                for (uint position = 0; position < CodesPerLane * (uint)TTile.Lanes; position++)
-                {
-                    uint element = TTile.Element(position);
-                    *target++ = element < left ? source[first + element] : 0;
-                }
-            }
-        }
+        public readonly void Execute(int index) => TTile.Arrange(X + (long)index * Columns, Columns, Arranged + (long)index * Stride);
     }
 
     private struct Work<TTile, TMagnitudes> : IWork where TTile : struct, INf4Tile where TMagnitudes : struct, INf4Magnitudes
@@ -102,26 +79,26 @@ internal static unsafe class Nf4Dots
 
         public readonly void Execute(int index)
         {
-            int end = Math.Min(Product.Outputs, (index + 1) * Step);
-            // Of the last row alone the same is computed twice.
-            for (int n = index * Step; n < end; n += 2)
-                for (int m = 0; m < Rows;) m += TTile.Multiply(Product, m, Rows - m, n, Math.Min(n + 1, end - 1));
+            int first = index * Step, end = Math.Min(Product.Outputs, first + Step), half = (end - first + 1) / 2;
+            // Beside the last row of an odd number one is computed again.
+            for (int n = first; n < first + half; n++)
+                for (int m = 0; m < Rows;) m += TTile.Multiply(Product, m, Rows - m, n, Math.Min(n + half, end - 1));
         }
     }
 }
 
 /// <summary>The inner kernel of <see cref="Nf4Dots"/> for one vector width.</summary>
-internal interface INf4Tile
+internal unsafe interface INf4Tile
 {
-    /// <summary>Floats in one vector.</summary>
-    static abstract int Lanes { get; }
+    /// <summary>Floats that an arranged row of x takes, whole cache lines.</summary>
+    static abstract int StrideOf(int columns);
 
-    /// <summary>Which element of a vector of codes is looked up as number <paramref name="position"/>, from 0 to 8·<see cref="Lanes"/> - 1.</summary>
-    static abstract uint Element(uint position);
+    /// <summary>Brings a row of x into the form that <see cref="Multiply"/> wants.</summary>
+    static abstract void Arrange(float* x, int columns, float* target);
 
     /// <summary>
     /// Computes two columns of y, which may be the same, in some of its rows from <paramref name="m"/> on. Every element is, over the vectors of codes,
-    /// Σ magnitude · (Σ over lookups of value · x), sums of fused multiply-adds whose order is the tile's alone, then the sum of the lanes and the bias.
+    /// Σ magnitude · (Σ over lookups of value · x), sums whose order is the tile's alone, then the sum of the lanes and the bias.
     /// </summary>
     /// <returns>Rows computed, from 1 to <paramref name="rows"/>.</returns>
     static abstract int Multiply<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int rows, int n, int next) where TMagnitudes : struct, INf4Magnitudes;
@@ -144,8 +121,8 @@ internal unsafe struct Nf4Product<TMagnitudes> where TMagnitudes : struct, INf4M
     /// <summary>[Outputs], or null.</summary>
     public float* Bias;
 
-    /// <summary>Blocks of a row, floats between rows of x, columns of y, bytes between the codes in use and those to fetch: whole pairs of rows.</summary>
-    public int Blocks, Stride, Outputs, Ahead;
+    /// <summary>Blocks of a row, floats between rows of x, columns of y.</summary>
+    public int Blocks, Stride, Outputs;
 
     public readonly void Put(int m, int n, float sum) => Y[(long)m * Outputs + n] = Bias == null ? sum : sum + Bias[n];
 }

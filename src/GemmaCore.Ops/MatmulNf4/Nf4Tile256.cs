@@ -5,174 +5,156 @@ using System.Runtime.Intrinsics.X86;
 namespace GemmaCore.Ops;
 
 /// <summary>
-/// Eight lanes: 32 bytes of codes are one block. Sixteen values of four bytes are four tables of sixteen bytes, which one instruction each looks up for 32 codes; unpacked
-/// twice, the bytes are floats: 24 shuffles for 64 exact values, where permutes of floats need 16, which take twice as long on AMD processors, and eight choices.
+/// Eight lanes, in integers: 32 bytes of codes are one block, whose values of 16 bits (<see cref="Nf4Integers"/>) are multiplied by x in 16 bits, which has a step for every block.
+/// Where exact floats need 24 shuffles and 8 products for a block, these need 8 and 4. Sums in 32 bits are exact; what is rounded are the values, by at most
+/// <see cref="Nf4Integers.LargestError"/>, and x, by half a step: 1/65534 of the largest of its block.
 /// </summary>
 internal readonly unsafe struct Nf4Tile256 : INf4Tile
 {
-    public static int Lanes => 8;
+    // The largest integer of x. Four products of such a one and Nf4Integers.One are less than 2^31.
+    private const int Largest = short.MaxValue;
 
-    // The lower halves of all bytes, then the upper ones, which are the first of two elements. Unpacking works within 16 bytes: four of the first and four of the second.
-    public static uint Element(uint position)
+    // Below it a step would be no normal number; such blocks count as zeros.
+    private const float Smallest = Largest * 1.17549435e-38f;
+
+    // 64 integers of a block, as floats; behind those of all blocks come the steps, to a whole cache line.
+    private const int FloatsPerBlock = Nf4.BlockSize / 2, FloatsPerLine = 16;
+
+    public static int StrideOf(int columns)
     {
-        uint half = position / 32, vector = position / 8 % 4, lane = position % 8;
-        return 2 * (4 * vector + lane % 4 + lane / 4 * 16) + (1 - half);
+        int blocks = columns / Nf4.BlockSize;
+        return blocks * FloatsPerBlock + (blocks + FloatsPerLine - 1) / FloatsPerLine * FloatsPerLine;
+    }
+
+    public static void Arrange(float* x, int columns, float* target)
+    {
+        int blocks = columns / Nf4.BlockSize;
+        float* steps = target + blocks * FloatsPerBlock;
+        int* rounded = stackalloc int[Nf4.BlockSize];
+        for (int block = 0; block < blocks; block++, x += Nf4.BlockSize, target += FloatsPerBlock)
+        {
+            steps[block] = Round(x, rounded);
+            Order(rounded, (short*)target);
+        }
     }
 
     public static int Multiply<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int rows, int n, int next) where TMagnitudes : struct, INf4Magnitudes
     {
         int count = rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
-        for (int column = n; column <= next; column++)
+        if (count == 4)
         {
-            if (count == 4) Four(product, m, column);
-            else if (count == 2) Two(product, m, column);
+            Four(product, m, n);
+            Four(product, m, next);
         }
-
-        // Two columns that are read at once are foreseen better.
-        if (count == 1) One(product, m, n, next);
+        else if (count == 2)
+        {
+            Two(product, m, n);
+            Two(product, m, next);
+        }
+        else One(product, m, n, next);
         return count;
+    }
+
+    // A block in steps of the one that is returned; one with an element that is not finite has a step that is not a number.
+    private static float Round(float* x, int* rounded)
+    {
+        Vector256<float> most = Vector256<float>.Zero;
+        for (int i = 0; i < Nf4.BlockSize; i += 8) most = Vector256.Max(most, Vector256.Abs(Vector256.Load(x + i)));
+        float largest = 0;
+        for (int lane = 0; lane < 8; lane++) largest = MathF.Max(largest, most[lane]);
+        bool regular = float.IsFinite(largest) && largest >= Smallest;
+        Vector256<float> perStep = Vector256.Create(regular ? Largest / largest : 0);
+        for (int i = 0; i < Nf4.BlockSize; i += 8) Avx.ConvertToVector256Int32(Vector256.Load(x + i) * perStep).Store(rounded + i);
+        return regular ? largest / Largest : float.IsFinite(largest) ? 0 : float.NaN;
+    }
+
+    // As codes are unpacked, within 16 bytes: eight bytes for one vector, eight for the next; first the lower halves of all bytes, then the upper ones, which are the first of two elements.
+    private static void Order(int* rounded, short* target)
+    {
+        for (int code = 0; code < Nf4Dots.BytesPerBlock; code++)
+        {
+            int place = code / 8 % 2 * 16 + code / 16 * 8 + code % 8;
+            target[place] = (short)rounded[2 * code + 1];
+            target[place + 32] = (short)rounded[2 * code];
+        }
     }
 
     private static void One<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int n, int next) where TMagnitudes : struct, INf4Magnitudes
     {
-        Nf4Bytes tables = Nf4Bytes.Tables;
+        Nf4Integers values = Nf4Integers.Table;
         Vector256<float> s = Vector256<float>.Zero, t = s;
         TMagnitudes magnitudes = product.Magnitudes;
-        int ahead = product.Ahead;
         long block = (long)n * product.Blocks, other = (long)next * product.Blocks;
         byte* a = product.Codes + block * Nf4Dots.BytesPerBlock, b = product.Codes + other * Nf4Dots.BytesPerBlock;
-        float* x = product.X + (long)m * product.Stride, stop = x + product.Stride;
-        for (; x < stop; a += Nf4Dots.BytesPerBlock, b += Nf4Dots.BytesPerBlock, x += Nf4.BlockSize, block++, other++)
+        float* x = product.X + (long)m * product.Stride, steps = x + product.Blocks * FloatsPerBlock, stop = steps;
+        for (; x < stop; a += Nf4Dots.BytesPerBlock, b += Nf4Dots.BytesPerBlock, x += FloatsPerBlock, steps++, block++, other++)
         {
-            Nf4Dots.Fetch(a + ahead);
-            Nf4Dots.Fetch(b + ahead);
-            s = Fma.MultiplyAdd(Block(tables, Vector256.Load(a), x), Vector256.Create(magnitudes.Of(block)), s);
-            t = Fma.MultiplyAdd(Block(tables, Vector256.Load(b), x), Vector256.Create(magnitudes.Of(other)), t);
+            RowStreams.FetchAhead(a);
+            RowStreams.FetchAhead(b);
+            s = Fma.MultiplyAdd(Dot(values.Of(Vector256.Load(a)), x), Vector256.Create(magnitudes.Of(block) * *steps), s);
+            t = Fma.MultiplyAdd(Dot(values.Of(Vector256.Load(b)), x), Vector256.Create(magnitudes.Of(other) * *steps), t);
         }
 
-        product.Put(m, n, Vector256.Sum(s));
-        product.Put(m, next, Vector256.Sum(t));
-    }
-
-    // Σ value · x of a block: even and odd vectors apart, so that two multiply-adds are under way.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Block(in Nf4Bytes tables, Vector256<byte> codes, float* x)
-    {
-        Vector256<float> even = Vector256<float>.Zero, odd = even;
-        Add(tables.OfLowerHalves(codes), x, ref even, ref odd);
-        Add(tables.OfUpperHalves(codes), x + Nf4.BlockSize / 2, ref even, ref odd);
-        return even + odd;
+        Put(product, m, n, s);
+        Put(product, m, next, t);
     }
 
     private static void Two<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int n) where TMagnitudes : struct, INf4Magnitudes
     {
-        Nf4Bytes tables = Nf4Bytes.Tables;
+        Nf4Integers values = Nf4Integers.Table;
         Vector256<float> s0 = Vector256<float>.Zero, s1 = s0;
         TMagnitudes magnitudes = product.Magnitudes;
-        int ahead = product.Ahead;
         long block = (long)n * product.Blocks, stride = product.Stride;
         byte* a = product.Codes + block * Nf4Dots.BytesPerBlock;
-        float* x = product.X + m * stride, stop = x + stride;
-        for (; x < stop; a += Nf4Dots.BytesPerBlock, block++)
+        float* x = product.X + m * stride, steps = x + product.Blocks * FloatsPerBlock, stop = steps;
+        for (; x < stop; a += Nf4Dots.BytesPerBlock, x += FloatsPerBlock, steps++, block++)
         {
-            Vector256<byte> codes = Vector256.Load(a);
-            Nf4Dots.Fetch(a + ahead);
-            Vector256<float> even0 = Vector256<float>.Zero, even1 = even0, odd0 = even0, odd1 = even0;
-            Nf4Values values = tables.OfLowerHalves(codes);
-            Add(values, x, ref even0, ref odd0);
-            Add(values, x + stride, ref even1, ref odd1);
-            values = tables.OfUpperHalves(codes);
-            x += Nf4.BlockSize / 2;
-            Add(values, x, ref even0, ref odd0);
-            Add(values, x + stride, ref even1, ref odd1);
-            x += Nf4.BlockSize / 2;
-
-            Vector256<float> f = Vector256.Create(magnitudes.Of(block));
-            s0 = Fma.MultiplyAdd(even0 + odd0, f, s0);
-            s1 = Fma.MultiplyAdd(even1 + odd1, f, s1);
+            Nf4Block w = values.Of(Vector256.Load(a));
+            RowStreams.FetchAhead(a);
+            float magnitude = magnitudes.Of(block);
+            s0 = Fma.MultiplyAdd(Dot(w, x), Vector256.Create(magnitude * *steps), s0);
+            s1 = Fma.MultiplyAdd(Dot(w, x + stride), Vector256.Create(magnitude * steps[stride]), s1);
         }
 
-        product.Put(m, n, Vector256.Sum(s0));
-        product.Put(m + 1, n, Vector256.Sum(s1));
+        Put(product, m, n, s0);
+        Put(product, m + 1, n, s1);
     }
 
     private static void Four<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int n) where TMagnitudes : struct, INf4Magnitudes
     {
-        Nf4Bytes tables = Nf4Bytes.Tables;
+        Nf4Integers values = Nf4Integers.Table;
         Vector256<float> s0 = Vector256<float>.Zero, s1 = s0, s2 = s0, s3 = s0;
         TMagnitudes magnitudes = product.Magnitudes;
-        int ahead = product.Ahead;
         long block = (long)n * product.Blocks, stride = product.Stride;
         byte* a = product.Codes + block * Nf4Dots.BytesPerBlock;
-        float* x = product.X + m * stride, stop = x + stride;
-        for (; x < stop; a += Nf4Dots.BytesPerBlock, block++)
+        float* x = product.X + m * stride, steps = x + product.Blocks * FloatsPerBlock, stop = steps;
+        for (; x < stop; a += Nf4Dots.BytesPerBlock, x += FloatsPerBlock, steps++, block++)
         {
-            Vector256<byte> codes = Vector256.Load(a);
-            Nf4Dots.Fetch(a + ahead);
-            Vector256<float> even0 = Vector256<float>.Zero, even1 = even0, even2 = even0, even3 = even0, odd0 = even0, odd1 = even0, odd2 = even0, odd3 = even0;
-            for (int half = 0; half < 2; half++, x += Nf4.BlockSize / 2)
-            {
-                Nf4Values values = half == 0 ? tables.OfLowerHalves(codes) : tables.OfUpperHalves(codes);
-                Add(values, x, ref even0, ref odd0);
-                Add(values, x + stride, ref even1, ref odd1);
-                Add(values, x + 2 * stride, ref even2, ref odd2);
-                Add(values, x + 3 * stride, ref even3, ref odd3);
-            }
-
-            Vector256<float> f = Vector256.Create(magnitudes.Of(block));
-            s0 = Fma.MultiplyAdd(even0 + odd0, f, s0);
-            s1 = Fma.MultiplyAdd(even1 + odd1, f, s1);
-            s2 = Fma.MultiplyAdd(even2 + odd2, f, s2);
-            s3 = Fma.MultiplyAdd(even3 + odd3, f, s3);
+            Nf4Block w = values.Of(Vector256.Load(a));
+            RowStreams.FetchAhead(a);
+            float magnitude = magnitudes.Of(block);
+            s0 = Fma.MultiplyAdd(Dot(w, x), Vector256.Create(magnitude * *steps), s0);
+            s1 = Fma.MultiplyAdd(Dot(w, x + stride), Vector256.Create(magnitude * steps[stride]), s1);
+            s2 = Fma.MultiplyAdd(Dot(w, x + 2 * stride), Vector256.Create(magnitude * steps[2 * stride]), s2);
+            s3 = Fma.MultiplyAdd(Dot(w, x + 3 * stride), Vector256.Create(magnitude * steps[3 * stride]), s3);
         }
 
-        product.Put(m, n, Vector256.Sum(s0));
-        product.Put(m + 1, n, Vector256.Sum(s1));
-        product.Put(m + 2, n, Vector256.Sum(s2));
-        product.Put(m + 3, n, Vector256.Sum(s3));
+        Put(product, m, n, s0);
+        Put(product, m + 1, n, s1);
+        Put(product, m + 2, n, s2);
+        Put(product, m + 3, n, s3);
     }
 
+    // Σ value · x of a block, in its steps of both.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(in Nf4Values values, float* x, ref Vector256<float> even, ref Vector256<float> odd)
+    private static Vector256<float> Dot(in Nf4Block w, float* x)
     {
-        even = Fma.MultiplyAdd(values.First, Vector256.Load(x), even);
-        odd = Fma.MultiplyAdd(values.Second, Vector256.Load(x + 8), odd);
-        even = Fma.MultiplyAdd(values.Third, Vector256.Load(x + 16), even);
-        odd = Fma.MultiplyAdd(values.Fourth, Vector256.Load(x + 24), odd);
-    }
-}
-
-/// <summary>The values of 32 codes, in the order in which <see cref="Nf4Bytes"/> gives them.</summary>
-internal readonly record struct Nf4Values(Vector256<float> First, Vector256<float> Second, Vector256<float> Third, Vector256<float> Fourth);
-
-/// <summary>The bytes of the NF4 values, lowest first: tables of sixteen, twice.</summary>
-internal readonly record struct Nf4Bytes(Vector256<byte> Lowest, Vector256<byte> Lower, Vector256<byte> Higher, Vector256<byte> Highest)
-{
-    public static Nf4Bytes Tables { get; } = new(Table(0), Table(1), Table(2), Table(3));
-
-    /// <summary>The values of the lower halves of 32 bytes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Nf4Values OfLowerHalves(Vector256<byte> codes) => Of(codes & Vector256.Create((byte)15));
-
-    /// <summary>The values of the upper halves of 32 bytes.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Nf4Values OfUpperHalves(Vector256<byte> codes) => Of((codes.AsUInt16() >>> 4).AsByte() & Vector256.Create((byte)15));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Nf4Values Of(Vector256<byte> indices)
-    {
-        Vector256<byte> lowest = Avx2.Shuffle(Lowest, indices), lower = Avx2.Shuffle(Lower, indices), higher = Avx2.Shuffle(Higher, indices), highest = Avx2.Shuffle(Highest, indices);
-        Vector256<ushort> first = Avx2.UnpackLow(lowest, lower).AsUInt16(), second = Avx2.UnpackHigh(lowest, lower).AsUInt16();
-        Vector256<ushort> firstUpper = Avx2.UnpackLow(higher, highest).AsUInt16(), secondUpper = Avx2.UnpackHigh(higher, highest).AsUInt16();
-        return new Nf4Values(
-            Avx2.UnpackLow(first, firstUpper).AsSingle(), Avx2.UnpackHigh(first, firstUpper).AsSingle(),
-            Avx2.UnpackLow(second, secondUpper).AsSingle(), Avx2.UnpackHigh(second, secondUpper).AsSingle());
+        Vector256<int> lower = Avx2.MultiplyAddAdjacent(w.First, Vector256.Load((short*)x)) + Avx2.MultiplyAddAdjacent(w.Second, Vector256.Load((short*)(x + 8)));
+        Vector256<int> upper = Avx2.MultiplyAddAdjacent(w.Third, Vector256.Load((short*)(x + 16))) + Avx2.MultiplyAddAdjacent(w.Fourth, Vector256.Load((short*)(x + 24)));
+        return Avx.ConvertToVector256Single(lower) + Avx.ConvertToVector256Single(upper);
     }
 
-    private static Vector256<byte> Table(int number)
-    {
-        Span<byte> bytes = stackalloc byte[Vector256<byte>.Count];
-        for (int i = 0; i < bytes.Length; i++) bytes[i] = (byte)(BitConverter.SingleToUInt32Bits(Nf4.Values[i % Nf4.Values.Length]) >> (8 * number));
-        return Vector256.Create<byte>(bytes);
-    }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int n, Vector256<float> sum) where TMagnitudes : struct, INf4Magnitudes =>
+        product.Put(m, n, Vector256.Sum(sum) * (1f / Nf4Integers.One));
 }

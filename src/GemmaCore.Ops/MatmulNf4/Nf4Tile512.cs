@@ -10,10 +10,20 @@ internal readonly unsafe struct Nf4Tile512 : INf4Tile
 {
     private const int Run = 128; // elements of a vector of codes
 
-    public static int Lanes => 16;
+    public static int StrideOf(int columns) => (columns + Run - 1) / Run * Run;
 
-    // A lookup takes the lowest four bits of every 32-bit lane, the next one those above; the second of a byte's two elements is in its lower half.
-    public static uint Element(uint position) => position % 16 * 8 + (position / 16 ^ 1);
+    // A lookup takes the lowest four bits of every 32-bit lane, the next one those above; the second of a byte's two elements is in its lower half. A last short run is filled with zeros.
+    public static void Arrange(float* x, int columns, float* target)
+    {
+        for (int first = 0; first < columns; first += Run)
+        {
+            for (int position = 0; position < Run; position++)
+            {
+                int element = first + position % 16 * 8 + (position / 16 ^ 1);
+                *target++ = element < columns ? x[element] : 0;
+            }
+        }
+    }
 
     public static int Multiply<TMagnitudes>(in Nf4Product<TMagnitudes> product, int m, int rows, int n, int next) where TMagnitudes : struct, INf4Magnitudes
     {
@@ -28,15 +38,14 @@ internal readonly unsafe struct Nf4Tile512 : INf4Tile
     {
         Vector512<float> table = Nf4Lookup.Table512, s = Vector512<float>.Zero, t = s;
         TMagnitudes magnitudes = product.Magnitudes;
-        int ahead = product.Ahead;
         long block = (long)n * product.Blocks, other = (long)next * product.Blocks;
         byte* a = product.Codes + block * Nf4Dots.BytesPerBlock, b = product.Codes + other * Nf4Dots.BytesPerBlock;
         float* x = product.X + (long)m * product.Stride;
         for (int left = product.Blocks; left > 0; left -= 2, a += 64, b += 64, block += 2, other += 2, x += Run)
         {
             Vector512<int> c = Codes(a, left), d = Codes(b, left);
-            Nf4Dots.Fetch(a + ahead);
-            Nf4Dots.Fetch(b + ahead);
+            RowStreams.FetchAhead(a);
+            RowStreams.FetchAhead(b);
             Vector512<float> x0 = Vector512.Load(x), x1 = Vector512.Load(x + 16), x2 = Vector512.Load(x + 32), x3 = Vector512.Load(x + 48);
             Vector512<float> u = Nf4Lookup.Of(table, c) * x0, v = Nf4Lookup.Of(table, d) * x0;
             u = Vector512.FusedMultiplyAdd(Nf4Lookup.Of(table, c >>> 4), x1, u);
@@ -69,15 +78,14 @@ internal readonly unsafe struct Nf4Tile512 : INf4Tile
     {
         Vector512<float> table = Nf4Lookup.Table512, s0 = Vector512<float>.Zero, s1 = s0, t0 = s0, t1 = s0;
         TMagnitudes magnitudes = product.Magnitudes;
-        int ahead = product.Ahead;
         long block = (long)n * product.Blocks, other = (long)next * product.Blocks, stride = product.Stride;
         byte* a = product.Codes + block * Nf4Dots.BytesPerBlock, b = product.Codes + other * Nf4Dots.BytesPerBlock;
         float* x = product.X + m * stride;
         for (int left = product.Blocks; left > 0; left -= 2, a += 64, b += 64, block += 2, other += 2)
         {
             Vector512<int> c = Codes(a, left), d = Codes(b, left);
-            Nf4Dots.Fetch(a + ahead);
-            Nf4Dots.Fetch(b + ahead);
+            RowStreams.FetchAhead(a);
+            RowStreams.FetchAhead(b);
             Vector512<float> u0 = Vector512<float>.Zero, u1 = u0, v0 = u0, v1 = u0;
             for (float* end = x + Run; x < end; x += 16)
             {
@@ -107,15 +115,14 @@ internal readonly unsafe struct Nf4Tile512 : INf4Tile
     {
         Vector512<float> table = Nf4Lookup.Table512, s0 = Vector512<float>.Zero, s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
         TMagnitudes magnitudes = product.Magnitudes;
-        int ahead = product.Ahead;
         long block = (long)n * product.Blocks, other = (long)next * product.Blocks, stride = product.Stride;
         byte* a = product.Codes + block * Nf4Dots.BytesPerBlock, b = product.Codes + other * Nf4Dots.BytesPerBlock;
         float* x = product.X + m * stride, y = x + 2 * stride;
         for (int left = product.Blocks; left > 0; left -= 2, a += 64, b += 64, block += 2, other += 2)
         {
             Vector512<int> c = Codes(a, left), d = Codes(b, left);
-            Nf4Dots.Fetch(a + ahead);
-            Nf4Dots.Fetch(b + ahead);
+            RowStreams.FetchAhead(a);
+            RowStreams.FetchAhead(b);
             Vector512<float> u0 = Vector512<float>.Zero, u1 = u0, u2 = u0, u3 = u0, v0 = u0, v1 = u0, v2 = u0, v3 = u0;
             for (float* end = x + Run; x < end; x += 16, y += 16)
             {
