@@ -1,15 +1,29 @@
 using System.Diagnostics;
 using System.Reflection;
+using System.Runtime.Intrinsics.X86;
 
 namespace GemmaCore.Testing;
 
 /// <summary>Reruns tests of an assembly in a child process that lacks an instruction set, so that each fallback stays alive on a machine that never takes it.</summary>
 public static class InstructionSets
 {
+    /// <summary>The variable that leaves vectors of 256 bits.</summary>
+    public const string Avx512 = "DOTNET_EnableAVX512";
+
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(4);
 
-    /// <summary>The variables that .NET reads; each switches off what builds on it, too.</summary>
-    public static readonly string[] Switches = ["DOTNET_EnableAVX512", "DOTNET_EnableAVX2", "DOTNET_EnableHWIntrinsic"];
+    /// <summary>
+    /// The variables that .NET reads, of what this processor has: without AVX-512 the parent is the run without it. Each switches off what builds on it, too.
+    /// </summary>
+    public static IEnumerable<string> Switches
+    {
+        get
+        {
+            if (Avx512F.IsSupported) yield return Avx512;
+            if (Avx2.IsSupported) yield return "DOTNET_EnableAVX2";
+            yield return "DOTNET_EnableHWIntrinsic";
+        }
+    }
 
     /// <summary>Runs the tests that a filter of xunit's command line names, with a switch at 0.</summary>
     /// <returns>Everything the child printed, when all of its tests passed and there was at least one.</returns>

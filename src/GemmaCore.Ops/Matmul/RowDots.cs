@@ -52,13 +52,12 @@ internal static unsafe class RowDots
         public GemmSizes Sizes;
         public int Step;
 
-        // A part of an odd number of rows ends with one beside itself, which counts once.
         public readonly void Execute(int index)
         {
             int first = index * Step, end = Math.Min(Sizes.Columns, first + Step), half = (end - first + 1) / 2;
             for (int n = first; n < first + half; n++)
             {
-                int m = 0, next = n + half < end ? n + half : n;
+                int m = 0, next = RowStreams.Beside(n, half, end);
                 // Sixteen sums: as many registers as AVX2 has in all.
                 if (TUnit.Lanes == Vector512<float>.Count)
                     for (; m <= Sizes.Rows - 2; m += 2) Dot2x2(m, n, next);
@@ -105,7 +104,7 @@ internal static unsafe class RowDots
             }
 
             Put(m, n, k, TUnit.Add(TUnit.Add(s0, s1), TUnit.Add(s2, s3)));
-            if (next != n) Put(m, next, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3)));
+            if (next != n) Put(m, next, k, TUnit.Add(TUnit.Add(t0, t1), TUnit.Add(t2, t3))); // else C would be added to twice
         }
 
         private readonly void Dot2x2(int m, int n, int next)

@@ -12,6 +12,10 @@ internal static unsafe class RowStreams
     // What a stream must have under way to be read at the speed of memory.
     private const int BytesAhead = 3 << 10;
 
+    /// <summary>The row that is read beside row <paramref name="n"/> of a part's first half: itself where an odd number leaves none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Beside(int n, int half, int end) => n + half < end ? n + half : n;
+
     /// <summary>Asks for the cache line that the stream will come to; it may lie anywhere.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void FetchAhead(byte* stream)

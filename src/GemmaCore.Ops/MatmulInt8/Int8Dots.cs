@@ -55,12 +55,10 @@ internal static unsafe class Int8Dots
 
         public readonly void Execute(int index)
         {
-            int end = Math.Min(Product.Outputs, (index + 1) * Step), rows = Product.Rows;
-            int first = index * Step, half = (end - first + 1) / 2;
-            // Beside the last row of an odd number one is computed again.
-            for (int i = 0; i < half; i++)
+            int first = index * Step, end = Math.Min(Product.Outputs, first + Step), half = (end - first + 1) / 2, rows = Product.Rows;
+            for (int n = first; n < first + half; n++)
             {
-                int m = 0, n = first + i, next = Math.Min(n + half, end - 1);
+                int m = 0, next = RowStreams.Beside(n, half, end);
                 // AVX2 has no registers for the sums over the groups: they are needed once a group, and wait in memory.
                 for (; m <= rows - 4; m += 4) Dot4x2(m, n, next);
                 for (; m <= rows - 2; m += 2) Dot2x2(m, n, next);

@@ -80,9 +80,8 @@ internal static unsafe class Nf4Dots
         public readonly void Execute(int index)
         {
             int first = index * Step, end = Math.Min(Product.Outputs, first + Step), half = (end - first + 1) / 2;
-            // Beside the last row of an odd number one is computed again.
             for (int n = first; n < first + half; n++)
-                for (int m = 0; m < Rows;) m += TTile.Multiply(Product, m, Rows - m, n, Math.Min(n + half, end - 1));
+                for (int m = 0; m < Rows;) m += TTile.Multiply(Product, m, Rows - m, n, RowStreams.Beside(n, half, end));
         }
     }
 }
