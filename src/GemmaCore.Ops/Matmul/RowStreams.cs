@@ -5,7 +5,7 @@ namespace GemmaCore.Ops;
 
 /// <summary>
 /// How a core reads its part of a matrix that is multiplied by a few rows: row n beside row n + half of the part, so as two long streams, and each a little ahead. One stream leaves the memory
-/// waiting, and two neighbouring rows at a time, which are short streams that jump, are read at two thirds of the speed (`bench/results/quantized-cpu.md`).
+/// waiting, and two neighbouring rows at a time, which are short streams that jump, are read more slowly: at two thirds of the speed where rows have a kilobyte (`bench/results/quantized-cpu.md`).
 /// </summary>
 internal static unsafe class RowStreams
 {

@@ -13,7 +13,8 @@ internal static unsafe class Nf4Dots
 {
     public const int BytesPerBlock = Nf4.BlockSize / 2;
 
-    private const int FloatsPerLine = 16; // of the cache
+    /// <summary>Floats in a line of the cache.</summary>
+    public const int FloatsPerLine = 16;
 
     // Some 5 µs of one core's share of memory bandwidth.
     private const int BytesPerPart = 64 << 10;

@@ -18,12 +18,12 @@ internal readonly unsafe struct Nf4Tile256 : INf4Tile
     private const float Smallest = Largest * 1.17549435e-38f;
 
     // 64 integers of a block, as floats; behind those of all blocks come the steps, to a whole cache line.
-    private const int FloatsPerBlock = Nf4.BlockSize / 2, FloatsPerLine = 16;
+    private const int FloatsPerBlock = Nf4.BlockSize / 2;
 
     public static int StrideOf(int columns)
     {
         int blocks = columns / Nf4.BlockSize;
-        return blocks * FloatsPerBlock + (blocks + FloatsPerLine - 1) / FloatsPerLine * FloatsPerLine;
+        return blocks * FloatsPerBlock + (blocks + Nf4Dots.FloatsPerLine - 1) / Nf4Dots.FloatsPerLine * Nf4Dots.FloatsPerLine;
     }
 
     public static void Arrange(float* x, int columns, float* target)
