@@ -49,14 +49,18 @@ public sealed unsafe record MachinePeaks(string Machine, double GigabytesPerSeco
         $"{Machine}: {Bandwidth} {GigabytesPerSecond:F1} GB/s, {Arithmetic} {GigaflopsPerSecond:F0} GFLOP/s, " +
         $"{DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC, .NET {Environment.Version}";
 
+    // Seconds of the fastest round; no more rounds once several have brought nothing.
     private static double Best(Action action)
     {
+        const int most = 12, without = 4;
         double best = double.MaxValue;
-        for (int i = 0; i < 12; i++)
+        for (int i = 0, last = 0; i < most && i - last <= without; i++)
         {
             long start = Stopwatch.GetTimestamp();
             action();
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            if (seconds < 0.99 * best) last = i;
+            best = Math.Min(best, seconds);
         }
 
         return best;

@@ -66,7 +66,10 @@ internal sealed class Weights : IDisposable
     public TensorView Floats(string name, params ReadOnlySpan<int> sizes)
     {
         Shape shape = ShapeOf(sizes);
-        return Own(shape, _checkpoint.ReadFloats(name, shape));
+        if (!_device.IsRehearsal) return Own(shape, _checkpoint.ReadFloats(name, shape));
+        _checkpoint.Require(name, shape);
+        _owned.Add(new DeviceBuffer(_device, shape, DType.F32));
+        return _owned[^1].View;
     }
 
     /// <summary>A linear layer <paramref name="path"/><c>.weight</c> [out, in] with an optional <c>.bias</c>.</summary>

@@ -6,10 +6,11 @@ namespace GemmaCore.Tensors;
 public sealed unsafe class CpuDevice : Device
 {
     // One cache line, and the width of a 512-bit load.
-    private const nuint Alignment = 64;
+    private const int Alignment = 64;
 
     private static readonly Lazy<CpuDevice> OneThread = new(() => new CpuDevice(1));
 
+    private readonly RehearsedMemory? _rehearsed; // null where something is computed
     private long _allocated, _peak;
 
     /// <summary>A CPU device that computes on <paramref name="threadCount"/> threads (0: one per processor).</summary>
@@ -19,12 +20,12 @@ public sealed unsafe class CpuDevice : Device
         Workers = new WorkerPool(threadCount == 0 ? Environment.ProcessorCount : threadCount);
     }
 
-    private CpuDevice(WorkerPool workers) => Workers = workers;
+    private CpuDevice(WorkerPool idle, RehearsedMemory memory) => (Workers, _rehearsed) = (idle, memory);
 
     /// <summary>
     /// A device that computes nothing (<see cref="Device.IsRehearsal"/>). Its memory reads as zeros, and takes room on the machine only where something is written.
     /// </summary>
-    public static CpuDevice Rehearsal() => new(WorkerPool.Idle());
+    public static CpuDevice Rehearsal() => new(WorkerPool.Idle(), new RehearsedMemory(Alignment));
 
     /// <inheritdoc/>
     public override Device OpenRehearsal() => Rehearsal();
@@ -33,7 +34,7 @@ public sealed unsafe class CpuDevice : Device
     public WorkerPool Workers { get; }
 
     /// <inheritdoc/>
-    public override bool IsRehearsal => Workers.IsIdle;
+    public override bool IsRehearsal => _rehearsed is not null;
 
     /// <inheritdoc/>
     public override string Name => "cpu";
@@ -55,7 +56,7 @@ public sealed unsafe class CpuDevice : Device
 
     internal override nint Allocate(long bytes)
     {
-        nint pointer = IsRehearsal ? AllocateZeros(bytes) : (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
+        nint pointer = _rehearsed?.Allocate(bytes) ?? (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
         long now = Interlocked.Add(ref _allocated, bytes);
         for (long peak = _peak; now > peak; peak = _peak)
             if (Interlocked.CompareExchange(ref _peak, now, peak) == peak) break;
@@ -64,7 +65,7 @@ public sealed unsafe class CpuDevice : Device
 
     internal override void Free(nint pointer, long bytes)
     {
-        if (IsRehearsal) NativeMemory.Free(((void**)pointer)[-1]);
+        if (IsRehearsal) RehearsedMemory.Free(pointer, bytes);
         else NativeMemory.AlignedFree((void*)pointer);
         Interlocked.Add(ref _allocated, -bytes);
     }
@@ -100,14 +101,9 @@ public sealed unsafe class CpuDevice : Device
     }
 
     /// <inheritdoc/>
-    public override void Dispose() => Workers.Dispose();
-
-    // Zeroed memory comes from the system page by page, on the first touch; aligned memory would be touched to be zeroed. What was allocated stands before it.
-    private static nint AllocateZeros(long bytes)
+    public override void Dispose()
     {
-        nint block = (nint)NativeMemory.AllocZeroed((nuint)bytes + 2 * Alignment);
-        nint pointer = (block + 2 * (nint)Alignment - 1) & ~((nint)Alignment - 1);
-        ((nint*)pointer)[-1] = block;
-        return pointer;
+        Workers.Dispose();
+        _rehearsed?.Dispose();
     }
 }

@@ -19,6 +19,35 @@ public sealed class RehearsalDeviceTests
     }
 
     [Fact]
+    public void Pieces_of_any_size_lie_apart_and_read_as_zeros_whatever_was_written_and_given_back_before()
+    {
+        using CpuDevice device = CpuDevice.Rehearsal();
+        var random = new Random(5);
+        var kept = new List<DeviceBuffer>();
+        // Around all that a block is cut by: nothing, a line of 64 bytes, half a block of 64 MiB and more.
+        int[] sizes = [0, 1, 15, 16, 17, 4096, (8 << 20) - 17, (8 << 20) - 1, 8 << 20, (8 << 20) + 1];
+        for (int i = 0; i < 400; i++)
+        {
+            var buffer = new DeviceBuffer(device, new Shape(sizes[random.Next(sizes.Length)]), DType.F32);
+            Assert.Equal(0, buffer.View.Pointer % 64);
+            int ends = Math.Min(40, buffer.View.Shape.Columns);
+            Assert.All(buffer.View.Slice(0, ends).ToFloats(), value => Assert.Equal(0, value));
+            Assert.All(buffer.View.Slice(buffer.View.Shape.Columns - ends, ends).ToFloats(), value => Assert.Equal(0, value));
+            float[] mark = [.. Enumerable.Repeat(1f + i, ends)];
+            buffer.View.Slice(0, ends).CopyFrom(mark);
+            buffer.View.Slice(buffer.View.Shape.Columns - ends, ends).CopyFrom(mark);
+            if (random.Next(3) == 0) buffer.Dispose();
+            else kept.Add(buffer);
+        }
+
+        DeviceBuffer[] inOrder = [.. kept.OrderBy(buffer => buffer.View.Pointer)];
+        for (int i = 1; i < inOrder.Length; i++) Assert.True(inOrder[i - 1].View.Pointer + Math.Max(1, inOrder[i - 1].View.ByteCount) <= inOrder[i].View.Pointer);
+        Assert.Equal(kept.Sum(buffer => buffer.View.ByteCount), device.AllocatedBytes);
+        foreach (DeviceBuffer buffer in kept) buffer.Dispose();
+        Assert.Equal(0, device.AllocatedBytes);
+    }
+
+    [Fact]
     public void Work_is_left_undone()
     {
         using CpuDevice device = CpuDevice.Rehearsal();

@@ -116,9 +116,9 @@ public sealed class LoraAdapter : IDisposable
             foreach (Linear layer in targets)
             {
                 int rank = config.RankFor(layer.Path);
-                var a = new float[rank * layer.InputSize];
-                if (!model.Device.IsRehearsal) ReproducibleWeights.Fill(layer.Path + ".lora_A.weight", seed, 1 / Math.Sqrt(layer.InputSize), 0, 0, a);
-                adapter.AttachTrainable(layer, a, new float[layer.OutputSize * rank], rank, (float)config.ScaleFor(layer.Path), (float)config.LoraDropout);
+                float[] a = model.Device.IsRehearsal ? [] : new float[rank * layer.InputSize];
+                ReproducibleWeights.Fill(layer.Path + ".lora_A.weight", seed, 1 / Math.Sqrt(layer.InputSize), 0, 0, a);
+                adapter.AttachTrainable(layer, a, [], rank, (float)config.ScaleFor(layer.Path), (float)config.LoraDropout);
             }
 
             return adapter;
@@ -239,9 +239,11 @@ public sealed class LoraAdapter : IDisposable
         Attach(layer, new LinearAdapter(weights, columns));
     }
 
+    // A and B; zeros where nothing is given.
     private void AttachTrainable(Linear layer, float[] a, float[] b, int rank, float scale, float dropout)
     {
-        TensorView viewA = Own(new Shape(rank, layer.InputSize), a), viewB = Own(new Shape(layer.OutputSize, rank), b);
+        Shape shapeA = new(rank, layer.InputSize), shapeB = new(layer.OutputSize, rank);
+        TensorView viewA = a.Length == 0 ? Zeros(shapeA) : Own(shapeA, a), viewB = b.Length == 0 ? Zeros(shapeB) : Own(shapeB, b);
         TensorView gradientA = Zeros(viewA.Shape), gradientB = Zeros(viewB.Shape);
         var weights = new LoraWeights
         {

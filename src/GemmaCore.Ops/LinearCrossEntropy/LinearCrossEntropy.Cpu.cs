@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using GemmaCore.Tensors;
@@ -31,14 +32,31 @@ public static unsafe partial class LinearCrossEntropy
         return total;
     }
 
-    private static void BackwardCpu(TensorView gradient, TensorView dLoss, TensorView rows, TensorView dHidden)
+    // Every row of the hidden states has one place at most among the rows of the loss, so parts of rows meet nowhere.
+    private static void BackwardCpu(CpuDevice cpu, TensorView gradient, TensorView dLoss, TensorView rows, TensorView dHidden)
     {
-        float scale = dLoss.Floats[0];
-        int columns = gradient.Shape[1];
-        for (int i = 0; i < gradient.Shape[0]; i++)
+        int count = gradient.Shape[0], columns = gradient.Shape[1];
+        var work = new ScatterWork { From = gradient.Floats, To = dHidden.Floats, Scale = dLoss.Floats, Places = rows.Ints, Rows = count, Columns = columns };
+        cpu.Workers.Run(ref work, RowBlocks.Count(count, columns));
+    }
+
+    private struct ScatterWork : IWork
+    {
+        public float* From, To, Scale;
+        public int* Places;
+        public int Rows, Columns;
+
+        public readonly void Execute(int index)
         {
-            float* from = gradient.Floats + (nint)i * columns, to = dHidden.Floats + (nint)rows.Ints[i] * columns;
-            for (int j = 0; j < columns; j++) to[j] += scale * from[j];
+            (int first, int end) = RowBlocks.Range(index, Rows, Columns);
+            var scale = new Vector<float>(*Scale);
+            for (int row = first; row < end; row++)
+            {
+                float* from = From + (nint)row * Columns, to = To + (nint)Places[row] * Columns;
+                int i = 0;
+                for (; i <= Columns - Lanes.Width; i += Lanes.Width) Lanes.Store(Lanes.Load(to + i) + scale * Lanes.Load(from + i), to + i);
+                for (; i < Columns; i++) to[i] += *Scale * from[i];
+            }
         }
     }
 

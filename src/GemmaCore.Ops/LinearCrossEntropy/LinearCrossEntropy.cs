@@ -85,7 +85,7 @@ public static partial class LinearCrossEntropy
         TensorView dLoss = tape.GradientOf(loss);
         TensorView dHidden = tape.GradientFor(hidden, out bool accumulate);
         if (!accumulate) hidden.Device.Clear(dHidden);
-        if (hidden.Device is CpuDevice) BackwardCpu(gradient, dLoss, rows, dHidden);
+        if (hidden.Device is CpuDevice cpu) BackwardCpu(cpu, gradient, dLoss, rows, dHidden);
         else if (hidden.Device is CudaDevice cuda) BackwardCuda(cuda, gradient, dLoss, rows, dHidden);
         else throw Require.NoSuchDevice("LinearCrossEntropy.Backward", hidden.Device);
     }

@@ -10,7 +10,7 @@ public static unsafe partial class Lora
         int rows = x.Shape.Rows, inputs = x.Shape.Columns, rank = u.Shape.Columns, outputs = y.Shape.Columns;
         float* kept = Drop(cpu, x, memory, dropout);
         Gemm.NT(cpu.Workers, kept, lora.A.Floats, DType.F32, u.Floats, rows, rank, inputs, accumulate: false);
-        Scale(u, lora.Scale);
+        Scale(cpu, u, lora.Scale);
         Gemm.NT(cpu.Workers, u.Floats, lora.B.Floats, DType.F32, y.Floats, rows, outputs, rank, accumulate: true);
     }
 
@@ -20,7 +20,7 @@ public static unsafe partial class Lora
         int rows = x.Shape.Rows, inputs = x.Shape.Columns, rank = u.Shape.Columns, outputs = dY.Shape.Columns;
         TensorView g = memory.Take(u.Shape);
         Gemm.NN(cpu.Workers, dY.Floats, lora.B.Floats, DType.F32, g.Floats, rows, outputs, rank, accumulate: false);
-        Scale(g, lora.Scale);
+        Scale(cpu, g, lora.Scale);
         if (lora.IsTrainable)
         {
             Gemm.TN(cpu.Workers, dY.Floats, u.Floats, lora.GradientB.Floats, rows, outputs, rank);
@@ -54,14 +54,25 @@ public static unsafe partial class Lora
     }
 
     // [T, R] is small: not worth a thread.
-    private static void Scale(TensorView view, float factor)
+    private static void Scale(CpuDevice cpu, TensorView view, float factor)
     {
-        float* values = view.Floats;
-        long count = view.Shape.ElementCount;
-        var scale = new Vector<float>(factor);
-        long i = 0;
-        for (; i <= count - Lanes.Width; i += Lanes.Width) Lanes.Store(Lanes.Load(values + i) * scale, values + i);
-        for (; i < count; i++) values[i] *= factor;
+        var work = new ScaleWork { Values = view.Floats, Count = view.Shape.ElementCount, Factor = factor };
+        cpu.Workers.Run(ref work, 1);
+    }
+
+    private struct ScaleWork : IWork
+    {
+        public float* Values;
+        public long Count;
+        public float Factor;
+
+        public readonly void Execute(int index)
+        {
+            var factor = new Vector<float>(Factor);
+            long i = 0;
+            for (; i <= Count - Lanes.Width; i += Lanes.Width) Lanes.Store(Lanes.Load(Values + i) * factor, Values + i);
+            for (; i < Count; i++) Values[i] *= Factor;
+        }
     }
 
     private struct DropWork : IWork

@@ -23,7 +23,7 @@ public static partial class SumOfSquares
         if (tensors.IsEmpty) return 0;
         return tensors[0].Device switch
         {
-            CpuDevice => SumCpu(tensors),
+            CpuDevice cpu => SumCpu(cpu, tensors),
             CudaDevice cuda => SumCuda(cuda, tensors),
             Device other => throw Require.NoSuchDevice(operation, other),
         };
