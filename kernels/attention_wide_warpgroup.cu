@@ -6,9 +6,7 @@
 // 4 N H (visible keys) FLOP; shared memory below, at most 227 KiB
 // defines: QUERIES (64 or 128), KEYS (64 or 128), STAGES (tiles of K or V in shared memory)
 // source: arXiv:2307.08691, arXiv:2407.08608, kernels.md 1.0 - 1.2
-#include "attention_wide.cuh"
-#include "bulk_copy.cuh"
-#include "warpgroup.cuh"
+#include "attention_warpgroup.cuh"
 
 using namespace attention;
 
@@ -30,8 +28,6 @@ constexpr int shared_bytes = groups * query_bytes + stages * tile_bytes + stages
 static_assert(shared_bytes <= 227 * 1024, "more shared memory than any card has");
 // A row's sums stay relative to an older maximum until a score exceeds it by this power of two: P is at most 256, and sums are rarely scaled.
 constexpr float most_growth = 8.0f;
-// Of square_offset, in bytes: eight rows to the next, 64 columns to the next.
-constexpr int eight_rows = 4096, square = 1024;
 
 // Shared memory: Q of the groups, the tiles, their barriers, then the intervals of the rows.
 DEVICE u8* shared_at(int offset) { return dynamic_shared<u8, 1024>() + offset; }
@@ -41,23 +37,10 @@ DEVICE int* starts_of(int group) { return reinterpret_cast<int*>(barrier_at(2 * 
 DEVICE int* ends_of(int group) { return starts_of(group) + group_queries; }
 
 // The tiles pass by as K_0, K_1, V_0, K_2, V_1 .. : the order in which they are read.
-struct Ring {
-  int stage = 0, parity = 0;
-  DEVICE shared_place tile() const { return place_of(shared_at(groups * query_bytes)) + stage * tile_bytes; }
-  DEVICE shared_place full() const { return place_of(barrier_at(0)) + stage * 8; }
-  DEVICE shared_place empty() const { return place_of(barrier_at(stages)) + stage * 8; }
-  DEVICE void advance() {
-    if (++stage == stages) stage = 0, parity ^= 1;
-  }
-  DEVICE void wait() const { barrier_wait(full(), parity); }
-  // Tiles that the group does not see.
-  DEVICE void skip(int count) {
-    for (; count > 0; --count) {
-      wait();
-      barrier_arrive(empty());
-      advance();
-    }
-  }
+struct Shared {
+  static constexpr int stages = STAGES, tile_bytes = KEYS * 256 * 2;
+  DEVICE static u8* tiles() { return shared_at(groups * query_bytes); }
+  DEVICE static u64* barrier_at(int index) { return ::barrier_at(index); }
 };
 
 using Scores = float[keys / 8][4];
@@ -65,23 +48,6 @@ using Weights = u32[keys / 16][4];
 using Sums = float[head_dim / 8][4];
 // Of the thread's two rows, eight apart.
 using Measures = float[2];
-
-DEVICE void ask_scores(Scores& score, u64 queries, shared_place tile) {
-  const u64 from = matrix_descriptor(tile, eight_rows);
-#pragma unroll
-  for (int step = 0; step < head_dim / 16; ++step) {
-    const int at = (step / 4 * square + step % 4 * 32) / 16;
-    warpgroup_multiply<false, false>(score, queries + at, from + at, step > 0);
-  }
-  warpgroup_commit();
-}
-
-DEVICE void ask_sums(Sums& sums, const Weights& weights, shared_place tile) {
-  const u64 from = matrix_descriptor(tile, eight_rows, square);
-#pragma unroll
-  for (int step = 0; step < keys / 16; ++step) warpgroup_multiply<true>(sums, weights[step], from + step * (2 * eight_rows / 16), 1);
-  warpgroup_commit();
-}
 
 DEVICE void hide(Scores& score, int group, int row, int slot) {
 #pragma unroll
@@ -118,13 +84,6 @@ DEVICE void take(Scores& score, Measures& most, Measures& sum, Measures& factor)
   }
 }
 
-// The scores' registers are what a product takes from the left.
-DEVICE void round_weights(Weights& weights, const Scores& score) {
-#pragma unroll
-  for (int step = 0; step < keys / 16; ++step)
-    for (int i = 0; i < 4; ++i) weights[step][i] = pack<element>(score[2 * step + i / 2][i % 2 * 2], score[2 * step + i / 2][i % 2 * 2 + 1]);
-}
-
 DEVICE void scale_rows(Sums& sums, const Measures& factor) {
   if (!ptx::any(factor[0] != 1.0f || factor[1] != 1.0f)) return;
 #pragma unroll
@@ -143,24 +102,18 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
   if (groups == 1 && first_of(0) >= count) return;
   const int group = uniform(warp_index()) / 4, warp = warp_index() % 4;
 
-  // What at least one row of each group sees, and what all rows of this one see.
-  Range seen[2] = {range_of(0, 0), range_of(0, 0)}, all = {0, 0x7fffffff};
-  for (int g = 0; g < groups; ++g) {
+  Seen seen = {{range_of(0, 0), range_of(0, 0)}, {0, 0x7fffffff}};
+  for (int g = 0; g < groups; ++g)
     for (int i = lane_index(); i < group_queries; i += 32) {
       const int row = first_of(g) + i, token = first_row + row / heads_each;
       const Range mine = row < count ? range_of(key_start[token] - sequence.past_start, key_end[token] - sequence.past_start) : range_of(0, 0);
-      seen[g] = join(seen[g], mine);
+      seen.groups[g] = join(seen.groups[g], mine);
       if (g != group) continue;
-      if (row < count) all = {mine.begin > all.begin ? mine.begin : all.begin, mine.end < all.end ? mine.end : all.end};
+      if (row < count) seen.all = {mine.begin > seen.all.begin ? mine.begin : seen.all.begin, mine.end < seen.all.end ? mine.end : seen.all.end};
       if (warp == 0) starts_of(g)[i] = mine.begin, ends_of(g)[i] = mine.end;
     }
-    for (int step = 16; step > 0; step >>= 1) seen[g] = join(seen[g], {shuffle_xor(seen[g].begin, step), shuffle_xor(seen[g].end, step)});
-  }
-  for (int step = 16; step > 0; step >>= 1) {
-    const Range other = {shuffle_xor(all.begin, step), shuffle_xor(all.end, step)};
-    all = {other.begin > all.begin ? other.begin : all.begin, other.end < all.end ? other.end : all.end};
-  }
-  const Tiles tiles = tiles_of<keys>(seen[0], seen[1]);
+  seen = over_warp(seen);
+  const Tiles tiles = tiles_of<keys>(seen.groups[0], seen.groups[1]);
 
   if (thread_index() == 0) {
     for (int i = 0; i < stages; ++i) barrier_start(place_of(barrier_at(i)), 1), barrier_start(place_of(barrier_at(stages + i)), groups * 4);
@@ -168,19 +121,12 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
   }
   sync_block();
 
-  Ring ring;
+  Ring<Shared> ring;
   if (group == groups) {
     if constexpr (groups > 1) give_registers<24>();
     if (warp > 0) return;
     const u64 first_slot = (static_cast<u64>(block_y()) * key_blocks + sequence.key_block) * block_rows;
-    const auto send = [&](const element* from, int tile) {
-      barrier_wait(ring.empty(), ring.parity ^ 1);
-      if (lane_index() == 0) {
-        barrier_expect(ring.full(), tile_bytes);
-        copy_bulk(ring.tile(), from + (first_slot + tile * keys) * head_dim, tile_bytes, ring.full());
-      }
-      ring.advance();
-    };
+    const auto send = [&](const element* from, int tile) { ring.send(from + (first_slot + tile * keys) * head_dim); };
     int older = tiles.begin;
     if (older >= tiles.end) return;
     send(k, older);
@@ -212,7 +158,7 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
   Measures most = {minus_infinity(), minus_infinity()}, sum = {}, scaled;
   const int row = warp * 16 + lane_index() / 4;
   // What decides about products is visibly the same in the whole warp: where threads might part, the compiler would wait for each product.
-  const Range mine = {uniform(group > 0 ? seen[1].begin : seen[0].begin), uniform(group > 0 ? seen[1].end : seen[0].end)};
+  const Range mine = {uniform(group > 0 ? seen.groups[1].begin : seen.groups[0].begin), uniform(group > 0 ? seen.groups[1].end : seen.groups[0].end)};
   const int tile_count = tiles.begin < tiles.end ? tiles.before(tiles.end - 1) + 1 : 0;
   if (mine.begin >= mine.end) {
     ring.skip(2 * tile_count);
@@ -222,7 +168,7 @@ KERNEL(threads, 1) attention_forward_wide_warpgroup(const float* q, const elemen
     const u64 queries = matrix_descriptor(place_of(queries_of(group)), eight_rows);
     const int first = mine.begin / keys, last = (mine.end - 1) / keys, place = uniform(tiles.before(first));
     const int others = uniform(tile_count - 1 - tiles.before(last)), last_slot = last * keys;
-    const int hidden_before = uniform(all.begin), hidden_from = uniform(all.end) - keys;
+    const int hidden_before = uniform(seen.all.begin), hidden_from = uniform(seen.all.end) - keys;
     int slot = first * keys;
     ring.skip(place == 0 ? 0 : 2 * place - 1);
     ring.wait();

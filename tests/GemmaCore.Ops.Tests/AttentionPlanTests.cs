@@ -34,6 +34,12 @@ public sealed class AttentionPlanTests
                 Assert.InRange(wide.KeySharedBytes, 1, sharedBytes);
             }
 
+            if (architecture == 90)
+            {
+                Assert.InRange(AttentionWarpgroupGradient.QuerySharedBytes, 1, sharedBytes);
+                Assert.InRange(AttentionWarpgroupGradient.KeySharedBytes, 1, sharedBytes);
+            }
+
             AttentionGradientTile gradient = AttentionPlan.GradientTile(architecture, headSize);
             Assert.InRange(gradient.SharedBytes(headSize), 1, sharedBytes);
             Assert.Equal(0, AttentionPlan.BlockRows % gradient.Rows);

@@ -9,7 +9,7 @@ public sealed class AttentionSequenceTests
     private const int Heads = 4, KeyHeads = 2;
 
     // The size of the f32 kernels and one of the tensor-core kernels.
-    public static IEnumerable<(string, int)> HeadSizes => TestDevices.Spread([20, 64]);
+    public static IEnumerable<(string, int)> HeadSizes => [.. TestDevices.Spread([20, 64]), .. AttentionMaskTests.WideHeads];
 
     // Head size, chunk, window, ring capacity, pages, bf16. Chunks of 1 and 16 (splits over keys) and 37 (tiles); capacities that wrap at an odd place, that hold
     // exactly what is kept, and one that never wraps. Splits of a card are 64 slots at least, so 200 slots are several.

@@ -23,6 +23,8 @@ public sealed class AttentionTests
 
     public static TheoryData<string> Devices => [.. (string[])["cpu", .. TestDevices.Cards()]];
 
+    public static IEnumerable<(string, int)> HeadSizes => [.. TestDevices.Spread([64]), .. AttentionMaskTests.WideHeads];
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Causal_forward_matches_the_reference(string device, int rows, int heads, int keyHeads, int headSize) =>
@@ -105,10 +107,10 @@ public sealed class AttentionTests
     }
 
     [Theory]
-    [MemberData(nameof(Devices))]
-    public void Backward_adds_to_gradients_that_are_already_there(string device)
+    [MemberData(nameof(HeadSizes))]
+    public void Backward_adds_to_gradients_that_are_already_there(string device, int headSize)
     {
-        AttentionCase c = AttentionCase.Causal(9, 35, 4, 2, 64);
+        AttentionCase c = AttentionCase.Causal(9, 35, 4, 2, headSize);
         float[][] once;
         using (var single = new OpFixture(device)) once = c.Backward(single);
 
@@ -125,10 +127,10 @@ public sealed class AttentionTests
     }
 
     [Theory]
-    [MemberData(nameof(Devices))]
-    public void Only_gradients_that_are_wanted_are_computed(string device)
+    [MemberData(nameof(HeadSizes))]
+    public void Only_gradients_that_are_wanted_are_computed(string device, int headSize)
     {
-        AttentionCase c = AttentionCase.Causal(10, 35, 4, 2, 64);
+        AttentionCase c = AttentionCase.Causal(10, 35, 4, 2, headSize);
         float[][] expected;
         using (var all = new OpFixture(device)) expected = c.Backward(all);
         for (int wanted = 0; wanted < 3; wanted++)

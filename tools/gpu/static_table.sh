@@ -17,6 +17,8 @@ function asked(file, defines, arch, kernel,   wide, steps, d, q, stages) {
   if (file == "attention_mma.cu") return (q + 2 * (stages == "" ? 1 : stages) * define(defines, "KEYS")) * d * 2
   if (file == "attention_wide_mma.cu") return ((q + 2 * define(defines, "KEYS")) * 256 + q * define(defines, "KEYS")) * 2 + q * 24
   if (file == "attention_wide_warpgroup.cu") return (q + stages * define(defines, "KEYS")) * 512 + stages * 16 + q * 8
+  if (file == "attention_query_gradient_wide_warpgroup.cu") return 7 * 32768 + 7 * 8
+  if (file == "attention_key_gradient_wide_warpgroup.cu") return 6 * 32768 + 16384 + 2 * 1024 + 9 * 8 + 2 * 4
   if (file == "attention_gradient_wide_mma.cu")
     return kernel ~ /query/ ? (2 * q / 64 + 2) * 32768 + q / 64 * (8192 + 65 * 16) : (2 + 2 * stages) * 32768 + 4 * 8192 + stages * 64 * 16
   if (file == "attention_gradient_mma.cu") return gradient(define(defines, "ROWS"), define(defines, "COLUMNS"), define(defines, "STAGES"), d, define(defines, "SPLIT"))

@@ -63,10 +63,10 @@ public static partial class Attention
     private static void ForwardTensor(CudaDevice cuda, in AttentionInputs x, in AttentionTable table, TensorView y, TensorView lse)
     {
         AttentionTensorKernels kernels = AttentionTensorKernels.For(cuda.Architecture, x.HeadSize);
-        bool isWide = AttentionPlan.IsWide(cuda.Architecture, x.HeadSize), inWarpgroups = isWide && cuda.HasWarpgroups;
-        (PackedRows k, PackedRows v) = PackSlots(cuda, inWarpgroups ? kernels.PackSquares : kernels.PackSlots, x, table);
+        AttentionWarpgroupKernels? warpgroups = cuda.HasWarpgroups ? kernels.Warpgroups : null;
+        (PackedRows k, PackedRows v) = PackSlots(cuda, warpgroups?.PackSlots ?? kernels.PackSlots, x, table);
         long blocks = (long)table.QueryBlocks * x.KeyHeads;
-        if (inWarpgroups)
+        if (warpgroups is not null)
         {
             AttentionWarpgroupTile tall = AttentionPlan.WarpgroupTile(blocks, cuda.MultiprocessorCount);
             cuda.Launch(
@@ -76,7 +76,7 @@ public static partial class Attention
             return;
         }
 
-        if (isWide)
+        if (AttentionPlan.IsWide(cuda.Architecture, x.HeadSize))
         {
             AttentionWideTile wide = AttentionPlan.WideTile(cuda.Architecture, blocks, cuda.MultiprocessorCount);
             cuda.Launch(
@@ -87,7 +87,7 @@ public static partial class Attention
         }
 
         // fp16 needs the powers of two of whole groups of rows; bf16 is rounded where it is read.
-        PackedRows q = cuda.Precision == CudaPrecision.Float16 ? PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E) : new PackedRows(x.Q, default);
+        PackedRows q = cuda.Precision == CudaPrecision.Float16 ? PackQueries(cuda, kernels.PackQueries, x, table, x.Q, x.Scale * Log2E) : new PackedRows(x.Q, default);
         AttentionForwardTile tile = AttentionPlan.ForwardTile(cuda.Architecture, x.HeadSize, blocks, cuda.MultiprocessorCount);
         cuda.Launch(
             kernels.Forward(tile), TensorGrid(table.QueryBlocks, tile.Queries, tile.Threads, x.KeyHeads, tile.SharedBytes(x.HeadSize)),
@@ -98,14 +98,33 @@ public static partial class Attention
     private static void BackwardTensor(CudaDevice cuda, in AttentionInputs x, in AttentionTable table, in AttentionOutputs o)
     {
         AttentionTensorKernels kernels = AttentionTensorKernels.For(cuda.Architecture, x.HeadSize);
-        PackedRows q = PackQueries(cuda, kernels, x, table, x.Q, x.Scale * Log2E), dY = PackQueries(cuda, kernels, x, table, o.DY, 1);
-        (PackedRows k, PackedRows v) = PackSlots(cuda, kernels.PackSlots, x, table);
+        AttentionWarpgroupKernels? warpgroups = cuda.HasWarpgroups ? kernels.Warpgroups : null;
+        CudaKernel packQueries = warpgroups?.PackQueries ?? kernels.PackQueries;
+        PackedRows q = PackQueries(cuda, packQueries, x, table, x.Q, x.Scale * Log2E), dY = PackQueries(cuda, packQueries, x, table, o.DY, 1);
+        (PackedRows k, PackedRows v) = PackSlots(cuda, warpgroups?.PackSlots ?? kernels.PackSlots, x, table);
         // lse, D and the interval of every packed query row.
         TensorView statistics = cuda.Scratch.Take(new Shape(x.KeyHeads, table.QueryBlocks * AttentionPlan.BlockRows, 4));
         cuda.Launch(
             kernels.PackStatistics,
             new LaunchGrid((long)table.QueryBlocks * (AttentionPlan.BlockRows / AttentionTensorKernels.StatisticsRows), AttentionTensorKernels.PackThreads, x.KeyHeads),
             o.DY, o.Y, o.Lse, x.KeyStart, x.KeyEnd, table.Entries, table.Count, statistics, x.Heads, x.KeyHeads);
+        if (warpgroups is not null)
+        {
+            if (o.DQ.IsWanted)
+                cuda.Launch(
+                    warpgroups.QueryGradient,
+                    TensorGrid(table.QueryBlocks, AttentionWarpgroupGradient.Queries, AttentionWarpgroupGradient.Threads, x.KeyHeads, AttentionWarpgroupGradient.QuerySharedBytes),
+                    q.Values, k.Values, v.Values, dY.Values, statistics, table.Entries, table.Count, x.Scale,
+                    AttentionPlan.ArePaired((long)table.QueryBlocks * x.KeyHeads, cuda.MultiprocessorCount), o.DQ.View, o.DQ.Accumulate, x.Heads, x.KeyHeads, table.KeyBlocks);
+            if (o.DK.IsWanted || o.DV.IsWanted)
+                cuda.Launch(
+                    warpgroups.KeyGradient,
+                    TensorGrid(table.KeyBlocks, AttentionWarpgroupGradient.Keys, AttentionWarpgroupGradient.Threads, x.KeyHeads, AttentionWarpgroupGradient.KeySharedBytes),
+                    q.Values, k.Values, v.Values, dY.Values, statistics, table.Entries, table.Count, o.DK.View, o.DV.View, o.DK.Accumulate,
+                    o.DV.Accumulate, x.Heads, x.KeyHeads, table.QueryBlocks);
+            return;
+        }
+
         if (AttentionPlan.IsWide(cuda.Architecture, x.HeadSize))
         {
             AttentionWideGradientTile wide = AttentionPlan.WideGradientTile(cuda.Architecture);
@@ -141,11 +160,11 @@ public static partial class Attention
 
     // q or dY, all query heads of a key head together.
     private static PackedRows PackQueries(
-        CudaDevice cuda, AttentionTensorKernels kernels, in AttentionInputs x, in AttentionTable table, TensorView source, float factor)
+        CudaDevice cuda, CudaKernel kernel, in AttentionInputs x, in AttentionTable table, TensorView source, float factor)
     {
         PackedRows packed = PackedRows.Take(cuda, table.QueryBlocks, x.KeyHeads, x.HeadSize);
         cuda.Launch(
-            kernels.PackQueries, PackGrid(table.QueryBlocks, x.KeyHeads, 1), source, table.Entries, table.Count, factor, packed.Values, packed.Scales,
+            kernel, PackGrid(table.QueryBlocks, x.KeyHeads, 1), source, table.Entries, table.Count, factor, packed.Values, packed.Scales,
             x.Heads, x.KeyHeads);
         return packed;
     }

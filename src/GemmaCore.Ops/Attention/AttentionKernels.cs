@@ -52,11 +52,14 @@ internal sealed class AttentionTensorKernels
         PackSlots = new CudaKernel("attention_pack.cu", "attention_pack_slots", element);
         PackStatistics = new CudaKernel("attention_pack.cu", "attention_pack_statistics", element);
         _forward = [.. Amounts.Select(blocks => AttentionPlan.ForwardTile(architecture, headSize, blocks, multiprocessors: 1)).Select(ForwardKernel)];
-        PackSquares = PackSlots;
         if (architecture == 90 && headSize == 256)
         {
-            PackSquares = new CudaKernel("attention_pack.cu", "attention_pack_slots", $"{element} -DSQUARES=1");
+            string squares = $"{element} -DSQUARES=1";
             _warpgroup = [.. Amounts.Select(blocks => AttentionPlan.WarpgroupTile(blocks, multiprocessors: 1)).Select(WarpgroupKernel)];
+            Warpgroups = new AttentionWarpgroupKernels(
+                new CudaKernel("attention_pack.cu", "attention_pack_queries", squares), new CudaKernel("attention_pack.cu", "attention_pack_slots", squares),
+                new CudaKernel("attention_query_gradient_wide_warpgroup.cu", "attention_query_gradient_wide_warpgroup"),
+                new CudaKernel("attention_key_gradient_wide_warpgroup.cu", "attention_key_gradient_wide_warpgroup"));
         }
 
         if (AttentionPlan.IsWide(architecture, headSize))
@@ -85,17 +88,17 @@ internal sealed class AttentionTensorKernels
 
     public CudaKernel PackSlots { get; }
 
-    /// <summary>The same in the order in which products of warpgroups read rows of 256.</summary>
-    public CudaKernel PackSquares { get; }
-
     public CudaKernel PackStatistics { get; }
 
     public CudaKernel QueryGradient { get; }
 
     public CudaKernel KeyGradient { get; }
 
+    /// <summary>Where a card multiplies in warpgroups, heads of 256 go through these; null for what is never there.</summary>
+    public AttentionWarpgroupKernels? Warpgroups { get; }
+
     public IEnumerable<CudaKernel> Kernels =>
-        [PackQueries, PackSlots, PackSquares, PackStatistics, .. _wide.IsEmpty ? _forward : _wide, .. _warpgroup, QueryGradient, KeyGradient];
+        [PackQueries, PackSlots, PackStatistics, .. _wide.IsEmpty ? _forward : _wide, .. _warpgroup, QueryGradient, KeyGradient, .. Warpgroups?.All ?? []];
 
     public static AttentionTensorKernels For(int architecture, int headSize)
     {
@@ -114,6 +117,12 @@ internal sealed class AttentionTensorKernels
     public CudaKernel Wide(AttentionWideTile tile) => _wide[tile.Queries > 64 ? 1 : 0];
 
     public CudaKernel Warpgroup(AttentionWarpgroupTile tile) => _warpgroup[tile.Queries > 64 ? 1 : 0];
+}
+
+/// <summary>What products of warpgroups need besides the forward kernels: rows of 256 in the order in which they read them, and the backward pass.</summary>
+internal sealed record AttentionWarpgroupKernels(CudaKernel PackQueries, CudaKernel PackSlots, CudaKernel QueryGradient, CudaKernel KeyGradient)
+{
+    public IEnumerable<CudaKernel> All => [PackQueries, PackSlots, QueryGradient, KeyGradient];
 }
 
 /// <summary>The kernels of attention_decode.cu for a number of packed rows, heads up to a size, and the past's format.</summary>

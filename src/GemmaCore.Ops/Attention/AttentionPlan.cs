@@ -74,6 +74,28 @@ internal readonly record struct AttentionWideGradientTile(int Queries, int Stage
     public override string ToString() => $"-DQUERIES={Queries} -DSTAGES={Stages}";
 }
 
+/// <summary>
+/// Blocks of attention_query_gradient_wide_warpgroup.cu and attention_key_gradient_wide_warpgroup.cu: two groups of four warps beside one more that copies.
+/// </summary>
+internal static class AttentionWarpgroupGradient
+{
+    /// <summary>Packed query rows of a block, 64 to a group.</summary>
+    public const int Queries = 128;
+
+    /// <summary>Slots of a block.</summary>
+    public const int Keys = 64;
+
+    public const int Threads = 384;
+
+    // Q and dY of both groups, three tiles that pass by, a barrier of eight bytes and another for each of those, and one.
+    public const int QuerySharedBytes = 7 * TileBytes + 7 * sizeof(ulong);
+
+    // K and V, two stages of Q and dY, P in f32, the statistics of two stages, nine barriers, and a word for each stage.
+    public const int KeySharedBytes = 6 * TileBytes + Keys * Keys * sizeof(float) + 2 * Keys * 16 + 9 * sizeof(ulong) + 2 * sizeof(int);
+
+    private const int TileBytes = 64 * 256 * sizeof(ushort);
+}
+
 /// <summary>How attention is spread over a card: functions of the shape and the card's facts (kernels.md §1.1 to 1.4).</summary>
 internal static class AttentionPlan
 {
