@@ -10,7 +10,7 @@ public static class MatmulBench
     // Decoding and prefill of the 1b and mini shapes, training batches of the embedded model.
     private static readonly (int Rows, int Outputs, int Inputs, DType Type)[] Cases =
     [
-        (1, 6912, 1152, DType.BF16), (1, 1152, 6912, DType.BF16), (1, 1024, 1152, DType.BF16), (4, 6912, 1152, DType.BF16), (8, 6912, 1152, DType.BF16),
+        (1, 6912, 1152, DType.BF16), (1, 1152, 6912, DType.BF16), (1, 1024, 1152, DType.BF16), (2, 6912, 1152, DType.BF16), (4, 6912, 1152, DType.BF16), (8, 6912, 1152, DType.BF16),
         (1, 2048, 640, DType.BF16), (1, 2048, 640, DType.F32),
         (128, 2048, 640, DType.BF16), (128, 640, 2048, DType.BF16), (512, 2048, 640, DType.F32), (512, 640, 2048, DType.F32),
         (128, 6912, 1152, DType.BF16), (128, 1152, 6912, DType.BF16), (512, 6912, 1152, DType.BF16),
